@@ -214,7 +214,7 @@ struct vs_list {
 	__u32 room;		/* in: how many fit */
 	__u32 after;		/* in/out: the last one given */
 	__u32 count;		/* out: how many were written; fewer than room: the end */
-	__u32 reserved;
+	__u32 item_size;	/* in: sizeof one item, as the caller knows it */
 };
 
 struct vs_rule {
@@ -236,9 +236,8 @@ struct vs_rule {
 	char iface[VS_IFACE_LEN];
 	char path[VS_PATH_LEN];	/* program or unix socket */
 	char cgroup[VS_PATH_LEN];
-	__u64 hits;		/* out */
 	__u32 reason;		/* out, for VS_IOC_RULE_ADD and _DEL */
-	__u32 reserved2;
+	__u64 hits;		/* out */
 };
 
 /* What a call would be classified as: the same code that the gates run, without effects. */
@@ -313,6 +312,8 @@ struct vs_apply {
 	__u32 reason;		/* out */
 	__u32 at_service;	/* out: the place of the one refused, from 1, or 0 */
 	__u32 at_rule;		/* out: likewise */
+	__u32 service_size;	/* in: sizeof one of services[], as the caller knows it */
+	__u32 rule_size;	/* in: likewise of rules[] */
 };
 
 #define VS_IOC_MAGIC		0xB5
