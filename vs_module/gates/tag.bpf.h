@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A task's tag: for whom it works. It lives in task local storage, because that
+ * dies with the task and is read without locks, also by the scheduler, which
+ * shares the map. A task without storage is at home in root and works for root,
+ * so on a machine with few tagged tasks the others cost no memory.
+ *
+ * Who writes: a task its own tag (in the gates), and whoever places a task that
+ * of another (place.bpf.c). Both write whole fields, and `home` and `cur` are
+ * independent, so a race leaves a valid tag.
+ */
+#ifndef _VS_TAG_BPF_H
+#define _VS_TAG_BPF_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "../kfuncs.h"
+
+#define VS_ROOT	0
+
+struct vs_tag {
+	__u16 home;	/* VS it was placed in or born in */
+	__u16 cur;	/* VS of the work in hand */
+	__u32 message;	/* VS of the datagram in hand, while it is being received */
+	__u64 work;	/* cookie of the socket the work in hand came by, 0: none */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct vs_tag);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} vs_tags SEC(".maps");
+
+/* The task's tag, or NULL: root. */
+static __always_inline struct vs_tag *tag_of(struct task_struct *task)
+{
+	return bpf_task_storage_get(&vs_tags, task, NULL, 0);
+}
+
+/* The same, made if need be; NULL only without memory. */
+static __always_inline struct vs_tag *tag_made(struct task_struct *task)
+{
+	struct vs_tag root = {};
+
+	return bpf_task_storage_get(&vs_tags, task, &root, BPF_LOCAL_STORAGE_GET_F_CREATE);
+}
+
+/* A tag as the kfuncs take it: VS_WHO(home, cur). */
+static __always_inline __u32 who(const struct vs_tag *tag)
+{
+	return tag ? VS_WHO(tag->home, tag->cur) : VS_WHO(VS_ROOT, VS_ROOT);
+}
+
+#endif /* _VS_TAG_BPF_H */

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The C half of the kfuncs: BTF describes only C, so the prototypes and the set
+ * of ids are here; what they do is Rust (gate.rs, sock.rs, place.rs, cpu.rs).
+ */
+#include <linux/bpf.h>
+#include <linux/btf.h>
+#include <linux/btf_ids.h>
+#include <linux/cred.h>
+#include <linux/module.h>
+#include <linux/sched.h>
+#include <net/request_sock.h>
+#include <net/sock.h>
+
+#include "kfuncs.h"
+
+#define VS_FORWARD(type, name, params, args)	\
+	type name##_body params;		\
+	__bpf_kfunc type name params		\
+	{					\
+		return name##_body args;	\
+	}
+
+__bpf_kfunc_start_defs();
+
+VS_FORWARD(u64, vs_gate_fork, (u32 who), (who))
+VS_FORWARD(u64, vs_gate_exec, (const struct linux_binprm *bprm, u32 who), (bprm, who))
+VS_FORWARD(void, vs_gate_exit, (u32 who), (who))
+VS_FORWARD(u64, vs_gate_setuid, (const struct cred *cred, u32 who), (cred, who))
+VS_FORWARD(u64, vs_gate_setgid, (const struct cred *cred, u32 who), (cred, who))
+VS_FORWARD(u64, vs_gate_socket, (struct socket *sock, u32 who), (sock, who))
+VS_FORWARD(u64, vs_gate_socketpair, (struct socket *sock, struct socket *peer, u32 who), (sock, peer, who))
+VS_FORWARD(u64, vs_gate_connect, (struct socket *sock, struct sockaddr *address, int len, u32 who),
+	   (sock, address, len, who))
+VS_FORWARD(u64, vs_gate_accept, (struct sock *conn, u32 who), (conn, who))
+VS_FORWARD(u64, vs_gate_send, (struct socket *sock, u32 who), (sock, who))
+VS_FORWARD(u64, vs_gate_recv, (struct sock *sk, u32 message, u32 who), (sk, message, who))
+VS_FORWARD(u64, vs_gate_close, (u32 who), (who))
+VS_FORWARD(u64, vs_gate_wait, (u32 who), (who))
+VS_FORWARD(int, vs_conn_request, (const struct sock *listener, struct sk_buff *skb, struct request_sock *req),
+	   (listener, skb, req))
+VS_FORWARD(int, vs_conn_unix, (const struct sock *client, struct sock *conn), (client, conn))
+VS_FORWARD(void, vs_sk_born, (u32 mark), (mark))
+VS_FORWARD(void, vs_sk_gone, (u32 mark), (mark))
+VS_FORWARD(u32, vs_mark_vs, (u32 mark), (mark))
+VS_FORWARD(u32, vs_mark_keep, (u32 mark, u32 old), (mark, old))
+VS_FORWARD(void, vs_sk_clear, (struct sock_common *sk), (sk))
+VS_FORWARD(bool, vs_sk_drained, (const struct socket *sock), (sock))
+VS_FORWARD(bool, vs_sk_bound, (const struct socket *sock), (sock))
+VS_FORWARD(void, vs_task_moved, (u32 from, u32 to), (from, to))
+VS_FORWARD(void, vs_task_gone, (u32 home), (home))
+VS_FORWARD(void, vs_placed, (u32 from, u32 to), (from, to))
+VS_FORWARD(u64, vs_generation, (void), ())
+VS_FORWARD(int, vs_cpu_node, (u32 vs, struct vs_cpu_node *out, u32 out__sz), (vs, out, out__sz))
+VS_FORWARD(void, vs_charge_cpu, (u32 vs, u64 ns), (vs, ns))
+
+__bpf_kfunc_end_defs();
+
+noinline void vs_place(struct task_struct *task, u32 vs)
+{
+	barrier();
+}
+
+BTF_KFUNCS_START(vs_kfuncs)
+BTF_ID_FLAGS(func, vs_gate_fork)
+BTF_ID_FLAGS(func, vs_gate_exec)
+BTF_ID_FLAGS(func, vs_gate_exit)
+BTF_ID_FLAGS(func, vs_gate_setuid)
+BTF_ID_FLAGS(func, vs_gate_setgid)
+BTF_ID_FLAGS(func, vs_gate_socket)
+BTF_ID_FLAGS(func, vs_gate_socketpair)
+BTF_ID_FLAGS(func, vs_gate_connect)
+BTF_ID_FLAGS(func, vs_gate_accept)
+BTF_ID_FLAGS(func, vs_gate_send)
+BTF_ID_FLAGS(func, vs_gate_recv)
+BTF_ID_FLAGS(func, vs_gate_close)
+BTF_ID_FLAGS(func, vs_gate_wait)
+BTF_ID_FLAGS(func, vs_conn_request)
+BTF_ID_FLAGS(func, vs_conn_unix)
+BTF_ID_FLAGS(func, vs_sk_born)
+BTF_ID_FLAGS(func, vs_sk_gone)
+BTF_ID_FLAGS(func, vs_mark_vs)
+BTF_ID_FLAGS(func, vs_mark_keep)
+BTF_ID_FLAGS(func, vs_sk_clear)
+BTF_ID_FLAGS(func, vs_sk_drained)
+BTF_ID_FLAGS(func, vs_sk_bound)
+BTF_ID_FLAGS(func, vs_task_moved)
+BTF_ID_FLAGS(func, vs_task_gone)
+BTF_ID_FLAGS(func, vs_placed)
+BTF_ID_FLAGS(func, vs_generation)
+BTF_ID_FLAGS(func, vs_cpu_node)
+BTF_ID_FLAGS(func, vs_charge_cpu)
+BTF_KFUNCS_END(vs_kfuncs)
+
+static const struct btf_kfunc_id_set vs_kfunc_set = {
+	.owner = THIS_MODULE,
+	.set = &vs_kfuncs,
+};
+
+int vs_register_kfuncs(void)
+{
+	/* LSM, fentry/fexit, tracepoints and iterators share one registration. */
+	int error = register_btf_kfunc_id_set(BPF_PROG_TYPE_LSM, &vs_kfunc_set);
+
+	if (error)
+		return error;
+	error = register_btf_kfunc_id_set(BPF_PROG_TYPE_STRUCT_OPS, &vs_kfunc_set);
+	if (error)
+		return error;
+	return register_btf_kfunc_id_set(BPF_PROG_TYPE_CGROUP_SOCKOPT, &vs_kfunc_set);
+}

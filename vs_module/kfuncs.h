@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The kfuncs of vs.ko: what BPF may ask of it. One header for both sides, so
+ * that a prototype cannot differ: kfuncs.c includes it with the kernel's types,
+ * the BPF programs with those of vmlinux.h.
+ *
+ * All are non-sleepable, take no lock and allocate nothing, and may be called
+ * in any context a BPF program runs in, except where a line says otherwise.
+ * Pointer arguments must be trusted ones, as for any kfunc.
+ */
+#ifndef _VS_KFUNCS_H
+#define _VS_KFUNCS_H
+
+#ifdef __bpf__
+#define VS_KFUNC(type)	extern __ksym type
+#else
+#include <linux/types.h>
+#define VS_KFUNC(type)	type
+struct cred;
+struct linux_binprm;
+struct request_sock;
+struct sk_buff;
+struct sock;
+struct sock_common;
+struct sockaddr;
+struct socket;
+struct task_struct;
+#endif
+
+/* The caller of a gate: home VS and current VS in one word. */
+#define VS_WHO(home, cur)	((__u32)(home) << 16 | (cur))
+
+/*
+ * A verdict: what becomes of the running task's tag, and what the system call
+ * is refused with. The ids in it are resolved and exist.
+ */
+#define VS_VERDICT_CUR		0	/* bits 0-15: new current VS */
+#define VS_VERDICT_HOME		16	/* bits 16-31: new home VS */
+#define VS_VERDICT_ERRNO	48	/* bits 48-62: positive errno, 0: go on */
+#define VS_UNCHANGED		0xffff
+
+/*
+ * The gates, one each. They count the call, classify it, put the tag on the
+ * sockets concerned and return the verdict on the task.
+ */
+
+/* HOME is the child's home, already counted; undo with vs_task_gone(). */
+VS_KFUNC(__u64) vs_gate_fork(__u32 who);
+VS_KFUNC(__u64) vs_gate_exec(const struct linux_binprm *bprm, __u32 who);
+VS_KFUNC(void) vs_gate_exit(__u32 who);
+VS_KFUNC(__u64) vs_gate_setuid(const struct cred *cred, __u32 who);
+VS_KFUNC(__u64) vs_gate_setgid(const struct cred *cred, __u32 who);
+VS_KFUNC(__u64) vs_gate_socket(struct socket *sock, __u32 who);
+VS_KFUNC(__u64) vs_gate_socketpair(struct socket *sock, struct socket *peer, __u32 who);
+VS_KFUNC(__u64) vs_gate_connect(struct socket *sock, struct sockaddr *address, int len, __u32 who);
+VS_KFUNC(__u64) vs_gate_accept(struct sock *conn, __u32 who);
+VS_KFUNC(__u64) vs_gate_send(struct socket *sock, __u32 who);
+/* message: the VS of what was received: a datagram's own; VS_UNCHANGED: the socket's. */
+VS_KFUNC(__u64) vs_gate_recv(struct sock *sk, __u32 message, __u32 who);
+VS_KFUNC(__u64) vs_gate_close(__u32 who);
+VS_KFUNC(__u64) vs_gate_wait(__u32 who);
+
+/* A request for a connection: it takes the packet's VS. 0 or a negative errno: refused. */
+VS_KFUNC(int) vs_conn_request(const struct sock *listener, struct sk_buff *skb, struct request_sock *req);
+/* The same for unix sockets: `conn`, to be accepted, takes the VS of `client`. */
+VS_KFUNC(int) vs_conn_unix(const struct sock *client, struct sock *conn);
+/* A socket was born with this mark, or is gone. */
+VS_KFUNC(void) vs_sk_born(__u32 mark);
+VS_KFUNC(void) vs_sk_gone(__u32 mark);
+/* The VS that a mark of a socket or packet stands for. */
+VS_KFUNC(__u32) vs_mark_vs(__u32 mark);
+/* `mark` with our bits taken from `old`. */
+VS_KFUNC(__u32) vs_mark_keep(__u32 mark, __u32 old);
+/* Takes our bits off the socket; for those that nobody has counted. */
+VS_KFUNC(void) vs_sk_clear(struct sock_common *sk);
+/* Would a receive on this socket wait for the peer? */
+VS_KFUNC(bool) vs_sk_drained(const struct socket *sock);
+/* Has the application given the socket its address: is it a server's? */
+VS_KFUNC(bool) vs_sk_bound(const struct socket *sock);
+
+/* A task's home changed, or the task is gone. */
+VS_KFUNC(void) vs_task_moved(__u32 from, __u32 to);
+VS_KFUNC(void) vs_task_gone(__u32 home);
+/* core__place has written the tag of the task being placed. */
+VS_KFUNC(void) vs_placed(__u32 from, __u32 to);
+
+/*
+ * The scheduler's view. A node is the nearest service, from `vs` upwards, that
+ * has a weight or a cap of its own.
+ */
+struct vs_cpu_node {
+	__u32 id;
+	__u32 parent;	/* the next node upwards */
+	__u32 weight;	/* 1..10000 */
+	__u32 cap;	/* thousandths of one CPU, VS_UNLIMITED */
+};
+
+/* Grows with every change to tree and attributes. */
+VS_KFUNC(__u64) vs_generation(void);
+/* out__sz is sizeof(*out); -EINVAL if it is not. */
+VS_KFUNC(int) vs_cpu_node(__u32 vs, struct vs_cpu_node *out, __u32 out__sz);
+VS_KFUNC(void) vs_charge_cpu(__u32 vs, __u64 ns);
+
+#ifndef __bpf__
+/*
+ * Where core__place attaches: to give `task`, which the caller holds, the VS as
+ * home and current. Empty in itself. May sleep.
+ */
+void vs_place(struct task_struct *task, u32 vs);
+
+/* For the BPF program types that use them. Once, at load; may sleep. */
+int vs_register_kfuncs(void);
+#endif
+
+#endif /* _VS_KFUNCS_H */
