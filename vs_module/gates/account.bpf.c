@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * CPU accounting: every task's CPU time goes to a VS, whichever scheduler runs.
+ *
+ * A task without a tag is root's, so that the sums over all services are what the
+ * kernel itself has counted. The time of interrupts is that of the task they
+ * interrupt, as the kernel has it; idle time is nobody's.
+ *
+ * Both programs run on the CPU concerned, under its run queue's lock or with
+ * interrupts off. See settle.bpf.h for what they share with the gates.
+ */
+#include "settle.bpf.h"
+
+char _license[] SEC("license") = "GPL";
+
+static __always_inline u32 current_vs(struct task_struct *p)
+{
+	struct vs_tag *tag = tag_of(p);
+
+	return tag ? tag->cur : VS_ROOT;
+}
+
+/*
+ * The kernel has brought prev's runtime up to date; what the clock says beyond
+ * that is time spent in the switch, which the kernel counts for next.
+ */
+SEC("tp_btf/sched_switch")
+int BPF_PROG(core__sched_switch, bool preempt, struct task_struct *prev,
+	     struct task_struct *next)
+{
+	u32 zero = 0;
+	struct vs_cpu *cpu = bpf_map_lookup_elem(&vs_cpus, &zero);
+	u64 runtime = prev->se.sum_exec_runtime, settled, task;
+
+	if (!cpu)
+		return 0;
+	task = cpu->task;
+	cpu->task = (u64)next;
+	settled = __sync_lock_test_and_set(&cpu->settled,
+					   next->se.sum_exec_runtime);
+	if (task == (u64)prev && prev->pid && runtime > settled)
+		vs_charge(cpu, current_vs(prev), runtime - settled);
+	return 0;
+}
+
+/*
+ * A task that runs for long shows in the statistics, and in virtual times, at
+ * each tick. The first tick after these programs have been attached only notes
+ * who runs: what was before is not known to be anybody's.
+ */
+SEC("fentry/sched_tick")
+int BPF_PROG(core__sched_tick)
+{
+	struct task_struct *p = bpf_get_current_task_btf();
+	u32 zero = 0;
+	struct vs_cpu *cpu = bpf_map_lookup_elem(&vs_cpus, &zero);
+
+	if (!cpu || !p->pid)
+		return 0;
+	if (cpu->task != (u64)p) {
+		cpu->settled = vs_runtime(p, bpf_get_smp_processor_id());
+		cpu->task = (u64)p;
+		return 0;
+	}
+	settle(p, current_vs(p));
+	return 0;
+}

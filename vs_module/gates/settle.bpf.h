@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * CPU time: who has used what, up to this instant.
+ *
+ * The kernel knows how long a task has run (se.sum_exec_runtime), not for whom.
+ * settle() splits that figure where the task's VS changes: it charges what
+ * the task has run since it was settled last to the VS it is given. It has to be
+ * called with the VS that was current until now, *before* the tag is written.
+ *
+ * What has been charged already is kept per CPU, not per task, so that tasks
+ * without a tag (all of them root's) need no storage:
+ *
+ *   switch to A      settled = A's runtime             (account.bpf.c)
+ *   re-bind A a->b   charge a, settled = runtime now   (the gates)
+ *   tick             charge b, settled = runtime now   (account.bpf.c)
+ *   switch to B      charge b, settled = B's runtime
+ *
+ * The runtime "now" is what task_sched_runtime() computes: the kernel's figure
+ * plus what the run queue's clock has gone on since the kernel wrote it. So each
+ * nanosecond that the kernel counts for a task is charged once, to one VS, by
+ * the same figures whichever scheduler runs.
+ *
+ * No lock, and callers may be preempted: whoever moves `settled` forward by
+ * compare-and-swap charges the step; who fails has been overtaken by another who
+ * has charged it. For the same reason a task that runs on another CPU can be
+ * settled, and calling twice charges nothing twice.
+ *
+ * Where interrupt or stolen time is taken off a task's runtime (not in Debian's
+ * kernels), what of it falls between the last update of the run queue's clock
+ * and a re-binding is charged to the old VS, and the new one pays so much less.
+ *
+ * Context: any; does not sleep, allocate or take a lock.
+ */
+#ifndef _VS_SETTLE_BPF_H
+#define _VS_SETTLE_BPF_H
+
+#include "tag.bpf.h"
+
+#ifndef VS_ID_COUNT
+#define VS_ID_COUNT	(1 << 14)	/* as in uapi/vs.h, which cannot be included beside vmlinux.h */
+#endif
+
+extern const struct rq runqueues __ksym;
+
+/* One per CPU: the task that runs there and how much of its runtime is charged. */
+struct vs_cpu {
+	u64 task;	/* its address, only compared; 0: not known yet */
+	u64 settled;	/* its runtime up to which it is charged */
+	u32 scheduler;	/* scx_vs runs: nodes are to be charged too */
+	u32 reserved;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct vs_cpu);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} vs_cpus SEC(".maps");
+
+/*
+ * One per VS: what of the tree the scheduler has to know, copied from vs.ko and
+ * copied anew when the generation has changed; and if the VS is a node (one with
+ * a CPU weight or cap of its own), what it and those that share its CPU
+ * attributes have used. scx_vs makes virtual time of `used`, and nothing else:
+ * shares are as exact as the accounting.
+ */
+struct vs_share {
+	u64 used;	/* CPU ns, of the node */
+	u64 generation;	/* of the rest; 0: not copied yet */
+	struct vs_cpu_node node;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, VS_ID_COUNT);
+	__type(key, u32);
+	__type(value, struct vs_share);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} vs_shares SEC(".maps");
+
+/* The entry of a VS, up to date but for a change under way. NULL: no such id. */
+static __noinline struct vs_share *vs_share_of(u32 vs)
+{
+	struct vs_share *share = bpf_map_lookup_elem(&vs_shares, &vs);
+	u64 generation = vs_generation();
+
+	if (share && share->generation != generation) {
+		/* Several CPUs may do so at once: all write the same. */
+		vs_cpu_node(vs, &share->node, sizeof(share->node));
+		share->generation = generation;
+	}
+	return share;
+}
+
+static __always_inline void vs_charge(struct vs_cpu *cpu, u32 vs, u64 ns)
+{
+	struct vs_share *share;
+
+	vs_charge_cpu(vs, ns);
+	if (!cpu->scheduler)
+		return;
+	share = vs_share_of(vs);
+	if (!share)
+		return;
+	if (share->node.id != vs) {
+		u32 node = share->node.id;
+
+		share = bpf_map_lookup_elem(&vs_shares, &node);
+		if (!share)
+			return;
+	}
+	__sync_fetch_and_add(&share->used, ns);
+}
+
+/* The runtime of a task that runs on `cpu`, as of now. */
+static __always_inline u64 vs_runtime(struct task_struct *p, u32 cpu)
+{
+	const struct rq *rq = bpf_per_cpu_ptr(&runqueues, cpu);
+	u64 start, sum, now;
+	int again;
+
+	if (!rq)
+		return 0;
+	/* Once more if the kernel has just brought the two forward. */
+	for (again = 0; again < 2; again++) {
+		start = *(volatile u64 *)&p->se.exec_start;
+		sum = *(volatile u64 *)&p->se.sum_exec_runtime;
+		if (start == *(volatile u64 *)&p->se.exec_start)
+			break;
+	}
+	now = scx_bpf_now() - (rq->clock - rq->clock_task);
+	return now > start ? sum + (now - start) : sum;
+}
+
+/*
+ * Charges what `p` has run since it was last settled to `vs`. Nothing happens if
+ * it does not run: it was settled when it stopped.
+ */
+static __always_inline void settle(struct task_struct *p, u32 vs)
+{
+	u32 zero = 0, nr = p->thread_info.cpu;
+	struct vs_cpu *cpu = bpf_map_lookup_percpu_elem(&vs_cpus, &zero, nr);
+	u64 settled, runtime;
+
+	if (!cpu || cpu->task != (u64)p)
+		return;
+	settled = *(volatile u64 *)&cpu->settled;
+	runtime = vs_runtime(p, nr);
+	if (runtime > settled &&
+	    __sync_val_compare_and_swap(&cpu->settled, settled, runtime) == settled)
+		vs_charge(cpu, vs, runtime - settled);
+}
+
+#endif /* _VS_SETTLE_BPF_H */
