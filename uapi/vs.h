@@ -139,7 +139,7 @@ struct vs_info {
 	__u32 rules;		/* out */
 	__u64 generation;	/* out: grows with every change to tree, attributes or rules */
 };
-#define VS_FEATURE_PACKETS	(1ull << 0)	/* netfilter hooks are registered */
+#define VS_FEATURE_PACKETS	(1ull << 0)	/* the gate packet is on: see struct vs_gate_packet */
 
 struct vs_create {
 	char name[VS_NAME_LEN];
@@ -316,6 +316,18 @@ struct vs_apply {
 	__u32 rule_size;	/* in: likewise of rules[] */
 };
 
+/*
+ * Turns the gate `packet` on or off: the netfilter hooks, in every network
+ * namespace, those to come included. Packets are counted and VS_GATE_PACKET's
+ * rules are in force while it is on; off, nothing is hooked. It is off until
+ * turned on; what it is already, it stays. ENOMEM: not every namespace could be
+ * hooked, so none is.
+ */
+struct vs_gate_packet {
+	__u32 on;		/* 0 or 1, else EINVAL */
+	__u32 reserved;
+};
+
 #define VS_IOC_MAGIC		0xB5
 #define VS_IOC_INFO		_IOWR(VS_IOC_MAGIC, 0, struct vs_info)
 #define VS_IOC_CREATE		_IOWR(VS_IOC_MAGIC, 1, struct vs_create)
@@ -332,5 +344,6 @@ struct vs_apply {
 #define VS_IOC_PLACE_TASK	_IOWR(VS_IOC_MAGIC, 12, struct vs_place_task)
 #define VS_IOC_PLACE_SOCKET	_IOWR(VS_IOC_MAGIC, 13, struct vs_place_socket)
 #define VS_IOC_APPLY		_IOWR(VS_IOC_MAGIC, 14, struct vs_apply)
+#define VS_IOC_GATE_PACKET	_IOWR(VS_IOC_MAGIC, 15, struct vs_gate_packet)
 
 #endif /* _UAPI_VS_H */

@@ -62,6 +62,7 @@ VS_CONST(unsigned int, VS_IOC_RULE_TEST);
 VS_CONST(unsigned int, VS_IOC_PLACE_TASK);
 VS_CONST(unsigned int, VS_IOC_PLACE_SOCKET);
 VS_CONST(unsigned int, VS_IOC_APPLY);
+VS_CONST(unsigned int, VS_IOC_GATE_PACKET);
 
 /* clang's offsets; helpers.c compares them with those of the compiler that built the kernel. */
 #define VS_FIELD(name, type, field) VS_OFFSET_##name = offsetof(type, field),
