@@ -57,7 +57,8 @@ VS_KFUNC(__u64) vs_gate_accept(struct sock *conn, __u32 who);
 VS_KFUNC(__u64) vs_gate_send(struct socket *sock, __u32 who);
 /* message: the VS of what was received: a datagram's own; VS_UNCHANGED: the socket's. */
 VS_KFUNC(__u64) vs_gate_recv(struct sock *sk, __u32 message, __u32 who);
-VS_KFUNC(__u64) vs_gate_close(__u32 who);
+/* ended: the work in hand came by this socket. */
+VS_KFUNC(__u64) vs_gate_close(__u32 who, bool ended);
 VS_KFUNC(__u64) vs_gate_wait(__u32 who);
 
 /* A request for a connection: it takes the packet's VS. 0 or a negative errno: refused. */
@@ -74,9 +75,9 @@ VS_KFUNC(__u32) vs_mark_keep(__u32 mark, __u32 old);
 /* Takes our bits off the socket; for those that nobody has counted. */
 VS_KFUNC(void) vs_sk_clear(struct sock_common *sk);
 /* Would a receive on this socket wait for the peer? */
-VS_KFUNC(bool) vs_sk_drained(const struct socket *sock);
+VS_KFUNC(bool) vs_sk_drained(const struct sock *sk);
 /* Has the application given the socket its address: is it a server's? */
-VS_KFUNC(bool) vs_sk_bound(const struct socket *sock);
+VS_KFUNC(bool) vs_sk_bound(const struct sock *sk);
 
 /* A task's home changed, or the task is gone. */
 VS_KFUNC(void) vs_task_moved(__u32 from, __u32 to);

@@ -5,9 +5,9 @@
  * shares the map. A task without storage is at home in root and works for root,
  * so on a machine with few tagged tasks the others cost no memory.
  *
- * Who writes: a task its own tag (in the gates), and whoever places a task that
- * of another (place.bpf.c). Both write whole fields, and `home` and `cur` are
- * independent, so a race leaves a valid tag.
+ * Who writes: a task its own tag (the gates), and whoever places a task that of
+ * another (core.bpf.c). `cur` and `work` are plainly stored; `home` is replaced
+ * by compare-and-swap, because a count hangs on it.
  */
 #ifndef _VS_TAG_BPF_H
 #define _VS_TAG_BPF_H
@@ -22,8 +22,13 @@
 #define VS_ROOT	0
 
 struct vs_tag {
-	__u16 home;	/* VS it was placed in or born in */
-	__u16 cur;	/* VS of the work in hand */
+	union {
+		struct {
+			__u16 home;	/* VS it was placed in or born in */
+			__u16 cur;	/* VS of the work in hand */
+		};
+		__u32 both;		/* of them, in one word */
+	};
 	__u32 message;	/* VS of the datagram in hand, while it is being received */
 	__u64 work;	/* cookie of the socket the work in hand came by, 0: none */
 };
@@ -50,7 +55,7 @@ static __always_inline struct vs_tag *tag_made(struct task_struct *task)
 	return bpf_task_storage_get(&vs_tags, task, &root, BPF_LOCAL_STORAGE_GET_F_CREATE);
 }
 
-/* A tag as the kfuncs take it: VS_WHO(home, cur). */
+/* A tag as the kfuncs take it. */
 static __always_inline __u32 who(const struct vs_tag *tag)
 {
 	return tag ? VS_WHO(tag->home, tag->cur) : VS_WHO(VS_ROOT, VS_ROOT);

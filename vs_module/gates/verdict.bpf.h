@@ -5,8 +5,8 @@
  *
  * settle() charges the time up to now to the VS the task has worked for. If the
  * task is preempted between the two, the context switch settles again with the
- * tag still unchanged, so no time is lost and none is charged to the new VS too
- * early; after the write all that follows is the new VS's.
+ * tag still unchanged: no time is lost, and what falls between settling and
+ * writing is the old VS's if the task was switched out there, else the new one's.
  */
 #ifndef _VS_VERDICT_BPF_H
 #define _VS_VERDICT_BPF_H
@@ -17,36 +17,89 @@
 /* What a refused system call fails with: a negative errno, or 0. */
 static __always_inline int verdict_error(__u64 verdict)
 {
-	return -(int)(verdict >> VS_VERDICT_ERRNO & 0x7fff);
+	return -(int)(verdict >> VS_VERDICT_ERRNO & 0xfff);
+}
+
+static __always_inline __u16 verdict_cur(__u64 verdict)
+{
+	return verdict >> VS_VERDICT_CUR;
+}
+
+static __always_inline __u16 verdict_home(__u64 verdict)
+{
+	return verdict >> VS_VERDICT_HOME;
 }
 
 /*
- * Binds the running task as the verdict says. `tag` is its tag or NULL, `work`
- * the cookie of the socket the work came by, 0 if the work ended or came
- * otherwise. Returns false if there was no memory for a tag: nothing changed.
+ * Makes `home` the task's home and returns what it was before, exactly once to
+ * whom replaced it; VS_UNCHANGED if others were quicker each time.
  */
-static __always_inline bool bind(struct vs_tag *tag, __u64 verdict, __u64 work)
+static __always_inline __u16 tag_set_home(struct vs_tag *tag, __u16 home)
+{
+	int attempt;
+
+	for (attempt = 0; attempt < 8; attempt++) {
+		struct vs_tag old = { .both = *(volatile __u32 *)&tag->both }, new = old;
+
+		new.home = home;
+		if (__sync_val_compare_and_swap(&tag->both, old.both, new.both) == old.both)
+			return old.home;
+	}
+	return VS_UNCHANGED;
+}
+
+/* The task, running or not, works for `cur` from here on. */
+static __always_inline void tag_set_cur(struct task_struct *task, struct vs_tag *tag, __u16 cur)
+{
+	if (tag->cur == cur)
+		return;
+	settle(task, tag->cur);
+	*(volatile __u16 *)&tag->cur = cur;
+}
+
+/*
+ * Binds the running task as the verdict says. `tag` is its tag or NULL; `sk`,
+ * unless NULL, the socket by which the work came that it has from now on. Without
+ * memory for a tag the task stays what it is: root's.
+ */
+static __always_inline void bind(struct vs_tag *tag, __u64 verdict, struct sock *sk)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	__u16 cur = verdict >> VS_VERDICT_CUR, home = verdict >> VS_VERDICT_HOME;
+	__u16 cur = verdict_cur(verdict), home = verdict_home(verdict);
 
 	if (cur == VS_UNCHANGED && home == VS_UNCHANGED)
-		return true;
+		return;
 	if (!tag) {
 		tag = tag_made(task);
 		if (!tag)
-			return false;
+			return;
+	}
+	if (home != VS_UNCHANGED) {
+		__u16 from = tag_set_home(tag, home);
+
+		if (from != VS_UNCHANGED)
+			vs_task_moved(from, home);
 	}
 	if (cur != VS_UNCHANGED) {
-		if (cur != tag->cur) {
-			settle(task, tag->cur);
-			WRITE_ONCE(tag->cur, cur);
-		}
-		tag->work = cur == tag->home ? 0 : work;
+		tag_set_cur(task, tag, cur);
+		tag->work = sk && cur != tag->home ? bpf_get_socket_cookie(sk) : 0;
 	}
-	if (home != VS_UNCHANGED)
-		WRITE_ONCE(tag->home, home);
-	return true;
+}
+
+/* For hooks that can refuse: 0 after binding, or the negative errno. */
+static __always_inline int obey(struct vs_tag *tag, __u64 verdict)
+{
+	int error = verdict_error(verdict);
+
+	if (!error)
+		bind(tag, verdict, NULL);
+	return error;
+}
+
+/* Kernel threads and what they own are not tagged. */
+static __always_inline bool is_kthread(void)
+{
+	return bpf_get_current_task_btf()->flags & 0x00200000; /* PF_KTHREAD */
 }
 
 #endif /* _VS_VERDICT_BPF_H */

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What every gate relies on, attached with any of them: the counts of tasks and
+ * sockets, the way of a request's tag to its connection, the guard of our bits
+ * in marks, and placing.
+ */
+#include "verdict.bpf.h"
+
+char _license[] SEC("license") = "GPL";
+
+#define SOL_SOCKET	1
+#define SO_MARK		36
+
+/* The administrator gives a task, running or not, a new home. See kfuncs.h: vs_place(). */
+SEC("fentry/vs_place")
+int BPF_PROG(core__place, struct task_struct *task, __u32 vs)
+{
+	struct vs_tag *tag = tag_made(task);
+	__u16 from;
+
+	if (!tag)
+		return 0;
+	from = tag_set_home(tag, vs);
+	if (from == VS_UNCHANGED)
+		return 0;
+	tag_set_cur(task, tag, vs);
+	tag->work = 0;
+	vs_placed(from, vs);
+	return 0;
+}
+
+/* The last reference to a task is gone, or its fork has failed. Any context. */
+SEC("fentry/security_task_free")
+int BPF_PROG(core__task_free, struct task_struct *task)
+{
+	struct vs_tag *tag = tag_of(task);
+
+	if (tag && tag->home != VS_ROOT)
+		vs_task_gone(tag->home);
+	return 0;
+}
+
+/* A TCP handshake begins, or a SYN cookie comes back. Softirq. */
+SEC("lsm/inet_conn_request")
+int BPF_PROG(core__inet_conn_request, const struct sock *listener, struct sk_buff *skb,
+	     struct request_sock *req, int ret)
+{
+	return ret ?: vs_conn_request(listener, skb, req);
+}
+
+/* The handshake is done: the connection has inherited the request's mark. Softirq. */
+SEC("lsm/inet_csk_clone")
+int BPF_PROG(core__inet_csk_clone, struct sock *conn, const struct request_sock *req)
+{
+	vs_sk_born(conn->sk_mark);
+	return 0;
+}
+
+/* Any context. */
+SEC("lsm/sk_free_security")
+int BPF_PROG(core__sk_free_security, struct sock *sk)
+{
+	vs_sk_gone(sk->sk_mark);
+	return 0;
+}
+
+/*
+ * Whoever sets a socket's mark sets the bits that are not ours. Nobody leaves a
+ * VS, or joins another, that way.
+ */
+SEC("cgroup/setsockopt")
+int core__setsockopt(struct bpf_sockopt *ctx)
+{
+	__u32 *mark = ctx->optval;
+	struct bpf_sock *sk = ctx->sk;
+
+	if (ctx->level == SOL_SOCKET && ctx->optname == SO_MARK && sk &&
+	    (void *)(mark + 1) <= ctx->optval_end)
+		*mark = vs_mark_keep(*mark, sk->mark);
+	else
+		ctx->optlen = 0; /* leave the caller's value alone */
+	return 1;
+}
