@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a selftest says of itself, and where results are kept: shared by `run` (host) and `inside` (guest).
+
+A selftest is an executable file of selftests/; adding one is all it takes to have it run. The comment at its top may say
+
+    # guest: cpus=4 memory=3G     the guest it wants; icount=N: virtual time, one CPU; `none`: no guest, the build tree
+    # limit: 120                  seconds it may take (60 by default)
+    # module: no                  it loads vs.ko itself
+    # expect: REGEX               lines that the kernel may log in this test though they look like a fault
+
+Tests that want the same guest share one boot. A result is a line of JSON in build/check/<guest>.results.
+"""
+import json
+import pathlib
+import re
+
+HERE = pathlib.Path(__file__).resolve().parent
+REPO = HERE.parents[1]
+RESULTS = REPO / "build" / "check"
+
+
+class Selftest:
+    def __init__(self, path):
+        self.path, self.name = path, path.name
+        header = {"guest": [], "limit": ["60"], "module": ["yes"], "expect": []}
+        with open(path, encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                if line.strip() and not line.startswith("#"):
+                    break
+                if match := re.match(r"# (guest|limit|module|expect): (.*)", line):
+                    header[match[1]] = header[match[1]] + [match[2].strip()] if match[1] == "expect" else [match[2].strip()]
+        self.limit = int(header["limit"][-1])
+        self.module = header["module"][-1] != "no"
+        self.expect = header["expect"]
+        words = dict.fromkeys(["cpus", "memory", "icount"])
+        wanted = header["guest"][-1] if header["guest"] else ""
+        self.guest = ("none",) if wanted == "none" else self._guest(path, words, wanted)
+
+    @staticmethod
+    def _guest(path, words, wanted):
+        for word in wanted.split():
+            key, _, value = word.partition("=")
+            if key not in words or not value:
+                raise SystemExit(f"{path}: no such kind of guest: {word}")
+            words[key] = value
+        if words["icount"]:
+            words["cpus"] = "1"
+        return words["cpus"] or "2", words["memory"] or "2G", words["icount"] or ""
+
+
+def find(names=()):
+    """All selftests, or those named, in order of their names."""
+    tests = [Selftest(path) for path in sorted((HERE / "selftests").iterdir())
+             if path.is_file() and path.stat().st_mode & 0o100]
+    known = {test.name: test for test in tests}
+    for name in names:
+        if name not in known:
+            raise SystemExit(f"no selftest is called {name}")
+    return [test for test in tests if not names or test.name in names]
+
+
+def record(stream, name, status, seconds, note=""):
+    """Writes one result: status is pass, fail or skip."""
+    stream.write(json.dumps({"name": name, "status": status, "seconds": round(seconds, 2), "note": note}) + "\n")
+    stream.flush()
+
+
+def show(name, status, seconds, note=""):
+    """One result as a line for the reader."""
+    word = {"pass": "ok  ", "fail": "FAIL", "skip": "skip"}[status]
+    print(f"{word} {seconds:7.2f}s  {name}{'  (' + note + ')' if note else ''}", flush=True)

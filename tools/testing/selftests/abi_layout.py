@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+# guest: none
+"""The ABI is what it was: sizes, offsets and numbers that are in use by tools built long ago.
+
+The figures below are written down once, by hand, and change only together with VS_ABI_VERSION; a structure may grow at
+its end, which is a new line here. The C compiler, and the reader that all Python tests rely on, must agree with them.
+"""
+import ctypes
+import subprocess
+import tempfile
+
+import uapi
+import vs
+
+LAYOUT = """
+vs_info 32: abi 0, mark_shift 4, features 8, services 16, rules 20, generation 24
+vs_create 48: name 0, id 32, parent 36, priority 40, reason 44
+vs_destroy 40: id 0, move_to 4, children 8, rules 12, tasks 16, sockets 24, reason 32, reserved 36
+vs_change 56: id 0, what 4, name 8, parent 40, priority 44, reason 48, reserved 52
+vs_set_attr 16: id 0, op 4, attr 6, value 8, reason 12
+vs_service 88: id 0, parent 4, name 8, priority 40, depth 44, children 48, detached 52, attr 56
+vs_query 96: id 0, reason 4, service 8
+vs_list 24: items 0, room 8, after 12, count 16, item_size 20
+vs_rule 608: id 0, gate 4, from 6, to 12, props 18, uid 20, gid 24, proto 28, local_len 29, peer_len 30, reserved1 31, local_port 32, peer_port 34, local 36, peer 52, iface 68, path 84, cgroup 340, reason 596, hits 600
+vs_rule_test 640: call 0, home 608, rule 612, matching 616, shapes 620, to 624, reserved 630, reason 632, reserved2 636
+vs_place_task 16: pidfd 0, id 4, flags 8, reason 12
+vs_place_socket 16: fd 0, id 4, flags 8, reason 12
+vs_stat 216: id 0, reason 4, cpu_ns 8, tasks 16, sockets 24, rebinds 32, unattributed 40, refused 48, packets_in 56, bytes_in 64, packets_out 72, bytes_out 80, hits 88
+vs_config_service 80: name 0, parent 32, priority 36, detached 40, reserved 44, attr 48
+vs_apply 48: services 0, rules 8, nr_services 16, nr_rules 20, flags 24, reason 28, at_service 32, at_rule 36, service_size 40, rule_size 44
+"""
+
+NUMBERS = """
+INFO c020b500, CREATE c030b501, DESTROY c028b502, CHANGE c038b503, SET_ATTR c010b504, QUERY c060b505, LIST c018b506,
+STAT c0d8b507, RULE_ADD c260b508, RULE_DEL c260b509, RULE_LIST c018b50a, RULE_TEST c280b50b, PLACE_TASK c010b50c,
+PLACE_SOCKET c010b50d, APPLY c030b50e
+"""
+
+ENUMERATORS = {
+    "vs_gate": "FORK EXEC EXIT SETUID SETGID SOCKET SOCKETPAIR CONNECT ACCEPT SEND RECV CLOSE WAIT PACKET",
+    "vs_proto": "OTHER TCP UDP UNIX_STREAM UNIX_DGRAM UNIX_SEQPACKET",
+    "vs_attr": "CPU_WEIGHT CPU_CAP TASKS_MAX SOCKETS_MAX TASKS_ERRNO SOCKETS_ERRNO",
+    "vs_attr_op": "ATTR_SET ATTR_DETACH ATTR_SHARE",
+    "vs_reason": "NONE NAME_BAD NAME_TAKEN ID_TAKEN NO_SERVICE ROOT DEPTH CYCLE FULL HAS_CHILDREN HAS_TASKS HAS_SOCKETS "
+                 "HAS_RULES SHARED RANGE GATE PROPERTY ENTITY VALUE NO_RULE NO_TASK FD NO_GATES DUPLICATE ORDER",
+}
+
+
+def pinned():
+    for line in LAYOUT.strip().splitlines():
+        head, members = line.split(": ")
+        name, size = head.split()
+        yield name, int(size), {member: int(offset) for member, offset in (one.split() for one in members.split(", "))}
+
+
+def compiled(expressions):
+    """What the C compiler makes of constant expressions over the header."""
+    lines = "".join(f'printf("%llx\\n", (unsigned long long)({one}));\n' for one in expressions)
+    with tempfile.TemporaryDirectory() as folder:
+        source = f"#include <stdio.h>\n#include <stddef.h>\n#include <vs.h>\nint main(void) {{\n{lines}return 0; }}\n"
+        subprocess.run(["gcc", "-Wall", "-Wpadded", "-Werror", "-I", uapi.HEADER.parent, "-x", "c", "-", "-o",
+                        f"{folder}/a"], input=source, text=True, check=True)
+        said = subprocess.run([f"{folder}/a"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return [int(line, 16) for line in said.split()]
+
+
+@vs.test
+def structures_are_pinned():
+    """Each structure has the members, offsets and size written down"""
+    for name, size, offsets in pinned():
+        struct = uapi.structs[name]
+        vs.eq({member: getattr(struct, member).offset for member, _ in struct._fields_}, offsets, name)
+        vs.eq(ctypes.sizeof(struct), size, name)
+    vs.eq(list(uapi.structs), [name for name, _, _ in pinned()], "structures")
+
+
+@vs.test
+def compiler_agrees():
+    """The C compiler gives the same sizes and offsets, and finds no padding"""
+    wanted, expressions = [], []
+    for name, size, offsets in pinned():
+        wanted += [size, *offsets.values()]
+        expressions += [f"sizeof(struct {name})", *(f"offsetof(struct {name}, {member})" for member in offsets)]
+    vs.eq(compiled(expressions), wanted)
+
+
+@vs.test
+def commands_are_pinned():
+    """Each command has the number written down"""
+    numbers = dict(one.split() for one in NUMBERS.replace("\n", " ").strip().split(", "))
+    wanted = {"VS_IOC_" + name: int(number, 16) for name, number in numbers.items()}
+    vs.eq({name: uapi.request(number, ctypes.sizeof(kind)) for name, (number, kind) in uapi.commands.items()}, wanted)
+    vs.eq(dict(zip(wanted, compiled(wanted))), wanted, "compiled")
+
+
+@vs.test
+def constants_agree():
+    """Every constant has the value the C compiler gives it"""
+    plain = {name: value for name, value in uapi.constants.items() if isinstance(value, int)}
+    vs.eq(dict(zip(plain, compiled(plain))), plain)
+    vs.eq(compiled(["VS_REF(0)", "VS_REF(2)"]), [vs.REF(0), vs.REF(2)])
+
+
+@vs.test
+def enumerators_are_pinned():
+    """Enumerators stand in the order written down"""
+    for name, wanted in ENUMERATORS.items():
+        prefix = {"vs_reason": "VS_WHY_", "vs_attr_op": "VS_"}.get(name, name.upper() + "_")
+        have = [one.removeprefix(prefix) for one in uapi.enums[name] if not one.endswith("_COUNT")]
+        vs.eq(have, wanted.split(), name)
+
+
+@vs.test
+def header_stands_alone():
+    """The header compiles alone as C and as C++"""
+    for language in ("c", "c++"):
+        done = subprocess.run(["clang", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-x", language, uapi.HEADER],
+                              stderr=subprocess.PIPE, text=True, check=False)
+        vs.eq(done.returncode, 0, f"{language}: {done.stderr}")
+
+
+vs.main()

@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What selftests in Python share: /dev/vsctl by raw ioctls, and TAP.
+
+A test file defines cases with @vs.test and ends with vs.main(). Each case starts with no service but root and no
+rule; its docstring is the line TAP shows. vsctl is tested by tests that call vsctl; these here speak to the module.
+"""
+import ctypes
+import errno
+import inspect
+import os
+import signal
+import subprocess
+import sys
+import traceback
+
+import uapi
+from uapi import constants
+
+ANY, ROOT, HOME, UNLIMITED = uapi.VS_ANY, uapi.VS_ROOT, uapi.VS_HOME, uapi.VS_UNLIMITED
+REF = uapi.VS_REF
+DEVICE = "/dev/vsctl"
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p]
+
+
+def ioctl(fd, request, address):
+    """A raw ioctl: 0 or the errno."""
+    return ctypes.get_errno() if _libc.ioctl(fd, request, address) < 0 else 0
+
+
+def why(number):
+    """The name of a reason, without VS_WHY_."""
+    names = uapi.enums["vs_reason"]
+    return names[number][7:] if number < len(names) else f"?{number}"
+
+
+class Refused(Exception):
+    """A command was refused: errno, reason (by its name, None if the command has none), and the argument as it came back."""
+
+    def __init__(self, command, number, argument):
+        self.errno, self.argument = number, argument
+        self.reason = why(argument.reason) if hasattr(argument, "reason") else None
+        super().__init__(f"{command}: {errno.errorcode.get(number, number)}, {self.reason}")
+
+
+def fill(struct, **fields):
+    """Sets fields of a structure; strings, bytes and sequences go into arrays."""
+    for name, value in fields.items():
+        if not hasattr(struct, name):
+            raise TypeError(f"{type(struct).__name__} has no field {name}")
+        target = getattr(struct, name)
+        if isinstance(value, str):
+            value = value.encode()
+        if isinstance(target, ctypes.Array):
+            if len(value) > len(target):
+                raise ValueError(f"{name} takes {len(target)} values")
+            for place, item in enumerate(value):
+                target[place] = item
+        else:
+            setattr(struct, name, value)
+    return struct
+
+
+def text(array):
+    """The string in an array of bytes."""
+    return bytes(array).split(b"\0", 1)[0].decode()
+
+
+def address(literal):
+    """An IPv4 or IPv6 address as rules hold it: 16 bytes in network order."""
+    import ipaddress
+    parsed = ipaddress.ip_address(literal)
+    return b"\0" * 10 + b"\xff\xff" + parsed.packed if parsed.version == 4 else parsed.packed
+
+
+def rule(gate, left=(), right=(), **properties):
+    """A struct vs_rule. left and right: ids by entity, caller first; what is missing is VS_ANY.
+
+    A property is set by its field (uid=1, local="10.0.0.0", local_len=104, path="/usr/bin/x", unix="@name"); its bit
+    in props is set with it.
+    """
+    made = uapi.vs_rule()
+    wild = [ANY] * uapi.VS_ENTITIES
+    fill(made, gate=constants["VS_GATE_" + gate.upper()],
+         **{"from": [*left, *wild][:uapi.VS_ENTITIES], "to": [*right, *wild][:uapi.VS_ENTITIES]})
+    bits = {"local_port": "LPORT", "peer_port": "PPORT"}
+    for name, value in properties.items():
+        if name in ("local_len", "peer_len"):
+            fill(made, **{name: value})
+            continue
+        if name in ("local", "peer"):
+            if not made.local_len and name == "local":
+                made.local_len = properties.get("local_len", 128)
+            if not made.peer_len and name == "peer":
+                made.peer_len = properties.get("peer_len", 128)
+            value = address(value) if isinstance(value, str) else value
+        if name == "proto" and isinstance(value, str):
+            value = constants["VS_PROTO_" + value.upper().replace("-", "_")]
+        made.props |= constants["VS_P_" + bits.get(name, name.upper())]
+        fill(made, **{"path" if name == "unix" else name: value})
+    return made
+
+
+def same_rule(one, other):
+    """Whether two rules say the same: number, hits and reason aside."""
+    def essence(r):
+        copy = type(r).from_buffer_copy(r)
+        copy.id = copy.hits = copy.reason = 0
+        return bytes(copy)
+    return essence(one) == essence(other)
+
+
+def config_service(name, parent=0, priority=0, **attributes):
+    """A struct vs_config_service; attributes by enum name in lower case (cpu_weight=300) are detached ones."""
+    made = fill(uapi.vs_config_service(), name=name, parent=parent, priority=priority)
+    for attribute, value in attributes.items():
+        number = constants["VS_ATTR_" + attribute.upper()]
+        made.detached |= 1 << number
+        made.attr[number] = value
+    return made
+
+
+class Device:
+    """/dev/vsctl, a method for each command. Each raises Refused if the command is refused."""
+
+    def __init__(self, path=DEVICE):
+        self.fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+
+    def close(self):
+        os.close(self.fd)
+
+    def call(self, command, argument=None, **fields):
+        """Issues VS_IOC_<command> with `fields` set in a fresh argument, or with the one given; returns it."""
+        number, kind = uapi.commands["VS_IOC_" + command]
+        argument = fill(kind() if argument is None else argument, **fields)
+        failed = ioctl(self.fd, uapi.request(number, ctypes.sizeof(kind)), ctypes.addressof(argument))
+        if failed:
+            raise Refused(command, failed, argument)
+        return argument
+
+    def info(self):
+        return self.call("INFO")
+
+    def create(self, name, parent=ROOT, priority=0, id=ANY):
+        return self.call("CREATE", name=name, parent=parent, priority=priority, id=id).id
+
+    def destroy(self, id, move_to=ANY):
+        return self.call("DESTROY", id=id, move_to=move_to)
+
+    def rename(self, id, name):
+        self.call("CHANGE", id=id, what=uapi.VS_CHANGE_NAME, name=name)
+
+    def move(self, id, parent):
+        self.call("CHANGE", id=id, what=uapi.VS_CHANGE_PARENT, parent=parent)
+
+    def set_priority(self, id, priority):
+        self.call("CHANGE", id=id, what=uapi.VS_CHANGE_PRIORITY, priority=priority)
+
+    def _attr(self, op, id, attribute, value=0):
+        self.call("SET_ATTR", id=id, op=op, attr=constants["VS_ATTR_" + attribute.upper()], value=value)
+
+    def set(self, id, attribute, value):
+        self._attr(uapi.VS_ATTR_SET, id, attribute, value)
+
+    def detach(self, id, attribute):
+        self._attr(uapi.VS_ATTR_DETACH, id, attribute)
+
+    def share(self, id, attribute):
+        self._attr(uapi.VS_ATTR_SHARE, id, attribute)
+
+    def query(self, id):
+        return self.call("QUERY", id=id).service
+
+    def find(self, name):
+        query = uapi.vs_query(id=ANY)
+        fill(query.service, name=name)
+        return self.call("QUERY", query).service
+
+    def _list(self, command, kind, room):
+        items, after = [], uapi.VS_LIST_START
+        while True:
+            page = (kind * room)()
+            got = self.call(command, items=ctypes.addressof(page), room=room, after=after,
+                            item_size=ctypes.sizeof(kind))
+            items += [kind.from_buffer_copy(item) for item in page[:got.count]]
+            if got.count < room:
+                return items
+            after = got.after
+
+    def services(self, room=64):
+        return self._list("LIST", uapi.vs_service, room)
+
+    def rules(self, room=64):
+        return self._list("RULE_LIST", uapi.vs_rule, room)
+
+    def stat(self, id):
+        return self.call("STAT", id=id)
+
+    def add(self, gate, left=(), right=(), **properties):
+        """Adds a rule; returns its number."""
+        return self.call("RULE_ADD", rule(gate, left, right, **properties)).id
+
+    def delete(self, number):
+        self.call("RULE_DEL", id=number)
+
+    def try_call(self, gate, left=(ROOT,), home=ROOT, **properties):
+        """VS_IOC_RULE_TEST: what a call of the services `left` with these properties would be classified as."""
+        test = uapi.vs_rule_test(home=home)
+        left = [*left] + [ROOT] * (uapi.VS_ENTITIES - len(left))
+        test.call = rule(gate, left, **properties)
+        return self.call("RULE_TEST", test)
+
+    def place(self, pid, id, flags=0):
+        pidfd = os.pidfd_open(pid)
+        try:
+            self.call("PLACE_TASK", pidfd=pidfd, id=id, flags=flags)
+        finally:
+            os.close(pidfd)
+
+    def place_socket(self, sock, id):
+        self.call("PLACE_SOCKET", fd=sock.fileno(), id=id)
+
+    def apply(self, services=(), rules=(), check=False, prune=False):
+        table = (uapi.vs_config_service * len(services))(*services)
+        listed = (uapi.vs_rule * len(rules))(*rules)
+        return self.call(
+            "APPLY", services=ctypes.addressof(table), nr_services=len(services), rules=ctypes.addressof(listed),
+            nr_rules=len(rules), service_size=ctypes.sizeof(uapi.vs_config_service),
+            rule_size=ctypes.sizeof(uapi.vs_rule),
+            flags=check * uapi.VS_APPLY_CHECK | prune * uapi.VS_APPLY_PRUNE)
+
+    def state(self):
+        """All that can be listed, byte for byte, counters of hits aside."""
+        rules = self.rules()
+        for one in rules:
+            one.hits = 0
+        return [bytes(item) for item in self.services() + rules]
+
+
+class Skip(Exception):
+    pass
+
+
+def skip(reason):
+    """Ends a case: it cannot be decided here."""
+    raise Skip(reason)
+
+
+def eq(got, wanted, what="value"):
+    if got != wanted:
+        raise AssertionError(f"{what}: got {got!r}, wanted {wanted!r}")
+
+
+def within(got, low, high, what="value"):
+    if not low <= got <= high:
+        raise AssertionError(f"{what}: got {got!r}, wanted {low!r} to {high!r}")
+
+
+def refused(number, reason, function, *arguments, **named):
+    """Checks that a call is refused with this errno and reason; returns the Refused."""
+    try:
+        function(*arguments, **named)
+    except Refused as refusal:
+        wanted = f"{errno.errorcode[number]}, {reason}"
+        eq(f"{errno.errorcode.get(refusal.errno, refusal.errno)}, {refusal.reason}", wanted, "refusal")
+        return refusal
+    raise AssertionError(f"not refused; {errno.errorcode[number]}, {reason} was to come")
+
+
+def run(*command, **options):
+    """Runs a command to its end, output captured as text; does not judge its exit status."""
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def vsctl(*arguments):
+    """Runs vsctl; raises AssertionError with its messages if it fails; returns what it printed."""
+    done = run("vsctl", *arguments)
+    if done.returncode:
+        raise AssertionError(f"vsctl {' '.join(arguments)}: exit {done.returncode}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def in_child(function):
+    """Runs function() in a forked child and returns its result (a string), or raises what it raised as AssertionError."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if not pid:
+        status = 0
+        try:
+            os.write(writer, str(function()).encode())
+        except BaseException:  # pylint: disable=broad-except
+            os.write(writer, traceback.format_exc().encode())
+            status = 1
+        finally:
+            os._exit(status)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        result = pipe.read().decode()
+    _, status = os.waitpid(pid, 0)
+    if status:
+        raise AssertionError(f"in a child: {result or status}")
+    return result
+
+
+class Sleeper:
+    """A process that only waits; killed and reaped at the end of the with block."""
+
+    def __enter__(self):
+        self.process = subprocess.Popen(["sleep", "1000"])
+        return self.process.pid
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+_cases = []
+
+
+def test(function):
+    """Marks a case. It is called with an open Device if it takes an argument."""
+    _cases.append(function)
+    return function
+
+
+def _case(function):
+    if not inspect.signature(function).parameters:
+        return function()
+    device = Device()
+    try:
+        device.apply(prune=True)
+        return function(device)
+    finally:
+        device.close()
+
+
+def main():
+    """Runs the cases in order, speaks TAP, and exits 0, 1 (a case failed) or 4 (all were skipped)."""
+    print(f"TAP version 13\n1..{len(_cases)}", flush=True)
+    failures = skipped = 0
+    for number, function in enumerate(_cases, 1):
+        name = (inspect.getdoc(function) or function.__name__.replace("_", " ")).split("\n", 1)[0].rstrip(".")
+        try:
+            _case(function)
+            print(f"ok {number} - {name}", flush=True)
+        except Skip as reason:
+            skipped += 1
+            print(f"ok {number} - {name} # SKIP {reason}", flush=True)
+        except Exception:  # pylint: disable=broad-except
+            failures += 1
+            print("".join(f"# {line}\n" for line in traceback.format_exc().splitlines()), end="")
+            print(f"not ok {number} - {name}", flush=True)
+    sys.exit(1 if failures else 4 if skipped == len(_cases) else 0)
