@@ -31,6 +31,16 @@ void vs_this_cpu_add_u64(u64 __percpu *counter, u64 value)
 	this_cpu_add(*counter, value);
 }
 
+u64 vs_per_cpu_sum_u64(const u64 __percpu *counter)
+{
+	unsigned int cpu;
+	u64 sum = 0;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(*per_cpu_ptr(counter, cpu));
+	return sum;
+}
+
 bool vs_skb_is_gso(const struct sk_buff *skb)
 {
 	return skb_is_gso(skb);

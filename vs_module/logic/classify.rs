@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The compiled rules: which rule a call falls under.
+//!
+//! Tuple space search. The rules of a gate are grouped by [`Shape`]; a look-up reduces the call to
+//! each shape in turn (leaves out what the shape does not ask for, cuts addresses and paths to its
+//! prefix lengths) and looks the result up in one hash table. So it takes as many look-ups as the
+//! gate has shapes, at most [`SHAPES_MAX`], each of at most [`PROBES_MAX`] probes, however many
+//! rules and services there are. Shapes are visited best rule first, so that the search ends as
+//! soon as no rule that is left could win.
+//!
+//! What is compiled never changes: each change of the rules, or of a priority, compiles anew.
+
+use super::id::VsId;
+use super::rule::{directory, masked, props, Facts, Gate, Rule, RuleSet, Shape, Target, ANY, ENTITIES};
+use super::why::{Refusal, Why};
+use crate::table::Table;
+use core::cmp::Reverse;
+
+/// How many shapes the rules of one gate can have: `VS_SHAPES_MAX`.
+pub(crate) const SHAPES_MAX: usize = 64;
+/// How many probes one look-up takes at most. A table in which a rule would lie further from its
+/// place is made anew, with another salt and then larger.
+pub(crate) const PROBES_MAX: usize = 32;
+
+/// A call that a gate sees.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub(crate) gate: Gate,
+    /// The VS of each entity, the caller's first. Those that the gate does not have are root.
+    pub(crate) from: [VsId; ENTITIES],
+    /// The caller's home VS.
+    pub(crate) home: VsId,
+    /// What is known of the call; a rule that asks for more does not match.
+    pub(crate) facts: Facts<'a>,
+}
+
+/// The rule that a call falls under.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Match {
+    /// Its number.
+    pub(crate) rule: u32,
+    pub(crate) to: [Target; ENTITIES],
+}
+
+/// What a look-up took.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Cost {
+    /// Shapes visited.
+    pub(crate) lookups: u32,
+    /// Slots of the hash table read.
+    pub(crate) probes: u32,
+}
+
+/// A set of rules that could not be compiled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Rejected {
+    pub(crate) refusal: Refusal,
+    /// The place of the rule at which it failed, if it was one rule.
+    pub(crate) at: Option<usize>,
+}
+
+impl<T: Into<Refusal>> From<T> for Rejected {
+    fn from(cause: T) -> Self {
+        Rejected { refusal: cause.into(), at: None }
+    }
+}
+
+/// What is left of a rule or of a call in a shape: all that the shape does not ask for is zero.
+#[derive(PartialEq, Eq)]
+struct Key<'a> {
+    from: [u16; ENTITIES],
+    proto: u8,
+    uid: u32,
+    gid: u32,
+    local: [u8; 16],
+    peer: [u8; 16],
+    local_port: u16,
+    peer_port: u16,
+    iface: [u8; 16],
+    path: &'a [u8],
+    cgroup: &'a [u8],
+}
+
+impl<'a> Key<'a> {
+    fn of_rule(set: &'a RuleSet, rule: &Rule) -> Self {
+        let facts = set.facts(rule);
+        Key {
+            from: *rule.from(),
+            proto: facts.proto,
+            uid: facts.uid,
+            gid: facts.gid,
+            local: facts.local,
+            peer: facts.peer,
+            local_port: facts.local_port,
+            peer_port: facts.peer_port,
+            iface: facts.iface,
+            path: facts.path,
+            cgroup: facts.cgroup,
+        }
+    }
+
+    /// `None`: the call lacks something that the shape asks for.
+    fn of_call(shape: &Shape, call: &Call<'a>) -> Option<Self> {
+        let facts = &call.facts;
+        if shape.props & !facts.props != 0 {
+            return None;
+        }
+        let has = |property: u16| shape.props & property != 0;
+        let cut = |path: &'a [u8], slashes: u8| match slashes {
+            0 => Some(path),
+            _ => directory(path, slashes),
+        };
+        let mut from = [ANY; ENTITIES];
+        for n in 0..ENTITIES {
+            if shape.from & 1 << n != 0 {
+                from[n] = call.from[n].get();
+            }
+        }
+        Some(Key {
+            from,
+            proto: if has(props::PROTO) { facts.proto } else { 0 },
+            uid: if has(props::UID) { facts.uid } else { 0 },
+            gid: if has(props::GID) { facts.gid } else { 0 },
+            local: masked(&facts.local, shape.local_len),
+            peer: masked(&facts.peer, shape.peer_len),
+            local_port: if has(props::LPORT) { facts.local_port } else { 0 },
+            peer_port: if has(props::PPORT) { facts.peer_port } else { 0 },
+            iface: if has(props::IFACE) { facts.iface } else { [0; 16] },
+            path: if has(props::PATH | props::UNIX) { cut(facts.path, shape.path)? } else { &[] },
+            cgroup: if has(props::CGROUP) { cut(facts.cgroup, shape.cgroup)? } else { &[] },
+        })
+    }
+
+    fn hash(&self, seed: u64, shape: &Shape) -> u64 {
+        let has = |property: u16| shape.props & property != 0;
+        let mut hash = Hash(seed);
+        if shape.from != 0 {
+            let [a, b, c] = self.from;
+            hash.word(u64::from(a) | u64::from(b) << 16 | u64::from(c) << 32);
+        }
+        if has(props::UID | props::GID) {
+            hash.word(u64::from(self.uid) | u64::from(self.gid) << 32);
+        }
+        if has(props::PROTO | props::LPORT | props::PPORT) {
+            hash.word(
+                u64::from(self.proto)
+                    | u64::from(self.local_port) << 16
+                    | u64::from(self.peer_port) << 32,
+            );
+        }
+        if has(props::LOCAL) {
+            hash.bytes(&self.local);
+        }
+        if has(props::PEER) {
+            hash.bytes(&self.peer);
+        }
+        if has(props::IFACE) {
+            hash.bytes(&self.iface);
+        }
+        if has(props::PATH | props::UNIX) {
+            hash.bytes(self.path);
+        }
+        if has(props::CGROUP) {
+            hash.bytes(self.cgroup);
+        }
+        hash.0
+    }
+}
+
+/// A multiply-and-fold hash. It need not withstand an adversary: what is in the table is the
+/// administrator's, and the number of probes is bounded when the table is made.
+struct Hash(u64);
+
+impl Hash {
+    fn word(&mut self, word: u64) {
+        let product = u128::from(self.0 ^ word) * 0x9e37_79b9_7f4a_7c15_u128;
+        self.0 = (product as u64) ^ ((product >> 64) as u64) ^ word.rotate_left(32);
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.word(u64::from_le_bytes(word));
+        }
+        self.word(bytes.len() as u64);
+    }
+}
+
+/// How good a rule is: the largest wins.
+///
+/// The highest priority among the services that its left side names (none: below all); the number
+/// of conditions; bits of address prefix; components of path, the whole path counting one more than
+/// its directory; the smaller number.
+type Merit = (Option<i32>, u32, u32, u32, Reverse<u32>);
+
+fn merit(set: &RuleSet, rule: &Rule, priority: &impl Fn(VsId) -> i32) -> Merit {
+    let shape = rule.shape();
+    let facts = set.facts(rule);
+    let depth = |path: &[u8], below: u8| match below {
+        0 if path.is_empty() => 0,
+        0 => 1 + path.iter().filter(|byte| **byte == b'/').count() as u32,
+        slashes => u32::from(slashes),
+    };
+    (
+        rule.named().map(priority).max(),
+        shape.from.count_ones() + shape.props.count_ones(),
+        u32::from(shape.local_len) + u32::from(shape.peer_len),
+        depth(facts.path, shape.path) + depth(facts.cgroup, shape.cgroup),
+        Reverse(rule.number()),
+    )
+}
+
+#[derive(Clone, Copy)]
+struct Group {
+    shape: Shape,
+    seed: u64,
+    /// The smallest rank among its rules.
+    best: u32,
+}
+
+#[derive(Clone, Copy)]
+struct Slot {
+    /// Upper half of the hash: spares the comparison with most of the rules that differ.
+    tag: u32,
+    /// Place of the rule, or `EMPTY`.
+    rule: u32,
+}
+
+const EMPTY: u32 = u32::MAX;
+
+/// A set of rules, ready to be asked.
+///
+/// # Invariants
+///
+/// - `groups` is ordered by gate, within a gate by `best`; `gates` says where each gate's begin and
+///   end; a gate has at most [`SHAPES_MAX`].
+/// - Each rule lies less than [`PROBES_MAX`] slots behind the one its hash names, with no empty slot
+///   between. Of rules with the same left side only the one that wins is there.
+/// - The length of `slots` is a power of two, or 0 where there is no rule.
+pub(crate) struct Classifier {
+    set: RuleSet,
+    /// By place of the rule: how many rules are better.
+    ranks: Table<u32>,
+    groups: Table<Group>,
+    gates: [(u16, u16); Gate::COUNT],
+    wants: [u16; Gate::COUNT],
+    slots: Table<Slot>,
+}
+
+impl Classifier {
+    /// No rule at all.
+    pub(crate) const fn new() -> Self {
+        Classifier {
+            set: RuleSet::new(),
+            ranks: Table::new(),
+            groups: Table::new(),
+            gates: [(0, 0); Gate::COUNT],
+            wants: [0; Gate::COUNT],
+            slots: Table::new(),
+        }
+    }
+
+    /// Compiles `set`, where `priority` tells each service's. Takes time in proportion to the
+    /// number of rules (and its logarithm).
+    pub(crate) fn compile(
+        set: RuleSet,
+        priority: impl Fn(VsId) -> i32,
+    ) -> Result<Classifier, Rejected> {
+        let order = ranked(&set, &priority)?;
+        let mut ranks = Table::filled(order.len(), 0)?;
+        for (rank, rule) in order.iter().enumerate() {
+            ranks[*rule as usize] = rank as u32;
+        }
+
+        let mut this = Classifier { ranks, set, ..Classifier::new() };
+        this.group()?;
+        let mut room = match order.len() {
+            0 => return Ok(this),
+            rules => (rules * 2).next_power_of_two(),
+        };
+        loop {
+            for salt in 0..8 {
+                if this.fill(&order, room, salt)? {
+                    return Ok(this);
+                }
+            }
+            room *= 2;
+        }
+    }
+
+    /// Finds the shapes.
+    fn group(&mut self) -> Result<(), Rejected> {
+        let mut count = [0; Gate::COUNT];
+        for (place, rule) in self.set.rules().iter().enumerate() {
+            let shape = rule.shape();
+            let rank = self.ranks[place];
+            match self.groups.iter_mut().find(|group| group.shape == shape) {
+                Some(group) => group.best = group.best.min(rank),
+                None => {
+                    let count = &mut count[shape.gate as usize];
+                    if *count == SHAPES_MAX {
+                        return Err(Rejected { refusal: Why::Full.into(), at: Some(place) });
+                    }
+                    *count += 1;
+                    self.groups.push(Group { shape, seed: 0, best: rank })?;
+                    self.wants[shape.gate as usize] |= shape.props;
+                }
+            }
+        }
+        self.groups.sort_unstable_by_key(|group| (group.shape.gate, group.best));
+        let mut start = 0;
+        for gate in Gate::ALL {
+            let end = start + count[gate as usize] as u16;
+            self.gates[gate as usize] = (start, end);
+            start = end;
+        }
+        Ok(())
+    }
+
+    /// Puts all rules into a table of `room` slots. `false`: some rule lies too far away.
+    fn fill(&mut self, order: &[u32], room: usize, salt: u64) -> Result<bool, Rejected> {
+        for (n, group) in self.groups.iter_mut().enumerate() {
+            let mut seed = Hash(salt);
+            seed.word(n as u64 + 1);
+            group.seed = seed.0;
+        }
+        self.slots = Table::new();
+        self.slots = Table::filled(room, Slot { tag: 0, rule: EMPTY })?;
+
+        // Best first, so that of rules with the same left side the one that wins is met first.
+        'rules: for place in order {
+            let rule = &self.set.rules()[*place as usize];
+            let shape = rule.shape();
+            let (start, end) = self.gates[shape.gate as usize];
+            let group = self.groups[usize::from(start)..usize::from(end)]
+                .iter()
+                .find(|group| group.shape == shape);
+            let Some(group) = group else { continue };
+            let key = Key::of_rule(&self.set, rule);
+            let hash = key.hash(group.seed, &shape);
+            for n in 0..PROBES_MAX {
+                let at = (hash as usize + n) & (room - 1);
+                let slot = self.slots[at];
+                if slot.rule == EMPTY {
+                    self.slots[at] = Slot { tag: (hash >> 32) as u32, rule: *place };
+                    continue 'rules;
+                }
+                let other = &self.set.rules()[slot.rule as usize];
+                if other.shape() == shape && Key::of_rule(&self.set, other) == key {
+                    continue 'rules;
+                }
+            }
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// The properties that rules of `gate` ask for. `None`: it has no rules, leave at once.
+    pub(crate) fn wants(&self, gate: Gate) -> Option<u16> {
+        let (start, end) = self.gates[gate as usize];
+        (start != end).then_some(self.wants[gate as usize])
+    }
+
+    /// The rule that `call` falls under. Allocates nothing, bounded.
+    pub(crate) fn classify(&self, call: &Call<'_>) -> Option<Match> {
+        self.classify_counting(call, &mut Cost::default())
+    }
+
+    /// Likewise, and adds up what it took.
+    pub(crate) fn classify_counting(&self, call: &Call<'_>, cost: &mut Cost) -> Option<Match> {
+        let (start, end) = self.gates[call.gate as usize];
+        let mut best = EMPTY;
+        let mut winner = None;
+        for group in &self.groups[usize::from(start)..usize::from(end)] {
+            if group.best >= best {
+                break;
+            }
+            cost.lookups += 1;
+            let Some(place) = self.look_up(group, call, cost) else { continue };
+            let rank = self.ranks[place];
+            if rank < best {
+                best = rank;
+                winner = Some(place);
+            }
+        }
+        let rule = &self.set.rules()[winner?];
+        Some(Match {
+            rule: rule.number(),
+            to: [rule.target(0), rule.target(1), rule.target(2)],
+        })
+    }
+
+    fn look_up(&self, group: &Group, call: &Call<'_>, cost: &mut Cost) -> Option<usize> {
+        let key = Key::of_call(&group.shape, call)?;
+        let hash = key.hash(group.seed, &group.shape);
+        for n in 0..PROBES_MAX {
+            cost.probes += 1;
+            let slot = self.slots[(hash as usize + n) & (self.slots.len() - 1)];
+            if slot.rule == EMPTY {
+                return None;
+            }
+            if slot.tag == (hash >> 32) as u32 {
+                let rule = &self.set.rules()[slot.rule as usize];
+                if rule.shape() == group.shape && Key::of_rule(&self.set, rule) == key {
+                    return Some(slot.rule as usize);
+                }
+            }
+        }
+        None
+    }
+
+    /// How many rules match `call`: looks at all of them, for the administrator only.
+    pub(crate) fn matching(&self, call: &Call<'_>) -> usize {
+        let matches = |rule: &&Rule| {
+            rule.gate() == call.gate
+                && Key::of_call(&rule.shape(), call) == Some(Key::of_rule(&self.set, rule))
+        };
+        self.set.rules().iter().filter(matches).count()
+    }
+
+    /// The rules.
+    pub(crate) fn set(&self) -> &RuleSet {
+        &self.set
+    }
+}
+
+/// The places of the rules, best first.
+fn ranked(set: &RuleSet, priority: &impl Fn(VsId) -> i32) -> Result<Table<u32>, Rejected> {
+    let rules = set.rules();
+    let mut merits = Table::with_capacity(rules.len())?;
+    for (place, rule) in rules.iter().enumerate() {
+        merits.push((merit(set, rule, priority), place as u32))?;
+    }
+    merits.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+    let mut order = Table::with_capacity(rules.len())?;
+    for (_, place) in merits.iter() {
+        order.push(*place)?;
+    }
+    Ok(order)
+}
