@@ -1,0 +1,59 @@
+# Virtual Services. Every target has one line of what it is for; `make help` prints them.
+# KERNEL=7.3 chooses another kernel for all of them, KDIR=... a kernel build tree of your own for modules and preflight.
+
+VM    := tools/vm
+ENTER := $(VM)/enter
+KO    := build/module/vs.ko
+PREFIX ?= /usr/local
+
+export KERNEL ICOUNT
+
+.PHONY: help setup modules tools demo check check-host check-guest bench shell preflight install clean distclean
+.NOTPARALLEL:
+
+help: ## print this
+	@sed -nE 's/^([a-z-]+):.*## /\1\t/p' Makefile | expand -t 14
+
+setup: ## make the environment in the cache: host packages, Debian tree, kernel, guest
+	@$(VM)/setup
+
+ifdef KDIR
+modules: ## build vs.ko, against the stock kernel or KDIR=...
+	$(VM)/module $(abspath $(KDIR)) $(CURDIR)/build/module
+else
+modules: setup
+	$(ENTER) sh -c '$(VM)/module $$KDIR /vs/build/module'
+endif
+
+tools: setup ## build vsctl and its companions
+	$(ENTER) cargo build --release --manifest-path tools/Cargo.toml
+
+demo: modules tools ## two tenants share one PostgreSQL, with and without VS
+	tools/demo/run
+
+check: modules tools ## all tests, host and guest
+	$(VM)/check
+
+check-host: setup ## the tests that need no guest
+	$(VM)/check host
+
+check-guest: modules tools ## the tests in the guest
+	$(VM)/check guest
+
+bench: modules tools ## the figures of Documentation/performance.md
+	tools/bench/run
+
+shell: modules tools ## an interactive guest with the module loaded
+	$(VM)/shell
+
+preflight: ## say what is missing for building and running, KDIR=... for a kernel of your own
+	@$(VM)/preflight $(abspath $(KDIR))
+
+install: ## install what is built: vs.ko for the kernel it was built for, vsctl into PREFIX (DESTDIR is respected)
+	$(VM)/install $(KO) tools/target/release/vsctl $(PREFIX)
+
+clean: ## remove what was built here
+	rm -rf build tools/target
+
+distclean: clean ## remove the cache too: tree, kernels, guest
+	$(VM)/cache
