@@ -12,6 +12,7 @@
 //! | `logic` | rules, the classifier, the tree, ids: pure, compiled into host tests as well |
 //! | `state` | what all planes share, read under RCU |
 //! | `service`, `limit`, `stat` | one service: attributes, what it holds, what it counted |
+//! | `cpu` | what accounting and scheduler ask for |
 //! | `config` | changes, one at a time |
 //! | `chardev`, `abi` | `/dev/vsctl` |
 //! | `table`, `rcu`, `percpu` | memory |
@@ -22,6 +23,7 @@ use kernel::prelude::*;
 #[path = "../vs_netfilter/bindings.rs"]
 mod vs_bindings;
 
+mod cpu;
 mod limit;
 mod logic;
 mod percpu;
