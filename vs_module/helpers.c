@@ -4,8 +4,12 @@
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/binfmts.h>
+#include <linux/cgroup.h>
+#include <linux/cred.h>
 #include <linux/fs.h>
+#include <linux/sched/signal.h>
 #include <linux/stddef.h>
+#include <linux/udp.h>
 #include <net/af_unix.h>
 #include <net/inet_sock.h>
 #include <net/inet_timewait_sock.h>
@@ -69,6 +73,42 @@ bool vs_sk_is_request(const struct sock *sk)
 struct net *vs_sock_net(const struct sock *sk)
 {
 	return sock_net(sk);
+}
+
+bool vs_sk_queue_empty(const struct sock *sk)
+{
+	return skb_queue_empty_lockless(&sk->sk_receive_queue) &&
+	       (!sk_is_udp(sk) || skb_queue_empty_lockless(&udp_sk(sk)->reader_queue));
+}
+
+const struct cred *vs_current_cred(void)
+{
+	return current_cred();
+}
+
+u32 vs_cred_euid(const struct cred *cred)
+{
+	return __kuid_val(cred->euid);
+}
+
+u32 vs_cred_egid(const struct cred *cred)
+{
+	return __kgid_val(cred->egid);
+}
+
+int vs_current_cgroup_path(char *buf, size_t len)
+{
+	return cgroup_path(task_dfl_cgroup(current), buf, len);
+}
+
+struct task_struct *vs_group_leader(struct task_struct *task)
+{
+	return task->group_leader;
+}
+
+struct task_struct *vs_next_thread(struct task_struct *task)
+{
+	return __next_thread(task);
 }
 
 bool vs_dev_is_loopback(const struct net_device *dev)

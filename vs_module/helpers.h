@@ -28,6 +28,18 @@ bool vs_sk_is_timewait(const struct sock *sk);
 bool vs_sk_is_request(const struct sock *sk);
 struct net *vs_sock_net(const struct sock *sk);
 
+bool vs_sk_queue_empty(const struct sock *sk); /* nothing to be received, UDP's second queue included */
+
+/* the running task; the path is that of its cgroup in the default hierarchy, under RCU */
+const struct cred *vs_current_cred(void);
+u32 vs_cred_euid(const struct cred *cred);
+u32 vs_cred_egid(const struct cred *cred);
+int vs_current_cgroup_path(char *buf, size_t len);
+
+/* threads, under RCU; after the last one comes NULL */
+struct task_struct *vs_group_leader(struct task_struct *task);
+struct task_struct *vs_next_thread(struct task_struct *task);
+
 /* network namespaces and devices */
 bool vs_dev_is_loopback(const struct net_device *dev);
 

@@ -18,6 +18,7 @@
 #define VS_KFUNC(type)	type
 struct cred;
 struct linux_binprm;
+struct msghdr;
 struct request_sock;
 struct sk_buff;
 struct sock;
@@ -27,8 +28,8 @@ struct socket;
 struct task_struct;
 #endif
 
-/* The caller of a gate: home VS and current VS in one word. */
-#define VS_WHO(home, cur)	((__u32)(home) << 16 | (cur))
+/* Home and current VS of a task, in one word: as its tag has them. */
+#define VS_WHO(home, cur)	((__u32)(cur) << 16 | (home))
 
 /*
  * A verdict: what becomes of the running task's tag, and what the system call
@@ -44,7 +45,7 @@ struct task_struct;
  * sockets concerned and return the verdict on the task.
  */
 
-/* HOME is the child's home, already counted; undo with vs_task_gone(). */
+/* HOME is the child's, already counted for a tag that says it twice; undo with vs_task_gone(). */
 VS_KFUNC(__u64) vs_gate_fork(__u32 who);
 VS_KFUNC(__u64) vs_gate_exec(const struct linux_binprm *bprm, __u32 who);
 VS_KFUNC(void) vs_gate_exit(__u32 who);
@@ -54,7 +55,7 @@ VS_KFUNC(__u64) vs_gate_socket(struct socket *sock, __u32 who);
 VS_KFUNC(__u64) vs_gate_socketpair(struct socket *sock, struct socket *peer, __u32 who);
 VS_KFUNC(__u64) vs_gate_connect(struct socket *sock, struct sockaddr *address, int len, __u32 who);
 VS_KFUNC(__u64) vs_gate_accept(struct sock *conn, __u32 who);
-VS_KFUNC(__u64) vs_gate_send(struct socket *sock, __u32 who);
+VS_KFUNC(__u64) vs_gate_send(struct socket *sock, struct msghdr *msg, __u32 who);
 /* message: the VS of what was received: a datagram's own; VS_UNCHANGED: the socket's. */
 VS_KFUNC(__u64) vs_gate_recv(struct sock *sk, __u32 message, __u32 who);
 /* ended: the work in hand came by this socket. */
@@ -79,11 +80,19 @@ VS_KFUNC(bool) vs_sk_drained(const struct sock *sk);
 /* Has the application given the socket its address: is it a server's? */
 VS_KFUNC(bool) vs_sk_bound(const struct sock *sk);
 
-/* A task's home changed, or the task is gone. */
-VS_KFUNC(void) vs_task_moved(__u32 from, __u32 to);
-VS_KFUNC(void) vs_task_gone(__u32 home);
+/*
+ * Tags of tasks: `who` is what a tag says. While one says it, its ids are not
+ * given to another service. Before a tag is changed: may it say this (false: the
+ * service has just gone)? Then exactly one of: it does, in the place of `old`;
+ * it does not after all. A tag with the same id twice is free to hold.
+ */
+VS_KFUNC(bool) vs_tag_hold(__u32 who);
+VS_KFUNC(void) vs_tag_replaced(__u32 old, __u32 who);
+VS_KFUNC(void) vs_tag_release(__u32 who);
+/* The task that had the tag is gone. */
+VS_KFUNC(void) vs_task_gone(__u32 who);
 /* core__place has written the tag of the task being placed. */
-VS_KFUNC(void) vs_placed(__u32 from, __u32 to);
+VS_KFUNC(void) vs_placed(void);
 
 /*
  * The scheduler's view. A node is the nearest service, from `vs` upwards, that

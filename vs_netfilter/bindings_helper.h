@@ -39,6 +39,7 @@
 
 #include "../uapi/vs.h"
 #include "../vs_module/helpers.h"
+#include "../vs_module/kfuncs.h"
 #include "layout.h"
 
 /*

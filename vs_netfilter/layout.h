@@ -51,12 +51,18 @@
 	VS_FIELD(sock_protocol, struct sock, sk_protocol)		\
 	VS_FIELD(sock_mark, struct sock, sk_mark)			\
 	VS_FIELD(sock_socket, struct sock, sk_socket)			\
+	VS_FIELD(sock_userlocks, struct sock, sk_userlocks)		\
+	VS_FIELD(sock_shutdown, struct sock, sk_shutdown)		\
+	VS_FIELD(sock_err, struct sock, sk_err)				\
 	VS_FIELD(socket_sk, struct socket, sk)				\
 	VS_FIELD(inet_request_sock_mark, struct inet_request_sock, ir_mark)	\
 	VS_FIELD(inet_timewait_sock_mark, struct inet_timewait_sock, tw_mark)	\
 	VS_FIELD(unix_sock_addr, struct unix_sock, addr)		\
+	VS_FIELD(unix_sock_peer, struct unix_sock, peer)		\
 	VS_FIELD(unix_address_len, struct unix_address, len)		\
 	VS_FIELD(unix_address_name, struct unix_address, name)		\
+	VS_FIELD(msghdr_name, struct msghdr, msg_name)			\
+	VS_FIELD(msghdr_namelen, struct msghdr, msg_namelen)		\
 	VS_FIELD(linux_binprm_file, struct linux_binprm, file)		\
 	VS_FIELD(file_path, struct file, f_path)			\
 	VS_FIELD(file_inode, struct file, f_inode)			\

@@ -50,7 +50,7 @@ int BPF_PROG(send__socket_sendmsg, struct socket *sock, struct msghdr *msg, int 
 	if (ret)
 		return ret;
 	tag = tag_of(bpf_get_current_task_btf());
-	return obey(tag, vs_gate_send(sock, who(tag)));
+	return obey(tag, vs_gate_send(sock, msg, who(tag)));
 }
 
 /* Keeps the VS of a datagram from where it is taken off the queue to recv__sock_recv_length. */

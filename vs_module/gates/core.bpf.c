@@ -16,16 +16,11 @@ SEC("fentry/vs_place")
 int BPF_PROG(core__place, struct task_struct *task, __u32 vs)
 {
 	struct vs_tag *tag = tag_made(task);
-	__u16 from;
 
-	if (!tag)
-		return 0;
-	from = tag_set_home(tag, vs);
-	if (from == VS_UNCHANGED)
-		return 0;
-	tag_set_cur(task, tag, vs);
-	tag->work = 0;
-	vs_placed(from, vs);
+	if (tag && tag_write(task, tag, vs, vs)) {
+		tag->work = 0;
+		vs_placed();
+	}
 	return 0;
 }
 
@@ -35,8 +30,8 @@ int BPF_PROG(core__task_free, struct task_struct *task)
 {
 	struct vs_tag *tag = tag_of(task);
 
-	if (tag && tag->home != VS_ROOT)
-		vs_task_gone(tag->home);
+	if (tag)
+		vs_task_gone(tag->both);
 	return 0;
 }
 

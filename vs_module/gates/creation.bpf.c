@@ -27,7 +27,7 @@ int BPF_PROG(fork__task_alloc, struct task_struct *child, unsigned long clone_fl
 	if (born.home != VS_ROOT &&
 	    !bpf_task_storage_get(&vs_tags, child, &born, BPF_LOCAL_STORAGE_GET_F_CREATE)) {
 		/* Running on untagged, it would escape its tenant's limits. */
-		vs_task_gone(born.home);
+		vs_task_gone(born.both);
 		return -12; /* ENOMEM, as for a fork that lacks any other memory */
 	}
 	bind(tag, verdict | (__u64)VS_UNCHANGED << VS_VERDICT_HOME, NULL);

@@ -6,8 +6,8 @@
  * so on a machine with few tagged tasks the others cost no memory.
  *
  * Who writes: a task its own tag (the gates), and whoever places a task that of
- * another (core.bpf.c). `cur` and `work` are plainly stored; `home` is replaced
- * by compare-and-swap, because a count hangs on it.
+ * another (core.bpf.c). `home` and `cur` are replaced together, by
+ * compare-and-swap, because counts hang on them; the rest is plainly stored.
  */
 #ifndef _VS_TAG_BPF_H
 #define _VS_TAG_BPF_H
@@ -27,7 +27,7 @@ struct vs_tag {
 			__u16 home;	/* VS it was placed in or born in */
 			__u16 cur;	/* VS of the work in hand */
 		};
-		__u32 both;		/* of them, in one word */
+		__u32 both;		/* VS_WHO(home, cur) */
 	};
 	__u32 message;	/* VS of the datagram in hand, while it is being received */
 	__u64 work;	/* cookie of the socket the work in hand came by, 0: none */
@@ -58,7 +58,7 @@ static __always_inline struct vs_tag *tag_made(struct task_struct *task)
 /* A tag as the kfuncs take it. */
 static __always_inline __u32 who(const struct vs_tag *tag)
 {
-	return tag ? VS_WHO(tag->home, tag->cur) : VS_WHO(VS_ROOT, VS_ROOT);
+	return tag ? tag->both : VS_WHO(VS_ROOT, VS_ROOT);
 }
 
 #endif /* _VS_TAG_BPF_H */

@@ -31,30 +31,36 @@ static __always_inline __u16 verdict_home(__u64 verdict)
 }
 
 /*
- * Makes `home` the task's home and returns what it was before, exactly once to
- * whom replaced it; VS_UNCHANGED if others were quicker each time.
+ * Makes the tag of a task, running or not, say `home` and `cur`; VS_UNCHANGED:
+ * that one stays. The word is replaced as a whole, so that whoever replaces it
+ * knows what it said before, and references are neither lost nor dropped twice.
+ * False: one of the services has just gone, or others were quicker each time.
  */
-static __always_inline __u16 tag_set_home(struct vs_tag *tag, __u16 home)
+static __always_inline bool tag_write(struct task_struct *task, struct vs_tag *tag,
+				      __u16 home, __u16 cur)
 {
 	int attempt;
 
 	for (attempt = 0; attempt < 8; attempt++) {
 		struct vs_tag old = { .both = *(volatile __u32 *)&tag->both }, new = old;
 
-		new.home = home;
-		if (__sync_val_compare_and_swap(&tag->both, old.both, new.both) == old.both)
-			return old.home;
+		if (home != VS_UNCHANGED)
+			new.home = home;
+		if (cur != VS_UNCHANGED)
+			new.cur = cur;
+		if (new.both == old.both)
+			return true;
+		if (!vs_tag_hold(new.both))
+			return false;
+		if (new.cur != old.cur)
+			settle(task, old.cur);
+		if (__sync_val_compare_and_swap(&tag->both, old.both, new.both) == old.both) {
+			vs_tag_replaced(old.both, new.both);
+			return true;
+		}
+		vs_tag_release(new.both);
 	}
-	return VS_UNCHANGED;
-}
-
-/* The task, running or not, works for `cur` from here on. */
-static __always_inline void tag_set_cur(struct task_struct *task, struct vs_tag *tag, __u16 cur)
-{
-	if (tag->cur == cur)
-		return;
-	settle(task, tag->cur);
-	*(volatile __u16 *)&tag->cur = cur;
+	return false;
 }
 
 /*
@@ -74,16 +80,8 @@ static __always_inline void bind(struct vs_tag *tag, __u64 verdict, struct sock 
 		if (!tag)
 			return;
 	}
-	if (home != VS_UNCHANGED) {
-		__u16 from = tag_set_home(tag, home);
-
-		if (from != VS_UNCHANGED)
-			vs_task_moved(from, home);
-	}
-	if (cur != VS_UNCHANGED) {
-		tag_set_cur(task, tag, cur);
+	if (tag_write(task, tag, home, cur) && cur != VS_UNCHANGED)
 		tag->work = sk && cur != tag->home ? bpf_get_socket_cookie(sk) : 0;
-	}
 }
 
 /* For hooks that can refuse: 0 after binding, or the negative errno. */

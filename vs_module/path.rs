@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Paths, as rules compare them: of a program, of a cgroup.
+//!
+//! They are worked out only where a rule asks for them, into a buffer of the caller's. A path that
+//! is longer than any rule's can be (`VS_PATH_LEN`) is as good as none: no rule matches it.
+
+use crate::vs_bindings;
+use kernel::ffi::{c_char, c_int};
+
+/// Room for the longest path that a rule can name, with its NUL.
+pub(crate) type Buffer = [u8; vs_bindings::VS_PATH_LEN as usize];
+
+pub(crate) const EMPTY: Buffer = [0; vs_bindings::VS_PATH_LEN as usize];
+
+/// The path of the file that `bprm` has been given: what `/proc/PID/exe` shows, of a script its
+/// interpreter. It is seen from the task's own root directory. May take spinlocks of the dcache.
+///
+/// # Safety
+///
+/// `bprm` is that of an exec under way, by the running task.
+pub(crate) unsafe fn program(
+    bprm: *const vs_bindings::linux_binprm,
+    buffer: &mut Buffer,
+) -> Option<&[u8]> {
+    let len = buffer.len() as c_int;
+    // SAFETY: `bprm` holds a reference to its file, that one to its path; the buffer is `len` long.
+    let path = unsafe {
+        let file = (*bprm).file;
+        vs_bindings::d_path(&raw const (*file).__bindgen_anon_1.f_path, buffer.as_mut_ptr().cast::<c_char>(), len)
+    };
+    // It is the end of the buffer, or an error in the pointer.
+    let start = (path as usize).checked_sub(buffer.as_ptr() as usize)?;
+    terminated(buffer.get(start..)?)
+}
+
+/// The path of the running task's cgroup below the root of cgroup2. The caller is under RCU.
+pub(crate) fn cgroup(buffer: &mut Buffer) -> Option<&[u8]> {
+    // SAFETY: The buffer is as long as said; the caller is under RCU.
+    let len = unsafe {
+        vs_bindings::vs_current_cgroup_path(buffer.as_mut_ptr().cast::<c_char>(), buffer.len())
+    };
+    // The length that it has, or would have; or an error.
+    if usize::try_from(len).ok()? < buffer.len() {
+        terminated(buffer)
+    } else {
+        None
+    }
+}
+
+fn terminated(bytes: &[u8]) -> Option<&[u8]> {
+    bytes.iter().position(|&byte| byte == 0).map(|end| &bytes[..end])
+}

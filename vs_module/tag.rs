@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A task's tag, as the gates hand it over, and the verdict they get back.
+//!
+//! The tag itself lives in BPF task local storage (`gates/tag.bpf.h`). What vs.ko keeps are
+//! references: a tag counts as a task of its home VS, and its current VS is held while it is
+//! another one, so that no id that a tag says is given to another service.
+
+use crate::logic::id::VsId;
+use crate::state::{self, State};
+use crate::vs_bindings;
+use kernel::prelude::*;
+
+/// What a tag says, in the word that kfuncs take: `VS_WHO()`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Who {
+    /// Where the task was placed or born.
+    pub(crate) home: VsId,
+    /// For whom it works.
+    pub(crate) cur: VsId,
+}
+
+impl Who {
+    pub(crate) fn new(raw: u32) -> Self {
+        // A tag only ever says ids; of anything else, its low bits are taken for one.
+        Who {
+            home: VsId::from_mark(raw & 0xffff, 0),
+            cur: VsId::from_mark(raw >> 16, 0),
+        }
+    }
+
+    /// The VS that is to be held: the current one, unless the task is counted there.
+    fn held(self) -> Option<VsId> {
+        (self.cur != self.home).then_some(self.cur)
+    }
+}
+
+/// What becomes of the running task and of its call, packed as `VS_VERDICT_*` says.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Answer {
+    /// Its new current VS. `None`: unchanged.
+    pub(crate) cur: Option<VsId>,
+    /// Its new home VS, or for `fork` the child's. `None`: unchanged.
+    pub(crate) home: Option<VsId>,
+}
+
+impl Answer {
+    /// Nothing changes.
+    pub(crate) const UNCHANGED: Answer = Answer { cur: None, home: None };
+
+    /// The task works for `cur` from here on.
+    pub(crate) fn works_for(cur: Option<VsId>) -> Self {
+        Answer { cur, home: None }
+    }
+
+    /// The task becomes `home`'s.
+    pub(crate) fn belongs_to(home: Option<VsId>) -> Self {
+        Answer { cur: home, home }
+    }
+
+    pub(crate) fn pack(self) -> u64 {
+        let id = |id: Option<VsId>| id.map_or(u64::from(vs_bindings::VS_UNCHANGED), |id| id.get().into());
+        id(self.cur) << vs_bindings::VS_VERDICT_CUR | id(self.home) << vs_bindings::VS_VERDICT_HOME
+    }
+}
+
+/// The verdict that refuses the call.
+pub(crate) fn refusal(error: Error) -> u64 {
+    Answer::UNCHANGED.pack() | u64::from(error.to_errno().unsigned_abs()) << vs_bindings::VS_VERDICT_ERRNO
+}
+
+fn release(s: &State, who: Who) {
+    if let Some(id) = who.held() {
+        s.release(id);
+    }
+}
+
+// The kfuncs: `kfuncs.h` says what they are for. Any context but NMI.
+
+#[no_mangle]
+extern "C" fn vs_tag_hold_body(who: u32) -> bool {
+    Who::new(who).held().is_none_or(|id| state::with(|s| s.hold(id)))
+}
+
+#[no_mangle]
+extern "C" fn vs_tag_release_body(who: u32) {
+    state::with(|s| release(s, Who::new(who)));
+}
+
+#[no_mangle]
+extern "C" fn vs_tag_replaced_body(old: u32, who: u32) {
+    let (old, who) = (Who::new(old), Who::new(who));
+    state::with(|s| {
+        s.task_moved(old.home, who.home);
+        release(s, old);
+        if who.cur != old.cur {
+            s.service(who.cur).rebound();
+        }
+    });
+}
+
+#[no_mangle]
+extern "C" fn vs_task_gone_body(who: u32) {
+    let who = Who::new(who);
+    state::with(|s| {
+        s.task_gone(who.home);
+        release(s, who);
+    });
+}
