@@ -1,25 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The functions of helpers.h, and the check that gcc and clang agree on the structures of layout.h. */
-#include <linux/if.h>
-#include <linux/netdevice.h>
-#include <linux/netfilter.h>
 #include <linux/binfmts.h>
 #include <linux/cgroup.h>
 #include <linux/cred.h>
 #include <linux/fs.h>
+#include <linux/if.h>
+#include <linux/netdevice.h>
+#include <linux/netfilter.h>
 #include <linux/sched/signal.h>
 #include <linux/stddef.h>
 #include <linux/udp.h>
 #include <net/af_unix.h>
 #include <net/inet_sock.h>
 #include <net/inet_timewait_sock.h>
+#include <net/ip.h>
+#include <net/ip6_route.h>
+#include <net/ipv6.h>
 #include <net/net_namespace.h>
+#include <net/route.h>
 
 #include "helpers.h"
 #include "../vs_netfilter/layout.h"
 #include "vs_netfilter/layout_generated.h"
 
 #define VS_FIELD(name, type, field) \
+	static_assert(offsetof(type, field) == VS_OFFSET_##name, #type "." #field " lies elsewhere for clang"); \
+	static_assert(sizeof_field(type, field) == VS_WIDTH_##name, #type "." #field " has another size for clang");
+#define VS_TAIL(name, type, field) \
 	static_assert(offsetof(type, field) == VS_OFFSET_##name, #type "." #field " lies elsewhere for clang");
 #define VS_SIZE(name, type) \
 	static_assert(sizeof(type) == VS_SIZEOF_##name, #type " has another size for clang");
@@ -45,34 +52,58 @@ u64 vs_per_cpu_sum_u64(const u64 __percpu *counter)
 	return sum;
 }
 
-bool vs_skb_is_gso(const struct sk_buff *skb)
+bool vs_skb_is_own(const struct sk_buff *skb)
 {
-	return skb_is_gso(skb);
+	return skb_valid_dst(skb) && (skb->dev->flags & IFF_LOOPBACK || skb->pkt_type == PACKET_LOOPBACK);
 }
 
-unsigned int vs_skb_gso_segs(const struct sk_buff *skb)
+bool vs_skb_is_copy_in(const struct sk_buff *skb)
 {
-	return skb_shinfo(skb)->gso_segs;
+	return skb->pkt_type == PACKET_LOOPBACK;
 }
 
-bool vs_sk_fullsock(const struct sock *sk)
+/* ip_mc_output() and ip6_finish_output2() clone the packet for the machine itself, and a clone has no socket. */
+bool vs_skb_is_copy_out(const struct sk_buff *skb)
 {
-	return sk_fullsock(sk);
+	if (skb->sk)
+		return false;
+	if (skb->protocol == htons(ETH_P_IPV6))
+		return ipv6_addr_is_multicast(&ipv6_hdr(skb)->daddr);
+	return skb_valid_dst(skb) && skb_rtable(skb)->rt_flags & (RTCF_MULTICAST | RTCF_BROADCAST);
 }
 
-bool vs_sk_is_timewait(const struct sock *sk)
+bool vs_skb_is_reassembled(const struct sk_buff *skb, bool v6)
 {
-	return sk->sk_state == TCP_TIME_WAIT;
+	return v6 ? IP6CB(skb)->frag_max_size : IPCB(skb)->frag_max_size;
 }
 
-bool vs_sk_is_request(const struct sock *sk)
+/* As __ip_finish_output() and ip_do_fragment(), or __ip6_finish_output() and ip6_fragment(), reckon. */
+unsigned int vs_skb_uncut(const struct sk_buff *skb, struct sock *sk, bool v6)
 {
-	return sk->sk_state == TCP_NEW_SYN_RECV;
+	unsigned int mtu, received;
+
+	if (skb_is_gso(skb) || !skb_valid_dst(skb))
+		return UINT_MAX;
+	if (!v6) {
+		mtu = ip_skb_dst_mtu(sk, skb);
+		received = IPCB(skb)->frag_max_size;
+	} else {
+		mtu = ip6_skb_dst_mtu(skb);
+		received = IP6CB(skb)->frag_max_size;
+		if (received)
+			received = max_t(unsigned int, received, IPV6_MIN_MTU);
+	}
+	return received ? min(mtu, received) : mtu;
 }
 
-struct net *vs_sock_net(const struct sock *sk)
+bool vs_sk_is_stack(const struct sock *sk)
 {
-	return sock_net(sk);
+	return sk_fullsock(sk) && !sk->sk_net_refcnt && sk->sk_type == SOCK_RAW;
+}
+
+bool vs_sk_is_tcp(const struct sock *sk)
+{
+	return !sk_fullsock(sk) || sk_is_tcp(sk);
 }
 
 bool vs_sk_queue_empty(const struct sock *sk)
@@ -109,9 +140,4 @@ struct task_struct *vs_group_leader(struct task_struct *task)
 struct task_struct *vs_next_thread(struct task_struct *task)
 {
 	return __next_thread(task);
-}
-
-bool vs_dev_is_loopback(const struct net_device *dev)
-{
-	return dev->flags & IFF_LOOPBACK;
 }

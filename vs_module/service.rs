@@ -145,13 +145,15 @@ impl Service {
         self.stats.add(Count::Refused, 1);
     }
 
+    /// A packet came in, of this many bytes from the IP header on.
     pub(crate) fn packet_in(&self, bytes: u64) {
         self.stats.add(Count::PacketsIn, 1);
         self.stats.add(Count::BytesIn, bytes);
     }
 
-    pub(crate) fn packet_out(&self, bytes: u64) {
-        self.stats.add(Count::PacketsOut, 1);
+    /// Packets went out, of this many bytes in all: more than one where one had to be cut.
+    pub(crate) fn packets_out(&self, packets: u64, bytes: u64) {
+        self.stats.add(Count::PacketsOut, packets);
         self.stats.add(Count::BytesOut, bytes);
     }
 }

@@ -23,6 +23,9 @@ use kernel::prelude::*;
 #[path = "../vs_netfilter/bindings.rs"]
 mod vs_bindings;
 
+#[path = "../vs_netfilter/mod.rs"]
+mod netfilter;
+
 mod cpu;
 mod limit;
 mod logic;

@@ -66,10 +66,13 @@ VS_CONST(unsigned int, VS_IOC_APPLY);
 VS_CONST(unsigned int, VS_IOC_GATE_PACKET);
 
 /* clang's offsets; helpers.c compares them with those of the compiler that built the kernel. */
-#define VS_FIELD(name, type, field) VS_OFFSET_##name = offsetof(type, field),
+#define VS_FIELD(name, type, field) \
+	VS_OFFSET_##name = offsetof(type, field), VS_WIDTH_##name = sizeof_field(type, field),
+#define VS_TAIL(name, type, field) VS_OFFSET_##name = offsetof(type, field),
 #define VS_SIZE(name, type) VS_SIZEOF_##name = sizeof(type),
 enum vs_layout { VS_LAYOUT };
 #undef VS_FIELD
+#undef VS_TAIL
 #undef VS_SIZE
 
 #endif /* _VS_BINDINGS_HELPER_H */

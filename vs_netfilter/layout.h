@@ -7,7 +7,7 @@
  * this list holds clang to gcc: bindings_helper.h takes clang's figures,
  * helpers.c refuses to compile where gcc's are others (a randomised structure,
  * a flag that only one of them knows). Bit fields are not touched from Rust at
- * all: helpers.c reads them.
+ * all: helpers.c reads them. VS_TAIL is an array at the end, without a size.
  */
 #ifndef _VS_LAYOUT_H
 #define _VS_LAYOUT_H
@@ -15,16 +15,11 @@
 #define VS_LAYOUT							\
 	VS_SIZE(sk_buff, struct sk_buff)				\
 	VS_FIELD(sk_buff_sk, struct sk_buff, sk)			\
-	VS_FIELD(sk_buff_dev, struct sk_buff, dev)			\
 	VS_FIELD(sk_buff_mark, struct sk_buff, mark)			\
 	VS_FIELD(sk_buff_len, struct sk_buff, len)			\
 	VS_FIELD(sk_buff_data_len, struct sk_buff, data_len)		\
-	VS_FIELD(sk_buff_head, struct sk_buff, head)			\
 	VS_FIELD(sk_buff_data, struct sk_buff, data)			\
-	VS_FIELD(sk_buff_network_header, struct sk_buff, network_header)	\
-	VS_FIELD(sk_buff_mac_header, struct sk_buff, mac_header)	\
 	VS_SIZE(nf_hook_state, struct nf_hook_state)			\
-	VS_FIELD(nf_hook_state_hook, struct nf_hook_state, hook)	\
 	VS_FIELD(nf_hook_state_pf, struct nf_hook_state, pf)		\
 	VS_FIELD(nf_hook_state_in, struct nf_hook_state, in)		\
 	VS_FIELD(nf_hook_state_out, struct nf_hook_state, out)		\
@@ -60,7 +55,7 @@
 	VS_FIELD(unix_sock_addr, struct unix_sock, addr)		\
 	VS_FIELD(unix_sock_peer, struct unix_sock, peer)		\
 	VS_FIELD(unix_address_len, struct unix_address, len)		\
-	VS_FIELD(unix_address_name, struct unix_address, name)		\
+	VS_TAIL(unix_address_name, struct unix_address, name)		\
 	VS_FIELD(msghdr_name, struct msghdr, msg_name)			\
 	VS_FIELD(msghdr_namelen, struct msghdr, msg_namelen)		\
 	VS_FIELD(linux_binprm_file, struct linux_binprm, file)		\

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The netfilter hooks: what arrives is classified, what arrives and leaves is counted.
+//!
+//! ```text
+//!   interface -> PRE_ROUTING -+-> LOCAL_IN -> socket -> (LOCAL_OUT) -+-> POST_ROUTING -> interface
+//!                  classify   |    count in                          |    stamp, count out
+//!                             +-> FORWARD ---------------------------+
+//!                                  count in
+//! ```
+//!
+//! Whose is a packet? Coming in: its connection's, which early demultiplexing has found by
+//! LOCAL_IN; before there is one, what the rules of the gate `packet` say. Going out: its
+//! socket's, be that a request for a connection or a remainder in TIME_WAIT; else what the rules
+//! say of the other direction. What nobody says is root's.
+//!
+//! What arrives is seen before everything else and before defragmentation, what leaves after
+//! everything else, so that the counts are those of the interfaces. Bits of the mark that are not
+//! ours are never written.
+//!
+//! Context: softirq, or process context under RCU; nothing here sleeps, allocates or locks.
+
+use super::parse::{self, Packet, Part};
+use super::skb::{Device, Family, HookState, Skb};
+use crate::logic::classify::Call;
+use crate::logic::id::VsId;
+use crate::logic::rule::{props, Facts, Gate};
+use crate::state::{self, State};
+use crate::vs_bindings as bindings;
+use core::ptr::NonNull;
+use kernel::ffi;
+
+/// What is done with a packet at one place. Nothing is ever held back: all hooks accept.
+trait Hook {
+    const POINT: ffi::c_uint;
+    const PRIORITY: i32;
+
+    fn see(state: &State, skb: &mut Skb<'_>, call: &HookState<'_>);
+}
+
+const FIRST: i32 = i32::MIN;
+const LAST: i32 = i32::MAX;
+
+/// Believes or strips the tag, and lets the rules say what it is from here on.
+struct Arrival;
+
+impl Hook for Arrival {
+    const POINT: ffi::c_uint = bindings::NF_INET_PRE_ROUTING;
+    const PRIORITY: i32 = FIRST;
+
+    fn see(state: &State, skb: &mut Skb<'_>, call: &HookState<'_>) {
+        let claimed = skb.tag();
+        let believed = if skb.is_own() { claimed } else { VsId::ROOT };
+        let packet = Packet::parse(skb);
+        let tag = match &packet {
+            Some(packet) => classify(state, packet, Way::In, believed, call.device_in()),
+            None => believed,
+        };
+        if tag != claimed {
+            skb.set_tag(tag);
+        }
+        // The interface counts fragments one by one; further on they may be a datagram.
+        if packet.is_some_and(|packet| packet.part != Part::Whole) {
+            count_in(state, tag, skb);
+        }
+    }
+}
+
+/// Counts what is for this machine.
+struct Delivery;
+
+impl Hook for Delivery {
+    const POINT: ffi::c_uint = bindings::NF_INET_LOCAL_IN;
+    const PRIORITY: i32 = FIRST;
+
+    fn see(state: &State, skb: &mut Skb<'_>, call: &HookState<'_>) {
+        if is_fragmented(skb, call.family()) {
+            return;
+        }
+        let tag = match skb.sock() {
+            // A connection is whose its socket is.
+            Some(sock) if sock.is_tcp() => sock.tag(),
+            // A datagram is whose its sender is.
+            Some(sock) if skb.tag().is_root() => sock.tag(),
+            _ => skb.tag(),
+        };
+        count_in(state, tag, skb);
+    }
+}
+
+/// Counts what is for others, and classifies it by the interface it leaves by where the one it
+/// came by did not tell.
+struct Transit;
+
+impl Hook for Transit {
+    const POINT: ffi::c_uint = bindings::NF_INET_FORWARD;
+    const PRIORITY: i32 = FIRST;
+
+    fn see(state: &State, skb: &mut Skb<'_>, call: &HookState<'_>) {
+        stamp(state, skb, call);
+        if !is_fragmented(skb, call.family()) {
+            count_in(state, skb.tag(), skb);
+        }
+    }
+}
+
+/// Gives the packet its socket's tag, and counts what goes to the interface.
+struct Departure;
+
+impl Hook for Departure {
+    const POINT: ffi::c_uint = bindings::NF_INET_POST_ROUTING;
+    const PRIORITY: i32 = LAST;
+
+    fn see(state: &State, skb: &mut Skb<'_>, call: &HookState<'_>) {
+        let sender = call.sock();
+        if skb.is_copy_out(sender.as_ref()) {
+            if let Some(sender) = sender {
+                skb.set_tag(sender.tag());
+            }
+            return;
+        }
+        stamp(state, skb, call);
+        let (packets, bytes) = sent(skb, skb.uncut(sender.as_ref(), call.family()), call.family());
+        state.service(skb.tag()).packets_out(packets, bytes);
+    }
+}
+
+/// Which end of a packet is the connection's local one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    In,
+    Out,
+}
+
+/// The VS that the rules of the gate `packet` give to a packet that is `before`'s.
+fn classify(
+    state: &State,
+    packet: &Packet,
+    way: Way,
+    before: VsId,
+    device: Option<Device<'_>>,
+) -> VsId {
+    let Some(wanted) = state.classifier().wants(Gate::Packet) else {
+        return before;
+    };
+    let mut facts = Facts {
+        props: props::PROTO | props::LOCAL | props::PEER,
+        proto: match packet.protocol {
+            parse::TCP => bindings::VS_PROTO_TCP as u8,
+            parse::UDP => bindings::VS_PROTO_UDP as u8,
+            _ => bindings::VS_PROTO_OTHER as u8,
+        },
+        local: packet.destination,
+        peer: packet.source,
+        ..Facts::NONE
+    };
+    if let Some((source, destination)) = packet.ports {
+        facts.props |= props::LPORT | props::PPORT;
+        facts.local_port = destination;
+        facts.peer_port = source;
+    }
+    if way == Way::Out {
+        core::mem::swap(&mut facts.local, &mut facts.peer);
+        core::mem::swap(&mut facts.local_port, &mut facts.peer_port);
+    }
+    if wanted & props::IFACE != 0 {
+        if let Some(device) = device {
+            facts.props |= props::IFACE;
+            facts.iface = device.name();
+        }
+    }
+    let verdict = state.verdict(&Call {
+        gate: Gate::Packet,
+        from: [before, VsId::ROOT, VsId::ROOT],
+        home: VsId::ROOT,
+        facts,
+    });
+    let tag = verdict.to[0].unwrap_or(before);
+    state.service(tag).hit(Gate::Packet);
+    tag
+}
+
+/// Sees to it that a packet that leaves carries the tag it should.
+fn stamp(state: &State, skb: &mut Skb<'_>, call: &HookState<'_>) {
+    let claimed = skb.tag();
+    let tag = match skb.sock() {
+        // Whatever the packet claims: a sender can have set its mark by a control message.
+        Some(sock) if !sock.is_stack() => sock.tag(),
+        _ if !claimed.is_root() => claimed,
+        _ => match Packet::parse(skb) {
+            Some(packet) => classify(state, &packet, Way::Out, claimed, call.device_out()),
+            None => claimed,
+        },
+    };
+    if tag != claimed {
+        skb.set_tag(tag);
+    }
+}
+
+/// Was the packet counted at its arrival, as one fragment or as several?
+fn is_fragmented(skb: &Skb<'_>, family: Family) -> bool {
+    skb.is_reassembled(family)
+        || Packet::parse(skb).is_some_and(|packet| packet.part != Part::Whole)
+}
+
+/// How many packets and bytes the interface gets of a packet that is sent uncut up to `limit`.
+fn sent(skb: &Skb<'_>, limit: usize, family: Family) -> (u64, u64) {
+    if skb.len() <= limit {
+        return (1, skb.len() as u64);
+    }
+    let added = match family {
+        Family::V4 => 0,
+        Family::V6 => parse::FRAGMENT_HEADER,
+    };
+    let repeated = Packet::parse(skb).map_or(skb.len(), |packet| packet.repeated);
+    parse::cut(skb.len(), limit, repeated, added)
+}
+
+fn count_in(state: &State, tag: VsId, skb: &Skb<'_>) {
+    if !skb.is_copy_in() {
+        state.service(tag).packet_in(skb.len() as u64);
+    }
+}
+
+/// What netfilter calls.
+///
+/// # Safety
+///
+/// `skb` and `call` are those of a netfilter hook of IPv4 or IPv6, which owns the packet.
+unsafe extern "C" fn enter<H: Hook>(
+    _private: *mut ffi::c_void,
+    skb: *mut bindings::sk_buff,
+    call: *const bindings::nf_hook_state,
+) -> ffi::c_uint {
+    if let (Some(skb), Some(call)) = (NonNull::new(skb), NonNull::new(call.cast_mut())) {
+        // SAFETY: By the requirement of this function; the data of a packet begins with the IP
+        // header at all hooks of IP.
+        let mut skb = unsafe { Skb::from_raw(skb) };
+        // SAFETY: By the requirement of this function; netfilter calls under RCU.
+        let call = unsafe { HookState::from_raw(call) };
+        state::with(|state| H::see(state, &mut skb, &call));
+    }
+    bindings::NF_ACCEPT
+}
+
+const fn ops<H: Hook>(family: u32) -> bindings::nf_hook_ops {
+    bindings::nf_hook_ops {
+        hook: Some(enter::<H>),
+        pf: family as u8,
+        hooknum: H::POINT,
+        priority: H::PRIORITY,
+        ..pin_init::zeroed()
+    }
+}
+
+const COUNT: usize = 8;
+
+/// All hooks, as they are registered in each network namespace.
+pub(super) struct Ops([bindings::nf_hook_ops; COUNT]);
+
+// SAFETY: Never written, and what they point to are functions.
+unsafe impl Sync for Ops {}
+
+impl Ops {
+    pub(super) fn as_ptr(&self) -> *const bindings::nf_hook_ops {
+        self.0.as_ptr()
+    }
+
+    pub(super) const fn len(&self) -> ffi::c_uint {
+        COUNT as ffi::c_uint
+    }
+}
+
+pub(super) static OPS: Ops = Ops([
+    ops::<Arrival>(bindings::NFPROTO_IPV4),
+    ops::<Delivery>(bindings::NFPROTO_IPV4),
+    ops::<Transit>(bindings::NFPROTO_IPV4),
+    ops::<Departure>(bindings::NFPROTO_IPV4),
+    ops::<Arrival>(bindings::NFPROTO_IPV6),
+    ops::<Delivery>(bindings::NFPROTO_IPV6),
+    ops::<Transit>(bindings::NFPROTO_IPV6),
+    ops::<Departure>(bindings::NFPROTO_IPV6),
+]);

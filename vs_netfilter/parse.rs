@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What an IP packet says of itself: protocol, addresses, ports, and whether it is all there.
+//!
+//! Pure and bounded: nothing here calls the kernel or allocates, each loop has a limit, and
+//! whatever bytes come in, the answer is a value, never a panic. The same file is compiled into
+//! the module, where the bytes are those of a packet buffer, and into the host tests, where they
+//! are a slice.
+
+/// Bytes that begin with an IP header.
+pub(crate) trait Bytes {
+    /// Fills `into` with the bytes from offset `at` on; `false` if they are not all there.
+    fn read(&self, at: usize, into: &mut [u8]) -> bool;
+}
+
+impl Bytes for [u8] {
+    fn read(&self, at: usize, into: &mut [u8]) -> bool {
+        let end = at.checked_add(into.len());
+        match end.and_then(|end| self.get(at..end)) {
+            Some(bytes) => {
+                into.copy_from_slice(bytes);
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// Protocol numbers, as IANA assigned them.
+mod protocol {
+    pub(super) const HOP_BY_HOP: u8 = 0;
+    pub(super) const ROUTING: u8 = 43;
+    pub(super) const FRAGMENT: u8 = 44;
+    pub(super) const AUTHENTICATION: u8 = 51;
+    pub(super) const DESTINATION: u8 = 60;
+}
+
+/// TCP's protocol number.
+pub(crate) const TCP: u8 = 6;
+/// UDP's protocol number.
+pub(crate) const UDP: u8 = 17;
+
+/// How many extension headers of IPv6 are followed. RFC 8200 lets a node send each kind once, and
+/// one of them twice; a packet with more is taken for one whose ports are not known.
+const EXTENSIONS_MAX: usize = 8;
+
+/// Length of an IPv6 fragment header, bytes.
+pub(crate) const FRAGMENT_HEADER: usize = 8;
+
+/// How much of a datagram a packet holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Part {
+    /// All of it.
+    Whole,
+    /// The first fragment: with the ports.
+    First,
+    /// Another fragment: without.
+    Later,
+}
+
+/// Where a packet comes from and goes to, as its headers say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Packet {
+    /// Network byte order; IPv4 as `::ffff:a.b.c.d`.
+    pub(crate) source: [u8; 16],
+    /// Likewise.
+    pub(crate) destination: [u8; 16],
+    /// The protocol above IP; of an IPv6 packet with an extension header that is not known, that.
+    pub(crate) protocol: u8,
+    pub(crate) part: Part,
+    /// Source and destination, host byte order: of TCP and UDP, where they are in this packet.
+    pub(crate) ports: Option<(u16, u16)>,
+    /// Length of the headers that each fragment has to repeat, bytes.
+    pub(crate) repeated: usize,
+}
+
+impl Packet {
+    /// Reads the headers. `None`: not an IP packet, or one cut off within its headers.
+    pub(crate) fn parse<B: Bytes + ?Sized>(bytes: &B) -> Option<Packet> {
+        match array::<1, B>(bytes, 0)?[0] >> 4 {
+            4 => Self::parse_v4(bytes),
+            6 => Self::parse_v6(bytes),
+            _ => None,
+        }
+    }
+
+    fn parse_v4<B: Bytes + ?Sized>(bytes: &B) -> Option<Packet> {
+        let header = array::<20, B>(bytes, 0)?;
+        let length = usize::from(header[0] & 0xf) * 4;
+        if length < header.len() {
+            return None;
+        }
+        let fragment = u16::from_be_bytes([header[6], header[7]]);
+        let part = part(fragment & 0x1fff != 0, fragment & 0x2000 != 0);
+        let protocol = header[9];
+        Some(Packet {
+            source: mapped(&header, 12),
+            destination: mapped(&header, 16),
+            protocol,
+            part,
+            ports: ports(bytes, protocol, part, length),
+            repeated: length,
+        })
+    }
+
+    fn parse_v6<B: Bytes + ?Sized>(bytes: &B) -> Option<Packet> {
+        let header = array::<40, B>(bytes, 0)?;
+        let mut protocol = header[6];
+        let mut at = header.len();
+        let mut part = Part::Whole;
+        let mut repeated = at;
+        for _ in 0..EXTENSIONS_MAX {
+            let unit = match protocol {
+                protocol::HOP_BY_HOP | protocol::ROUTING | protocol::DESTINATION => 8,
+                protocol::AUTHENTICATION => 4,
+                protocol::FRAGMENT => {
+                    let extension = array::<FRAGMENT_HEADER, B>(bytes, at)?;
+                    let fragment = u16::from_be_bytes([extension[2], extension[3]]);
+                    part = self::part(fragment & 0xfff8 != 0, fragment & 1 != 0);
+                    protocol = extension[0];
+                    at += FRAGMENT_HEADER;
+                    if part == Part::Later {
+                        // What follows is the middle of the datagram.
+                        break;
+                    }
+                    continue;
+                }
+                _ => break,
+            };
+            let extension = array::<2, B>(bytes, at)?;
+            // Both count from the first 8 bytes on, one in units of 8, the other of 4.
+            let length = 8 + usize::from(extension[1]) * unit;
+            at += length;
+            if matches!(protocol, protocol::HOP_BY_HOP | protocol::ROUTING) {
+                repeated = at;
+            }
+            protocol = extension[0];
+        }
+        Some(Packet {
+            source: address(&header, 8),
+            destination: address(&header, 24),
+            protocol,
+            part,
+            ports: ports(bytes, protocol, part, at),
+            repeated,
+        })
+    }
+}
+
+/// How many packets, and how many bytes in all, the interface gets where the IP layer has to cut a
+/// packet of `length` bytes: into pieces of at most `limit`, each of which repeats `repeated`
+/// bytes of headers and adds `added`.
+///
+/// As the kernel does: all pieces but the last carry a multiple of 8 bytes. One that cannot be cut
+/// so is not sent; it is reckoned as it is.
+pub(crate) fn cut(length: usize, limit: usize, repeated: usize, added: usize) -> (u64, u64) {
+    let headers = repeated.saturating_add(added);
+    let room = limit.saturating_sub(headers) & !7;
+    if length <= limit || length <= repeated || room == 0 {
+        return (1, length as u64);
+    }
+    let payload = length - repeated;
+    let pieces = payload.div_ceil(room);
+    // Neither can overflow: `pieces` is at most `payload`, and both are lengths in memory.
+    (pieces as u64, payload as u64 + pieces as u64 * headers as u64)
+}
+
+fn array<const N: usize, B: Bytes + ?Sized>(bytes: &B, at: usize) -> Option<[u8; N]> {
+    let mut array = [0; N];
+    bytes.read(at, &mut array).then_some(array)
+}
+
+fn part(offset: bool, more: bool) -> Part {
+    match (offset, more) {
+        (false, false) => Part::Whole,
+        (false, true) => Part::First,
+        (true, _) => Part::Later,
+    }
+}
+
+fn address<const N: usize>(header: &[u8; N], at: usize) -> [u8; 16] {
+    let mut address = [0; 16];
+    address.copy_from_slice(&header[at..at + 16]);
+    address
+}
+
+fn mapped<const N: usize>(header: &[u8; N], at: usize) -> [u8; 16] {
+    let mut address = [0; 16];
+    address[10..12].fill(0xff);
+    address[12..].copy_from_slice(&header[at..at + 4]);
+    address
+}
+
+fn ports<B: Bytes + ?Sized>(bytes: &B, protocol: u8, part: Part, at: usize) -> Option<(u16, u16)> {
+    if part == Part::Later || !matches!(protocol, TCP | UDP) {
+        return None;
+    }
+    let ports = array::<4, B>(bytes, at)?;
+    let port = |n| u16::from_be_bytes([ports[n], ports[n + 1]]);
+    Some((port(0), port(2)))
+}
