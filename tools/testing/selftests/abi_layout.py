@@ -29,12 +29,13 @@ vs_place_socket 16: fd 0, id 4, flags 8, reason 12
 vs_stat 216: id 0, reason 4, cpu_ns 8, tasks 16, sockets 24, rebinds 32, unattributed 40, refused 48, packets_in 56, bytes_in 64, packets_out 72, bytes_out 80, hits 88
 vs_config_service 80: name 0, parent 32, priority 36, detached 40, reserved 44, attr 48
 vs_apply 48: services 0, rules 8, nr_services 16, nr_rules 20, flags 24, reason 28, at_service 32, at_rule 36, service_size 40, rule_size 44
+vs_gate_packet 8: on 0, reserved 4
 """
 
 NUMBERS = """
 INFO c020b500, CREATE c030b501, DESTROY c028b502, CHANGE c038b503, SET_ATTR c010b504, QUERY c060b505, LIST c018b506,
 STAT c0d8b507, RULE_ADD c260b508, RULE_DEL c260b509, RULE_LIST c018b50a, RULE_TEST c280b50b, PLACE_TASK c010b50c,
-PLACE_SOCKET c010b50d, APPLY c030b50e
+PLACE_SOCKET c010b50d, APPLY c030b50e, GATE_PACKET c008b50f
 """
 
 ENUMERATORS = {

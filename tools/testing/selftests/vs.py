@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import traceback
 
 import uapi
@@ -303,6 +304,15 @@ def in_child(function):
     return result
 
 
+def until(condition, seconds=5, what="condition"):
+    """Waits for condition() to hold."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {seconds} s")
+        time.sleep(0.02)
+
+
 class Sleeper:
     """A process that only waits; killed and reaped at the end of the with block."""
 
@@ -316,6 +326,7 @@ class Sleeper:
 
 
 _cases = []
+_attached = False
 
 
 def test(function):
@@ -324,7 +335,17 @@ def test(function):
     return function
 
 
+def gated(function):
+    """Marks a case that needs the gates, all of them, but not the scheduler. Attached once, they stay to the test's end."""
+    function.gated = True
+    return test(function)
+
+
 def _case(function):
+    global _attached
+    if getattr(function, "gated", False) and not _attached:
+        vsctl("up", "--no-sched")
+        _attached = True
     if not inspect.signature(function).parameters:
         return function()
     device = Device()

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Ids: a tag that is still about must never name a tenant that it was not made for."""
+import errno
+import os
+import signal
+import socket
+import subprocess
+
+import uapi
+import vs
+
+
+@vs.test
+def ids_go_round(dev):
+    """A freed id is not the next to be given out"""
+    given = []
+    for n in range(200):
+        given.append(dev.create(f"n{n}"))
+        dev.destroy(given[-1])
+    vs.eq(len(set(given)), 200, "different ids")
+    vs.within(min(given), 1, uapi.VS_ID_COUNT - 1)
+
+
+@vs.test
+def ids_can_be_asked_for(dev):
+    """An id can be asked for; one in use, or none at all, cannot"""
+    vs.eq(dev.create("a", id=4321), 4321)
+    vs.refused(errno.EEXIST, "ID_TAKEN", dev.create, "b", id=4321)
+    vs.refused(errno.EEXIST, "ID_TAKEN", dev.create, "b", id=vs.ROOT)
+    vs.eq(dev.create("last", id=uapi.VS_ID_COUNT - 1), uapi.VS_ID_COUNT - 1)
+    for id in (uapi.VS_ID_COUNT, 0xfff0, 0xfff8, 0x10000, 0xfffffffe):
+        try:
+            dev.create("b", id=id)
+        except vs.Refused as refusal:
+            vs.eq(refusal.errno in (errno.EINVAL, errno.ENOENT, errno.ERANGE), True, str(refusal))
+        else:
+            raise AssertionError(f"id {id:#x} was given out")
+
+
+@vs.test
+def all_ids_can_be_used(dev):
+    """All 16383 ids can be in use at once; then ENOSPC; one freed makes room for one"""
+    names = [f"f{n}" for n in range(uapi.VS_ID_COUNT - 1)]
+    dev.apply([vs.config_service(name) for name in names])
+    vs.eq(dev.info().services, uapi.VS_ID_COUNT)
+    vs.refused(errno.ENOSPC, "FULL", dev.create, "more")
+    services = dev.services(room=4096)
+    vs.eq([service.id for service in services], list(range(uapi.VS_ID_COUNT)), "list")
+    dev.destroy(dev.find("f77").id)
+    # its id was never carried by anything, so nothing can name it
+    dev.create("more")
+    dev.apply(prune=True)
+    vs.eq(dev.info().services, 1)
+
+
+@vs.gated
+def carried_id_is_not_given_out(dev):
+    """An id that a process carried is not given out again while it lives, nor soon after"""
+    a, heir = dev.create("a"), dev.create("heir")
+    with vs.Sleeper() as pid:
+        dev.place(pid, a)
+        refusal = vs.refused(errno.EBUSY, "HAS_TASKS", dev.destroy, a)
+        vs.eq(refusal.argument.tasks, 1, "tasks")
+        dev.destroy(a, heir)
+        vs.eq(dev.stat(heir).tasks, 1, "the heir's tasks")
+        vs.refused(errno.EEXIST, "ID_TAKEN", dev.create, "thief", id=a)
+    vs.until(lambda: dev.stat(heir).tasks == 0, what="the heir has no task")
+    vs.refused(errno.EEXIST, "ID_TAKEN", dev.create, "thief", id=a)
+
+
+@vs.gated
+def marks_of_a_destroyed_service(dev):
+    """A socket that carries a destroyed service's id keeps the id from being given out"""
+    a = dev.create("a")
+    with socket.socket() as sock:
+        dev.place_socket(sock, a)
+        refusal = vs.refused(errno.EBUSY, "HAS_SOCKETS", dev.destroy, a)
+        vs.eq(refusal.argument.sockets, 1, "sockets")
+        dev.destroy(a, vs.ROOT)
+        vs.refused(errno.EEXIST, "ID_TAKEN", dev.create, "thief", id=a)
+    vs.refused(errno.EEXIST, "ID_TAKEN", dev.create, "thief", id=a)
+
+
+@vs.gated
+def child_of_the_moved(dev):
+    """A child forked after its parent's service was destroyed belongs to the heir"""
+    a, heir = dev.create("a"), dev.create("heir")
+    shell = subprocess.Popen(["bash", "-c", "read; sleep 1000 & echo; wait"], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        dev.place(shell.pid, a)
+        dev.destroy(a, heir)
+        shell.stdin.write(b"\n")
+        shell.stdin.flush()
+        shell.stdout.readline()
+        vs.eq(dev.stat(heir).tasks, 2, "the heir's tasks")
+    finally:
+        os.killpg(shell.pid, signal.SIGKILL)
+        shell.communicate()
+    vs.until(lambda: dev.stat(heir).tasks == 0, what="the heir has no task")
+
+
+vs.main()
