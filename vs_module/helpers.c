@@ -11,6 +11,7 @@
 #include <linux/stddef.h>
 #include <linux/udp.h>
 #include <net/af_unix.h>
+#include <net/dst_metadata.h>
 #include <net/inet_sock.h>
 #include <net/inet_timewait_sock.h>
 #include <net/ip.h>
@@ -94,6 +95,11 @@ unsigned int vs_skb_uncut(const struct sk_buff *skb, struct sock *sk, bool v6)
 			received = max_t(unsigned int, received, IPV6_MIN_MTU);
 	}
 	return received ? min(mtu, received) : mtu;
+}
+
+bool vs_sk_fullsock(const struct sock *sk)
+{
+	return sk_fullsock(sk);
 }
 
 bool vs_sk_is_stack(const struct sock *sk)

@@ -25,6 +25,7 @@ bool vs_skb_is_reassembled(const struct sk_buff *skb, bool v6);
 unsigned int vs_skb_uncut(const struct sk_buff *skb, struct sock *sk, bool v6);
 
 /* sockets of any kind, a request's and a time-wait one included */
+bool vs_sk_fullsock(const struct sock *sk);
 bool vs_sk_is_stack(const struct sock *sk);
 bool vs_sk_is_tcp(const struct sock *sk);
 bool vs_sk_queue_empty(const struct sock *sk); /* nothing to be received, UDP's second queue included */
