@@ -32,13 +32,13 @@ demo: modules tools ## two tenants share one PostgreSQL, with and without VS
 	tools/demo/run
 
 check: modules tools ## all tests, host and guest
-	$(VM)/check
+	tools/testing/run
 
 check-host: setup ## the tests that need no guest
-	$(VM)/check host
+	tools/testing/run host
 
 check-guest: modules tools ## the tests in the guest
-	$(VM)/check guest
+	tools/testing/run guest
 
 bench: modules tools ## the figures of Documentation/performance.md
 	tools/bench/run
