@@ -12,6 +12,8 @@
 //! | `logic` | rules, the classifier, the tree, ids: pure, compiled into host tests as well |
 //! | `state` | what all planes share, read under RCU |
 //! | `service`, `limit`, `stat` | one service: attributes, what it holds, what it counted |
+//! | `gate`, `tag`, `sock`, `path` | what gates see, and what their rules make of it |
+//! | `place` | giving tasks and sockets to a service |
 //! | `cpu` | what accounting and scheduler ask for |
 //! | `config` | changes, one at a time |
 //! | `chardev`, `abi` | `/dev/vsctl` |
@@ -27,14 +29,19 @@ mod vs_bindings;
 mod netfilter;
 
 mod cpu;
+mod gate;
 mod limit;
 mod logic;
+mod path;
 mod percpu;
+mod place;
 mod rcu;
 mod service;
+mod sock;
 mod stat;
 mod state;
 mod table;
+mod tag;
 
 module! {
     type: Vs,

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The gates: what each sees of a call, and what its rules make of it.
+//!
+//! One function per gate, called by its BPF program (`gates/*.bpf.c`) through a kfunc of
+//! `kfuncs.h`. All go the same way: count the call, leave at once if the gate has no rules, gather
+//! what its rules ask for and nothing else, let them decide, tag the sockets, answer for the task.
+//!
+//! Context: task context unless stated, interrupts and bottom halves as the hook has them. Nothing
+//! here sleeps, allocates or waits for a lock of another tenant. What is gathered lies on the stack,
+//! so that preemption needs no care.
+
+use crate::logic::classify::Call;
+use crate::logic::id::VsId;
+use crate::logic::rule::{props, Facts, Gate, ENTITIES};
+use crate::netfilter::{self, skb::Skb};
+use crate::path;
+use crate::sock::{NameBuffer, Peer, Sock};
+use crate::state::{self, State, Verdict};
+use crate::tag::{refusal, Answer, Who};
+use crate::vs_bindings as c;
+use core::ptr::NonNull;
+use kernel::ffi::{c_int, c_void};
+
+/// Where the properties of a call come from.
+#[derive(Clone, Copy, Default)]
+struct Source<'a> {
+    sock: Option<Sock<'a>>,
+    peer: Option<Peer<'a>>,
+    /// Credentials that are about to be the task's, if not its present ones.
+    cred: Option<&'a c::cred>,
+    exec: Option<&'a c::linux_binprm>,
+}
+
+/// Asks the rules, if the gate has any.
+fn ask(s: &State, gate: Gate, who: Who, from: [VsId; ENTITIES], source: Source<'_>) -> Verdict {
+    s.service(who.cur).hit(gate);
+    match s.classifier().wants(gate) {
+        None => Verdict::UNCHANGED,
+        Some(wants) => classify(s, gate, who, from, source, wants),
+    }
+}
+
+/// Gathers and classifies. Not inlined, for the sake of its buffers: who has no rules does not pay.
+#[inline(never)]
+fn classify(
+    s: &State,
+    gate: Gate,
+    who: Who,
+    from: [VsId; ENTITIES],
+    source: Source<'_>,
+    wants: u16,
+) -> Verdict {
+    let mut program = path::EMPTY;
+    let mut cgroup = path::EMPTY;
+    let mut name: NameBuffer = [0; _];
+    let mut facts = Facts::NONE;
+
+    if wants & (props::UID | props::GID) != 0 {
+        // SAFETY: The running task's credentials stay while it is here.
+        let cred = source.cred.map_or_else(|| unsafe { c::vs_current_cred() }, |cred| cred);
+        // SAFETY: Either kind is valid.
+        (facts.uid, facts.gid) = unsafe { (c::vs_cred_euid(cred), c::vs_cred_egid(cred)) };
+        facts.props |= props::UID | props::GID;
+    }
+    if wants & props::CGROUP != 0 {
+        if let Some(path) = path::cgroup(&mut cgroup) {
+            facts.cgroup = path;
+            facts.props |= props::CGROUP;
+        }
+    }
+    if let (Some(exec), true) = (source.exec, wants & props::PATH != 0) {
+        // SAFETY: It is the exec that this gate is called for.
+        if let Some(path) = unsafe { path::program(exec, &mut program) } {
+            facts.path = path;
+            facts.props |= props::PATH;
+        }
+    }
+    if let Some(sock) = source.sock {
+        sock.facts(wants, source.peer, &mut facts, &mut name);
+    }
+    s.verdict(&Call { gate, from, home: who.home, facts })
+}
+
+/// What becomes of a socket of which the rules say nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Untold {
+    /// It stays whose it is.
+    Keep,
+    /// It becomes the VS's that the caller works for.
+    Callers,
+    /// Likewise, if it is nobody's.
+    CallersIfNobodys,
+}
+
+impl Untold {
+    fn of(self, s: &State, who: Who, tag: VsId) -> Option<VsId> {
+        let takes = match self {
+            Untold::Keep => false,
+            Untold::Callers => true,
+            Untold::CallersIfNobodys => tag.is_root(),
+        };
+        takes.then(|| s.resolve(who.cur))
+    }
+}
+
+/// A call of a gate of the task alone: what it is changes, and so does its home.
+fn transformed(gate: Gate, who: u32, source: Source<'_>) -> u64 {
+    let who = Who::new(who);
+    state::with(|s| {
+        let from = [who.cur, VsId::ROOT, VsId::ROOT];
+        Answer::belongs_to(ask(s, gate, who, from, source).to[0]).pack()
+    })
+}
+
+/// A call of a gate with a socket. `message`: whose message is received, if it is not the socket's.
+fn used(
+    gate: Gate,
+    who: u32,
+    sock: Option<Sock<'_>>,
+    peer: Option<Peer<'_>>,
+    message: Option<VsId>,
+    untold: Untold,
+) -> u64 {
+    let who = Who::new(who);
+    let Some(sock) = sock.filter(|sock| sock.is_tagged_kind()) else {
+        return Answer::UNCHANGED.pack();
+    };
+    state::with(|s| {
+        let tag = sock.tag();
+        let from = [who.cur, tag, message.unwrap_or(tag)];
+        let source = Source { sock: Some(sock), peer, ..Source::default() };
+        let verdict = ask(s, gate, who, from, source);
+        if let Some(to) = verdict.to[1].or_else(|| untold.of(s, who, tag)) {
+            if let Err(error) = sock.give(s, to) {
+                return refusal(error);
+            }
+        }
+        Answer::works_for(verdict.to[0]).pack()
+    })
+}
+
+/// The work in hand has ended.
+fn ended(s: &State, gate: Gate, who: Who) -> u64 {
+    s.service(who.cur).hit(gate);
+    Answer::works_for(Some(s.resolve(who.home))).pack()
+}
+
+// Safety of what follows: the verifier has seen to it that pointers are valid for the call, and
+// the hooks that sockets are in use by it, so that `sk` stays.
+
+/// In the parent; the child is not running yet.
+#[no_mangle]
+extern "C" fn vs_gate_fork_body(who: u32) -> u64 {
+    let who = Who::new(who);
+    state::with(|s| {
+        let from = [who.cur, VsId::ROOT, VsId::ROOT];
+        let verdict = ask(s, Gate::Fork, who, from, Source::default());
+        let home = verdict.to[1].unwrap_or_else(|| s.resolve(who.cur));
+        match s.task_born(home) {
+            Ok(()) => Answer { cur: verdict.to[0], home: Some(home) }.pack(),
+            Err(error) => refusal(error),
+        }
+    })
+}
+
+/// # Safety
+///
+/// `bprm` is valid: the exec that is under way.
+#[no_mangle]
+unsafe extern "C" fn vs_gate_exec_body(bprm: *const c::linux_binprm, who: u32) -> u64 {
+    // SAFETY: By the requirement of this function.
+    let exec = unsafe { bprm.as_ref() };
+    transformed(Gate::Exec, who, Source { exec, ..Source::default() })
+}
+
+#[no_mangle]
+extern "C" fn vs_gate_exit_body(who: u32) {
+    state::with(|s| s.service(Who::new(who).cur).hit(Gate::Exit));
+}
+
+/// # Safety
+///
+/// `cred` is valid: the credentials that the task is about to have.
+#[no_mangle]
+unsafe extern "C" fn vs_gate_setuid_body(cred: *const c::cred, who: u32) -> u64 {
+    // SAFETY: By the requirement of this function.
+    let cred = unsafe { cred.as_ref() };
+    transformed(Gate::Setuid, who, Source { cred, ..Source::default() })
+}
+
+/// # Safety
+///
+/// As for [`vs_gate_setuid_body`].
+#[no_mangle]
+unsafe extern "C" fn vs_gate_setgid_body(cred: *const c::cred, who: u32) -> u64 {
+    // SAFETY: By the requirement of this function.
+    let cred = unsafe { cred.as_ref() };
+    transformed(Gate::Setgid, who, Source { cred, ..Source::default() })
+}
+
+/// # Safety
+///
+/// `socket` is valid, and nobody else has it yet.
+#[no_mangle]
+unsafe extern "C" fn vs_gate_socket_body(socket: *const c::socket, who: u32) -> u64 {
+    // SAFETY: By the requirement of this function.
+    let sock = unsafe { Sock::of(socket) };
+    used(Gate::Socket, who, sock, None, Some(VsId::ROOT), Untold::Callers)
+}
+
+/// # Safety
+///
+/// Both are valid, and nobody else has them yet.
+#[no_mangle]
+unsafe extern "C" fn vs_gate_socketpair_body(socket: *const c::socket, peer: *const c::socket, who: u32) -> u64 {
+    let who = Who::new(who);
+    // SAFETY: By the requirement of this function.
+    let (Some(sock), Some(peer)) = (unsafe { Sock::of(socket) }, unsafe { Sock::of(peer) }) else {
+        return Answer::UNCHANGED.pack();
+    };
+    state::with(|s| {
+        let from = [who.cur, sock.tag(), peer.tag()];
+        let source = Source { sock: Some(sock), ..Source::default() };
+        let verdict = ask(s, Gate::Socketpair, who, from, source);
+        for (end, n) in [(sock, 1), (peer, 2)] {
+            let to = verdict.to[n].or_else(|| Untold::CallersIfNobodys.of(s, who, end.tag()));
+            if let Some(Err(error)) = to.map(|to| end.give(s, to)) {
+                return refusal(error);
+            }
+        }
+        Answer::works_for(verdict.to[0]).pack()
+    })
+}
+
+/// # Safety
+///
+/// `socket` is valid and in use; `address` is valid for `len` bytes of kernel memory.
+#[no_mangle]
+unsafe extern "C" fn vs_gate_connect_body(
+    socket: *const c::socket,
+    address: *const c_void,
+    len: c_int,
+    who: u32,
+) -> u64 {
+    // SAFETY: By the requirement of this function.
+    let (sock, peer) = unsafe { (Sock::of(socket), Peer::new(address, len)) };
+    used(Gate::Connect, who, sock, peer, None, Untold::Callers)
+}
+
+/// Under locks of the socket, bottom halves off. It cannot refuse: a connection for which its VS
+/// has no room stays nobody's.
+///
+/// # Safety
+///
+/// `conn` is valid and in use.
+#[no_mangle]
+unsafe extern "C" fn vs_gate_accept_body(conn: *const c::sock, who: u32) -> u64 {
+    // SAFETY: By the requirement of this function.
+    let conn = unsafe { Sock::new(conn) };
+    used(Gate::Accept, who, Some(conn), None, None, Untold::CallersIfNobodys)
+}
+
+/// # Safety
+///
+/// `socket` and `message` are valid, the former in use; what the latter names lies in kernel memory.
+#[no_mangle]
+unsafe extern "C" fn vs_gate_send_body(socket: *const c::socket, message: *const c::msghdr, who: u32) -> u64 {
+    // SAFETY: By the requirement of this function.
+    let (sock, peer) = unsafe { (Sock::of(socket), Peer::new((*message).msg_name, (*message).msg_namelen)) };
+    used(Gate::Send, who, sock, peer, None, Untold::Keep)
+}
+
+/// # Safety
+///
+/// `sk` is valid and in use.
+#[no_mangle]
+unsafe extern "C" fn vs_gate_recv_body(sk: *const c::sock, message: u32, who: u32) -> u64 {
+    // SAFETY: By the requirement of this function.
+    let sock = unsafe { Sock::new(sk) };
+    used(Gate::Recv, who, Some(sock), None, VsId::new(message), Untold::Keep)
+}
+
+#[no_mangle]
+extern "C" fn vs_gate_close_body(who: u32, work_ended: bool) -> u64 {
+    let who = Who::new(who);
+    state::with(|s| {
+        if work_ended {
+            return ended(s, Gate::Close, who);
+        }
+        s.service(who.cur).hit(Gate::Close);
+        Answer::UNCHANGED.pack()
+    })
+}
+
+#[no_mangle]
+extern "C" fn vs_gate_wait_body(who: u32) -> u64 {
+    state::with(|s| ended(s, Gate::Wait, Who::new(who)))
+}
+
+/// Softirq. The request's mark, which connection and SYN-ACK inherit, is its packet's in our bits:
+/// the listener's VS, which it may have here, is not the client's. A VS that has no room for
+/// another socket is refused the connection here, as accept() could not do it any more.
+///
+/// # Safety
+///
+/// The packet is that of the request, and nobody else has the request yet.
+#[no_mangle]
+unsafe extern "C" fn vs_conn_request_body(
+    _listener: *const c::sock,
+    skb: NonNull<c::sk_buff>,
+    request: *mut c::request_sock,
+) -> c_int {
+    // SAFETY: By the requirement of this function. Of its data, nothing is read.
+    let skb = unsafe { Skb::from_raw(skb) };
+    state::with(|s| {
+        let id = s.resolve(netfilter::requested_by(&skb));
+        if let Err(error) = s.socket_born(id) {
+            return error.to_errno();
+        }
+        // It is counted when the handshake is done.
+        s.socket_gone(id);
+        // SAFETY: By the requirement of this function; requests of TCP are inet requests.
+        unsafe {
+            let mark = &raw mut (*request.cast::<c::inet_request_sock>()).ir_mark;
+            *mark = id.to_mark(*mark, crate::mark_shift());
+        }
+        0
+    })
+}
+
+/// In the client's connect(), under the locks of both sockets, which are the client's and the
+/// listener's. `conn` is new.
+///
+/// # Safety
+///
+/// Both are valid.
+#[no_mangle]
+unsafe extern "C" fn vs_conn_unix_body(client: *const c::sock, conn: *const c::sock) -> c_int {
+    // SAFETY: By the requirement of this function.
+    let (client, conn) = unsafe { (Sock::new(client), Sock::new(conn)) };
+    state::with(|s| conn.give(s, s.resolve(client.tag())).map_or_else(|error| error.to_errno(), |()| 0))
+}
