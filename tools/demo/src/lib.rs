@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The figures of the demonstration: recorded in the guest ([`measure`]), computed ([`run`], [`log`], [`row`]) and
+//! shown ([`table`], [`plot`]) on the host.
+
+pub mod log;
+pub mod measure;
+pub mod plot;
+pub mod row;
+pub mod run;
+pub mod table;

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The guest's part: records the accounts at the two ends of a stretch of time.
+//!
+//! It runs under a real-time policy on a machine of one CPU, so nothing else runs while it reads: what the processes
+//! used and what was charged belong to the same instant.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::run::{Ledger, Process, Role, Run, Setup, Snapshot, Tenant};
+
+/// Where a set-up keeps its accounts.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Accounts {
+    /// Nowhere.
+    None,
+    /// In `cpu.stat` of these control groups: a's, b's, the server's if it has one.
+    Cgroup([Option<PathBuf>; 3]),
+    /// With vs.ko, asked by this vsctl.
+    Vs(PathBuf),
+}
+
+/// What is measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// How the tenants are kept apart.
+    pub setup: Setup,
+    /// How many connections a and b have.
+    pub connections: [usize; 2],
+    /// The pgbench of each tenant; b has none at no load.
+    pub clients: Vec<(Tenant, u32)>,
+    /// Each postmaster, and whose it is if it is one tenant's.
+    pub servers: Vec<(Option<Tenant>, u32)>,
+    /// Where charges are read.
+    pub accounts: Accounts,
+    /// How long to let the load settle once all connections stand, and how long to measure.
+    pub warm_up: Duration,
+    /// See `warm_up`.
+    pub window: Duration,
+}
+
+/// How long connections may take to come.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits until all connections stand, then records.
+///
+/// # Errors
+/// Connections that do not come, and whatever cannot be read.
+pub fn measure(plan: &Plan) -> Result<Run, String> {
+    let begun = Instant::now();
+    while connected(plan)? != plan.connections {
+        if begun.elapsed() > PATIENCE {
+            return Err(format!("{:?} connections, not {:?}", connected(plan)?, plan.connections));
+        }
+        sleep(Duration::from_millis(100));
+    }
+    sleep(plan.warm_up);
+    let before = snapshot(plan)?;
+    // reading held everything up: what was late because of it is not measured
+    sleep(Duration::from_millis(300));
+    let from_us = now_us()?;
+    sleep(plan.window);
+    let to_us = now_us()?;
+    let after = snapshot(plan)?;
+    let b_load = u32::try_from(plan.connections[1]).map_err(|e| e.to_string())?;
+    Ok(Run { setup: plan.setup, b_load, from_us, to_us, before, after })
+}
+
+fn now_us() -> Result<u64, String> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|e| e.to_string())?;
+    u64::try_from(since.as_micros()).map_err(|e| e.to_string())
+}
+
+/// How many connections of a and of b are past their set-up.
+fn connected(plan: &Plan) -> Result<[usize; 2], String> {
+    let mut count = [0; 2];
+    for (pid, owner) in workers(plan)? {
+        match worker(&command_line(pid), owner) {
+            (Role::Backend(Tenant::A), true) => count[0] += 1,
+            (Role::Backend(Tenant::B), true) => count[1] += 1,
+            _ => {}
+        }
+    }
+    Ok(count)
+}
+
+fn snapshot(plan: &Plan) -> Result<Snapshot, String> {
+    let mut processes = Vec::new();
+    let clients = plan.clients.iter().map(|&(tenant, pid)| (pid, Role::Client(tenant)));
+    let servers = plan.servers.iter().map(|&(owner, pid)| (pid, owner.map_or(Role::Server, Role::OwnServer)));
+    for (pid, role) in clients.chain(servers) {
+        let cpu_ns = cpu_ns(pid).ok_or_else(|| format!("process {pid} ({role:?}) has ended"))?;
+        processes.push(Process { pid, role, cpu_ns });
+    }
+    for (pid, owner) in workers(plan)? {
+        // one that ends just now was never a tenant's: theirs stay until the clients go
+        if let Some(cpu_ns) = cpu_ns(pid) {
+            processes.push(Process { pid, role: worker(&command_line(pid), owner).0, cpu_ns });
+        }
+    }
+    Ok(Snapshot { processes, ledger: ledger(&plan.accounts)? })
+}
+
+/// The children of all postmasters, each with the owner of its postmaster.
+fn workers(plan: &Plan) -> Result<Vec<(u32, Option<Tenant>)>, String> {
+    let mut workers = Vec::new();
+    for &(owner, pid) in &plan.servers {
+        let path = format!("/proc/{pid}/task/{pid}/children");
+        let children = fs::read_to_string(&path).map_err(|e| format!("{path}: {e}"))?;
+        workers.extend(children.split_ascii_whitespace().filter_map(|pid| Some((pid.parse().ok()?, owner))));
+    }
+    Ok(workers)
+}
+
+fn command_line(pid: u32) -> String {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_owned()
+}
+
+/// What a child of a postmaster does, by the title PostgreSQL gives it (`postgres: ROLE DATABASE PEER STATE`), and
+/// whether its connection is set up.
+fn worker(title: &str, owner: Option<Tenant>) -> (Role, bool) {
+    let mut words = title.strip_prefix("postgres: ").unwrap_or_default().split_ascii_whitespace();
+    let tenant = words.next().and_then(Tenant::parse);
+    match (tenant, words.next(), words.nth(1)) {
+        (Some(tenant), Some("bench"), state) => {
+            (Role::Backend(tenant), !matches!(state, None | Some("startup" | "authentication" | "initializing")))
+        }
+        _ => (owner.map_or(Role::Server, Role::OwnServer), false),
+    }
+}
+
+/// The CPU time of all threads of a process; none if it has ended.
+fn cpu_ns(pid: u32) -> Option<u64> {
+    threads_ns(Path::new(&format!("/proc/{pid}/task")))
+}
+
+/// The sum over the threads in such a folder; none if one ends while it is read: a thread's time goes with it.
+fn threads_ns(task: &Path) -> Option<u64> {
+    let mut sum = 0;
+    for thread in fs::read_dir(task).ok()? {
+        let text = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+        sum += text.split_ascii_whitespace().next()?.parse::<u64>().ok()?;
+    }
+    Some(sum)
+}
+
+fn ledger(accounts: &Accounts) -> Result<Option<Ledger>, String> {
+    match accounts {
+        Accounts::None => Ok(None),
+        Accounts::Cgroup(groups) => {
+            let usage = |group: &Option<PathBuf>| group.as_deref().map_or(Ok(0), cgroup_ns);
+            Ok(Some(Ledger { a_ns: usage(&groups[0])?, b_ns: usage(&groups[1])?, home_ns: usage(&groups[2])? }))
+        }
+        Accounts::Vs(vsctl) => {
+            let output = Command::new(vsctl).args(["--json", "stat"]).output().map_err(|e| format!("vsctl: {e}"))?;
+            if !output.status.success() {
+                return Err(format!("vsctl stat: {}", String::from_utf8_lossy(&output.stderr)));
+            }
+            vs_ledger(&output.stdout).map(Some)
+        }
+    }
+}
+
+fn cgroup_ns(group: &Path) -> Result<u64, String> {
+    let path = group.join("cpu.stat");
+    let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let usage = text.lines().find_map(|line| line.strip_prefix("usage_usec ")?.parse::<u64>().ok());
+    usage.map(|us| us * 1000).ok_or_else(|| format!("{}: no usage_usec", path.display()))
+}
+
+/// Reads `vsctl --json stat`: the services named a, b and pg.
+fn vs_ledger(json: &[u8]) -> Result<Ledger, String> {
+    let value: serde_json::Value = serde_json::from_slice(json).map_err(|e| format!("vsctl stat: {e}"))?;
+    let of = |name: &str| {
+        let services = value.as_array()?;
+        services.iter().find(|service| service["name"] == name)?["cpu_ns"].as_u64()
+    };
+    let cpu = |name: &str| of(name).ok_or_else(|| format!("vsctl stat: no cpu_ns of {name}"));
+    Ok(Ledger { a_ns: cpu("a")?, b_ns: cpu("b")?, home_ns: cpu("pg")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_are_told_by_their_title() {
+        let of = |title| worker(title, None);
+        assert_eq!(of("postgres: a bench 127.0.0.1(4096) idle"), (Role::Backend(Tenant::A), true));
+        assert_eq!(of("postgres: b bench 127.0.0.1(4096) SELECT"), (Role::Backend(Tenant::B), true));
+        assert_eq!(of("postgres: b bench 127.0.0.1(4096) authentication"), (Role::Backend(Tenant::B), false));
+        assert_eq!(of("postgres: b bench 127.0.0.1(4096) startup"), (Role::Backend(Tenant::B), false));
+        assert_eq!(of("postgres: checkpointer "), (Role::Server, false));
+        assert_eq!(of("postgres: a other 127.0.0.1(4096) idle"), (Role::Server, false));
+        assert_eq!(of("/usr/lib/postgresql/17/bin/postgres"), (Role::Server, false));
+        assert_eq!(worker("postgres: walwriter ", Some(Tenant::B)), (Role::OwnServer(Tenant::B), false));
+    }
+
+    #[test]
+    fn the_time_of_all_threads_counts() {
+        let task = std::env::temp_dir().join(format!("vs-demo-task-{}", std::process::id()));
+        for (thread, text) in [("70", "1500 20 3\n"), ("71", "2600 0 1\n")] {
+            fs::create_dir_all(task.join(thread)).unwrap();
+            fs::write(task.join(thread).join("schedstat"), text).unwrap();
+        }
+        assert_eq!(threads_ns(&task), Some(4100));
+        fs::remove_file(task.join("71/schedstat")).unwrap();
+        assert_eq!(threads_ns(&task), None);
+        fs::remove_dir_all(&task).unwrap();
+        assert_eq!(threads_ns(&task), None);
+    }
+
+    #[test]
+    fn group_usage_is_microseconds() {
+        let group = std::env::temp_dir().join(format!("vs-demo-group-{}", std::process::id()));
+        fs::create_dir_all(&group).unwrap();
+        fs::write(group.join("cpu.stat"), "nice_usec 1\nusage_usec 42\nuser_usec 40\n").unwrap();
+        assert_eq!(cgroup_ns(&group), Ok(42_000));
+        fs::write(group.join("cpu.stat"), "user_usec 40\n").unwrap();
+        assert!(cgroup_ns(&group).is_err());
+        fs::remove_dir_all(&group).unwrap();
+    }
+
+    #[test]
+    fn services_are_found_by_name() {
+        let json =
+            br#"[{"name":"root","cpu_ns":1},{"name":"b","cpu_ns":2},{"name":"a","cpu_ns":3},{"name":"pg","cpu_ns":4}]"#;
+        assert_eq!(vs_ledger(json), Ok(Ledger { a_ns: 3, b_ns: 2, home_ns: 4 }));
+        assert!(vs_ledger(br#"[{"name":"a","cpu_ns":3}]"#).unwrap_err().contains("of b"));
+        assert!(vs_ledger(b"{").is_err());
+    }
+}
