@@ -79,6 +79,13 @@ pub enum Role {
     OwnServer(Tenant),
 }
 
+impl Role {
+    /// Whether it works for a tenant's requests; the others may come and go (a checkpoint, say).
+    fn is_tenants(self) -> bool {
+        matches!(self, Role::Client(_) | Role::Backend(_))
+    }
+}
+
 /// A process and the CPU time it has used since its birth.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Process {
@@ -157,7 +164,7 @@ impl Run {
         let mut used: BTreeMap<Role, u64> = BTreeMap::new();
         for process in &self.after.processes {
             let earlier = begun.get(&process.pid).filter(|p| p.role == process.role);
-            if earlier.is_none() && process.role != Role::Server {
+            if earlier.is_none() && process.role.is_tenants() {
                 return Err(format!("process {} ({:?}) began in the middle", process.pid, process.role));
             }
             let earlier_ns = earlier.map_or(0, |p| p.cpu_ns);
@@ -165,7 +172,7 @@ impl Run {
         }
         for process in &self.before.processes {
             let lives = self.after.processes.iter().any(|p| p.pid == process.pid && p.role == process.role);
-            if !lives && process.role != Role::Server {
+            if !lives && process.role.is_tenants() {
                 return Err(format!("process {} ({:?}) ended in the middle", process.pid, process.role));
             }
         }
