@@ -13,7 +13,9 @@ use crate::rcu::RcuBox;
 use crate::service::Service;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Acquire, Atomic, Full, Relaxed, Release};
-use kernel::sync::rcu;
+use kernel::sync::rcu as read_side;
+
+pub(crate) mod writer;
 
 /// One id.
 ///
@@ -72,12 +74,12 @@ impl Verdict {
 
 /// Evidence that its holder is under RCU, and the way to all that it protects.
 pub(crate) struct State {
-    _guard: rcu::Guard,
+    _guard: read_side::Guard,
 }
 
 /// Calls `f` under RCU. Any context but NMI.
 pub(crate) fn with<R>(f: impl FnOnce(&State) -> R) -> R {
-    f(&State { _guard: rcu::read_lock() })
+    f(&State { _guard: read_side::read_lock() })
 }
 
 /// Grows with every change of tree, attributes or rules, after the change can be seen.

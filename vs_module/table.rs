@@ -6,6 +6,8 @@
 //! same interface. May sleep where it allocates; freeing may happen in any context but NMI.
 
 use core::ops::{Deref, DerefMut};
+use kernel::alloc::allocator::KVmalloc;
+use kernel::alloc::kvec::IntoIter;
 use kernel::prelude::*;
 
 /// An allocation failed.
@@ -65,5 +67,14 @@ impl<T> Deref for Table<T> {
 impl<T> DerefMut for Table<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         &mut self.0
+    }
+}
+
+impl<T> IntoIterator for Table<T> {
+    type Item = T;
+    type IntoIter = IntoIter<T, KVmalloc>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }

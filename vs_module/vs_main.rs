@@ -10,16 +10,18 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | `logic` | rules, the classifier, the tree, ids: pure, compiled into host tests as well |
-//! | `state` | what all planes share, read under RCU |
+//! | `state` | what all planes share: read under RCU, written by its `writer` |
 //! | `service`, `limit`, `stat` | one service: attributes, what it holds, what it counted |
 //! | `gate`, `tag`, `sock`, `path` | what gates see, and what their rules make of it |
 //! | `place` | giving tasks and sockets to a service |
 //! | `cpu` | what accounting and scheduler ask for |
-//! | `config` | changes, one at a time |
-//! | `chardev`, `abi` | `/dev/vsctl` |
+//! | `config`, `rules`, `apply` | changes, one at a time |
+//! | `chardev`, `commands`, `abi` | `/dev/vsctl` |
 //! | `table`, `rcu`, `percpu` | memory |
+//! | `netfilter` | packets |
 //! | `vs_bindings` | C interfaces that the kernel crate does not bind |
 
+use kernel::error::to_result;
 use kernel::prelude::*;
 
 #[path = "../vs_netfilter/bindings.rs"]
@@ -28,6 +30,11 @@ mod vs_bindings;
 #[path = "../vs_netfilter/mod.rs"]
 mod netfilter;
 
+mod abi;
+mod apply;
+mod chardev;
+mod commands;
+mod config;
 mod cpu;
 mod gate;
 mod limit;
@@ -36,6 +43,7 @@ mod path;
 mod percpu;
 mod place;
 mod rcu;
+mod rules;
 mod service;
 mod sock;
 mod stat;
@@ -62,13 +70,48 @@ pub(crate) fn mark_shift() -> u32 {
     *module_parameters::mark_shift.value()
 }
 
-struct Vs;
+/// The module, while it is loaded.
+#[pin_data]
+struct Vs {
+    // Dropped in this order: first nobody comes any more, then all is freed.
+    #[pin]
+    _device: chardev::Device,
+    _packets: netfilter::PacketGate,
+    _loaded: Loaded,
+}
 
-impl kernel::Module for Vs {
-    fn init(_module: &'static ThisModule) -> Result<Self> {
+/// What all else rests on.
+struct Loaded;
+
+impl Loaded {
+    fn new() -> Result<Self> {
         if mark_shift() > logic::id::VsId::SHIFT_MAX {
             return Err(EINVAL);
         }
-        Ok(Vs)
+        config::init()?;
+        let loaded = Loaded;
+        // SAFETY: Called once. From here on BPF programs can be loaded that call into `state`,
+        // which is there; each holds a reference to the module.
+        to_result(unsafe { vs_bindings::vs_register_kfuncs() })?;
+        pr_info!("loaded, ids in bits {} and up of marks\n", mark_shift());
+        Ok(loaded)
+    }
+}
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        config::exit();
+        pr_info!("unloaded\n");
+    }
+}
+
+impl kernel::InPlaceModule for Vs {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            _loaded: Loaded::new()?,
+            // SAFETY: Called once, before the device exists by which it is turned on.
+            _packets: unsafe { netfilter::register() },
+            _device <- chardev::Device::register(module),
+        }? Error)
     }
 }

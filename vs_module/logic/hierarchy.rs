@@ -362,7 +362,8 @@ impl Tree {
         }
         if parent != node.parent {
             self.move_below(id, parent);
-            self.settle();
+            // The height was checked.
+            let _ = self.settle();
         }
         if let (Some(priority), Some(node)) = (change.priority, self.get_mut(id)) {
             node.priority = priority;
@@ -377,9 +378,12 @@ impl Tree {
         below.map(|node| depth(node.id) - depth(id)).max().unwrap_or(0)
     }
 
-    /// Puts a service below another, which is not below it. Leaves depths to [`settle`](Self::settle).
+    /// Puts a service below another, which is not below it. Leaves the depths of what is below it
+    /// to [`settle`](Self::settle).
     pub(crate) fn move_below(&mut self, id: VsId, parent: VsId) {
+        let depth = self.get(parent).map_or(0, |node| node.depth);
         let Some(node) = self.get_mut(id) else { return };
+        node.depth = depth.saturating_add(1);
         let old = core::mem::replace(&mut node.parent, parent);
         self.adopt(old, -1);
         self.adopt(parent, 1);

@@ -376,6 +376,11 @@ impl RuleSet {
         RuleSet { rules: Table::new(), text: Table::new() }
     }
 
+    /// No rules, with room for `count`.
+    pub(crate) fn with_room(count: usize) -> Result<Self, Refusal> {
+        Ok(RuleSet { rules: Table::with_capacity(count)?, text: Table::new() })
+    }
+
     /// A copy, with room for `more` rules.
     pub(crate) fn copy(&self, more: usize) -> Result<Self, Refusal> {
         let mut copy = RuleSet {

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The writing side of the state: who publishes and withdraws services and rules.
+
+use super::*;
+use crate::limit::Link;
+use crate::logic::hierarchy::Effective;
+use crate::logic::id::IdTurn;
+use crate::rcu;
+
+/// The right to change the state. It lies under the mutex for changes.
+///
+/// # Invariants
+///
+/// There is at most one.
+pub(crate) struct Writer(());
+
+/// A service that was given another parent, and its link to the old one.
+pub(crate) struct Moved {
+    id: VsId,
+    old: RcuBox<Link>,
+}
+
+impl Writer {
+    /// Begins with root and no rules. May sleep.
+    ///
+    /// # Safety
+    ///
+    /// There is no other writer, and nobody reads the state yet.
+    pub(crate) unsafe fn new(root: &Effective) -> Result<Writer> {
+        let rules = RcuBox::new(Classifier::new())?;
+        // SAFETY: Root has no parent.
+        let service = unsafe { Service::new(VsId::ROOT, core::ptr::null()) }?;
+        CLASSIFIER.store(rules.into_raw(), Release);
+        // INVARIANT: By the requirement of this function.
+        let mut writer = Writer(());
+        writer.open(service, root);
+        Ok(writer)
+    }
+
+    /// The service of this id; `None`: nobody has it, or it forwards to another.
+    pub(crate) fn service(&self, id: VsId) -> Option<&Service> {
+        // SAFETY: By the invariant of the cell. Only this writer frees services, for which it is
+        // borrowed mutably.
+        unsafe { self.pointer(id).as_ref() }.filter(|service| service.id() == id)
+    }
+
+    /// What the cell points to.
+    pub(crate) fn pointer(&self, id: VsId) -> *const Service {
+        CELLS[id.index()].service.load(Relaxed)
+    }
+
+    /// Whether `id` can be given to a new service now.
+    pub(crate) fn is_free(&self, id: VsId) -> bool {
+        let cell = &CELLS[id.index()];
+        let tags = cell.tags.load(Relaxed);
+        self.service(id).is_none()
+            && (tags == 0 || tags == CLOSED)
+            && rested(cell.last.load(Relaxed), now())
+    }
+
+    /// Chooses and claims an id for a new service. `None`: all are in use, or rest.
+    pub(crate) fn choose(
+        &mut self,
+        turn: &mut IdTurn,
+        taken: impl Fn(VsId) -> bool,
+    ) -> Option<VsId> {
+        turn.next(|id| !taken(id) && self.claim(id))
+    }
+
+    /// Makes sure that no tag can name a free `id` before it is given to a new service. `false`:
+    /// some tag does. One that forwarded stands for root from here on.
+    pub(crate) fn claim(&mut self, id: VsId) -> bool {
+        if !self.is_free(id) {
+            return false;
+        }
+        let cell = &CELLS[id.index()];
+        if cell.tags.load(Relaxed) != CLOSED && !self.close(id) {
+            return false;
+        }
+        cell.service.store(core::ptr::null_mut(), Release);
+        true
+    }
+
+    /// Publishes a service, whose id was claimed.
+    pub(crate) fn open(&mut self, service: RcuBox<Service>, effective: &Effective) {
+        service.show(effective);
+        let cell = &CELLS[service.id().index()];
+        // INVARIANT: The cell of its own id owns it.
+        cell.service.store(service.into_raw(), Release);
+        cell.tags.store(0, Release);
+    }
+
+    /// Whether tags carry `id`, or another id that forwards to it.
+    pub(crate) fn is_held(&self, id: VsId) -> bool {
+        self.names(id).any(|name| CELLS[name.index()].is_held())
+    }
+
+    /// Lets no tag name `id` any more, nor what forwards to it. `false`: some tag does, and nothing
+    /// has changed.
+    pub(crate) fn shut(&mut self, id: VsId) -> bool {
+        let busy = self.names(id).find(|name| !self.close(*name));
+        if let Some(busy) = busy {
+            for name in self.names(id).take_while(|name| *name != busy) {
+                self.reopen(name);
+            }
+        }
+        busy.is_none()
+    }
+
+    /// Takes [`shut`](Self::shut) back.
+    pub(crate) fn unshut(&mut self, id: VsId) {
+        for name in self.names(id) {
+            self.reopen(name);
+        }
+    }
+
+    fn close(&self, id: VsId) -> bool {
+        CELLS[id.index()].tags.cmpxchg(0, CLOSED, Full).is_ok()
+    }
+
+    fn reopen(&self, id: VsId) {
+        CELLS[id.index()].tags.store(0, Release);
+    }
+
+    /// The ids that lead to the service of `id`: itself, and those that forward to it.
+    fn names(&self, id: VsId) -> impl Iterator<Item = VsId> {
+        let service = self.pointer(id);
+        VsId::all().filter(move |name| CELLS[name.index()].service.load(Relaxed).cast_const() == service)
+    }
+
+    /// Takes a service away that was shut. What asks for it finds root.
+    pub(crate) fn withdraw(&mut self, id: VsId) {
+        for name in self.names(id) {
+            if name != id {
+                CELLS[name.index()].service.store(core::ptr::null_mut(), Release);
+            }
+        }
+        if let Some(service) = self.take(id, core::ptr::null_mut()) {
+            service.retire();
+        }
+    }
+
+    /// Lets all that leads to `from` lead to `to`, and adds to it what `from` holds and has
+    /// counted. Sleeps for a grace period.
+    pub(crate) fn forward(&mut self, from: VsId, to: VsId) {
+        let target = self.pointer(to).cast_mut();
+        for name in self.names(from) {
+            if name != from {
+                CELLS[name.index()].service.store(target, Release);
+            }
+        }
+        let Some(old) = self.take(from, target) else { return };
+        // Those who count on the old one still do so; when they have left, its counts are final.
+        rcu::synchronize();
+        if let (Some(new), Some(parent)) = (self.service(to), old.parent()) {
+            for resource in Resource::ALL {
+                let held = old.link().held(resource);
+                limit::transfer(parent, resource, -held);
+                limit::transfer(new, resource, held);
+            }
+            new.stats().take_over(old.stats());
+        }
+    }
+
+    /// Takes a service out of its cell, in which `instead` is put.
+    fn take(&mut self, id: VsId, instead: *mut Service) -> Option<RcuBox<Service>> {
+        self.service(id)?;
+        let cell = &CELLS[id.index()];
+        cell.last.store(now(), Relaxed);
+        let service = cell.service.xchg(instead, Full);
+        // SAFETY: The cell of a service's own id owns it, and owns it no more.
+        Some(unsafe { RcuBox::from_raw(service) })
+    }
+
+    /// Shows readers other attributes of a service.
+    pub(crate) fn show(&mut self, id: VsId, effective: &Effective) {
+        if let Some(service) = self.service(id) {
+            service.show(effective);
+        }
+    }
+
+    /// Puts a service below the parent that `link` leads to. Several that are moved in one change
+    /// are moved from the top down, so that no way up is ever a circle.
+    pub(crate) fn relink(&mut self, id: VsId, link: RcuBox<Link>) -> Option<Moved> {
+        let old = self.service(id)?.relink(link);
+        Some(Moved { id, old })
+    }
+
+    /// Lets the new parents have what was held through the old ones. Sleeps for a grace period.
+    pub(crate) fn settle(&mut self, moved: impl IntoIterator<Item = Moved>) {
+        let mut waited = false;
+        for Moved { id, old } in moved {
+            // When all who went by the old links have left, what these counted is final.
+            if !waited {
+                rcu::synchronize();
+                waited = true;
+            }
+            if let (Some(service), Some(parent)) = (self.service(id), old.parent()) {
+                for resource in Resource::ALL {
+                    let held = old.held(resource);
+                    limit::transfer(service, resource, held);
+                    limit::transfer(parent, resource, -held);
+                }
+            }
+        }
+    }
+
+    /// The rules in force.
+    pub(crate) fn classifier(&self) -> &Classifier {
+        // SAFETY: Only this writer frees classifiers, for which it is borrowed mutably.
+        unsafe { &*CLASSIFIER.load(Relaxed) }
+    }
+
+    /// Puts other rules into force.
+    pub(crate) fn publish(&mut self, rules: RcuBox<Classifier>) {
+        let old = CLASSIFIER.xchg(rules.into_raw(), Full);
+        // SAFETY: It came from a box, and the exchange took it.
+        unsafe { RcuBox::from_raw(old) }.retire();
+    }
+
+    /// Tells everybody that something has changed.
+    pub(crate) fn changed(&mut self) {
+        GENERATION.fetch_add(1, Full);
+    }
+
+    /// Makes room to count the hits of a rule that is to come. May sleep.
+    pub(crate) fn make_hits(&mut self, rule: u32) -> Result {
+        let page = &HITS[rule as usize % RULES_MAX / HIT_PAGE];
+        if page.load(Relaxed).is_null() {
+            let new = KBox::new([const { Atomic::new(0) }; HIT_PAGE], GFP_KERNEL)?;
+            page.store(KBox::into_raw(new), Release);
+        }
+        Ok(())
+    }
+
+    /// A rule begins with no hits: forgets those of an older one whose place it takes.
+    pub(crate) fn clear_hits(&mut self, rule: u32) {
+        if let Some(counter) = hit_counter(rule) {
+            counter.store(0, Relaxed);
+        }
+    }
+
+    /// How often a rule has won.
+    pub(crate) fn hits(&self, rule: u32) -> u64 {
+        hit_counter(rule).map_or(0, |counter| counter.load(Relaxed))
+    }
+}
+
+impl Drop for Writer {
+    /// The module goes: frees all. Nobody reads the state any more.
+    fn drop(&mut self) {
+        rcu::synchronize();
+        for id in VsId::all() {
+            let own = self.take(id, core::ptr::null_mut());
+            drop(own);
+        }
+        let rules = CLASSIFIER.xchg(core::ptr::null_mut(), Full);
+        // SAFETY: It came from a box, and the exchange took it.
+        drop(unsafe { RcuBox::from_raw(rules) });
+        for page in &HITS {
+            let page = page.xchg(core::ptr::null_mut(), Full);
+            if !page.is_null() {
+                // SAFETY: It came from a box, and the exchange took it.
+                drop(unsafe { KBox::from_raw(page) });
+            }
+        }
+        rcu::barrier();
+    }
+}
