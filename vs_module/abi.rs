@@ -217,7 +217,7 @@ const _: () = {
     assert!(uapi::VS_P_PEER == props::PEER as u32);
     assert!(uapi::VS_P_PPORT == props::PPORT as u32);
     assert!(uapi::VS_P_IFACE == props::IFACE as u32);
-    assert!(uapi::VS_P_ALL == props::ALL as u32);
+    assert!(uapi::VS_P_ALL == (props::IFACE as u32) * 2 - 1);
     assert!(uapi::VS_PROTO_COUNT == PROTO_COUNT as u32);
     assert!(uapi::VS_ATTR_COUNT as usize == Attr::COUNT);
     assert!(uapi::VS_ATTR_CPU_WEIGHT == Attr::CpuWeight as u32);

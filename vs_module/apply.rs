@@ -14,6 +14,7 @@ use crate::logic::classify::Classifier;
 use crate::logic::hierarchy::{Attr, Name, Tree};
 use crate::logic::id::{IdTurn, VsId};
 use crate::logic::rule::{RuleSet, RULES_MAX};
+use crate::logic::sort::sort;
 use crate::logic::why::Why;
 use crate::rcu::RcuBox;
 use crate::service::Service;
@@ -177,7 +178,7 @@ impl Plan {
             below.push((node.depth, node.id))?;
         }
         // From the bottom up. What hangs below these is pruned too, or was moved away.
-        below.sort_unstable_by(|a, b| b.cmp(a));
+        sort(&mut below, |a, b| a > b);
         for (_, id) in below.iter() {
             if config.writer.is_held(*id) {
                 return Err(config.holding(*id).into());

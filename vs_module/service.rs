@@ -140,11 +140,6 @@ impl Service {
         self.stats.add(Count::Unattributed, 1);
     }
 
-    /// A call was refused otherwise than by [`crate::limit::take`], which counts by itself.
-    pub(crate) fn refused(&self) {
-        self.stats.add(Count::Refused, 1);
-    }
-
     /// A packet came in, of this many bytes from the IP header on.
     pub(crate) fn packet_in(&self, bytes: u64) {
         self.stats.add(Count::PacketsIn, 1);

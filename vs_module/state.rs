@@ -119,7 +119,7 @@ impl State {
             home: self.resolve(call.home),
             ..*call
         };
-        let Some(rule) = self.classifier().classify_counting(&call, cost) else {
+        let Some(rule) = self.classifier().classify(&call, cost) else {
             return Verdict::UNCHANGED;
         };
         let mut verdict = Verdict {

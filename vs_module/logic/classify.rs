@@ -13,6 +13,7 @@
 
 use super::id::VsId;
 use super::rule::{directory, masked, props, Facts, Gate, Rule, RuleSet, Shape, Target, ANY, ENTITIES};
+use super::sort::sort;
 use super::why::{Refusal, Why};
 use crate::table::Table;
 use core::cmp::Reverse;
@@ -309,7 +310,7 @@ impl Classifier {
                 }
             }
         }
-        self.groups.sort_unstable_by_key(|group| (group.shape.gate, group.best));
+        sort(&mut self.groups, |a, b| (a.shape.gate, a.best) < (b.shape.gate, b.best));
         let mut start = 0;
         for gate in Gate::ALL {
             let end = start + count[gate as usize] as u16;
@@ -363,13 +364,8 @@ impl Classifier {
         (start != end).then_some(self.wants[gate as usize])
     }
 
-    /// The rule that `call` falls under. Allocates nothing, bounded.
-    pub(crate) fn classify(&self, call: &Call<'_>) -> Option<Match> {
-        self.classify_counting(call, &mut Cost::default())
-    }
-
-    /// Likewise, and adds up what it took.
-    pub(crate) fn classify_counting(&self, call: &Call<'_>, cost: &mut Cost) -> Option<Match> {
+    /// The rule that `call` falls under; adds what it took to `cost`. Allocates nothing, bounded.
+    pub(crate) fn classify(&self, call: &Call<'_>, cost: &mut Cost) -> Option<Match> {
         let (start, end) = self.gates[call.gate as usize];
         let mut best = EMPTY;
         let mut winner = None;
@@ -433,7 +429,7 @@ fn ranked(set: &RuleSet, priority: &impl Fn(VsId) -> i32) -> Result<Table<u32>, 
     for (place, rule) in rules.iter().enumerate() {
         merits.push((merit(set, rule, priority), place as u32))?;
     }
-    merits.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+    sort(&mut merits, |a, b| a.0 > b.0);
     let mut order = Table::with_capacity(rules.len())?;
     for (_, place) in merits.iter() {
         order.push(*place)?;

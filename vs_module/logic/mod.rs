@@ -11,4 +11,5 @@ pub(crate) mod classify;
 pub(crate) mod hierarchy;
 pub(crate) mod id;
 pub(crate) mod rule;
+pub(crate) mod sort;
 pub(crate) mod why;

@@ -33,7 +33,6 @@ pub(crate) mod props {
     pub(crate) const PEER: u16 = 1 << 8;
     pub(crate) const PPORT: u16 = 1 << 9;
     pub(crate) const IFACE: u16 = 1 << 10;
-    pub(crate) const ALL: u16 = (1 << 11) - 1;
     /// What a connection is known by.
     pub(crate) const ENDS: u16 = LOCAL | LPORT | PEER | PPORT;
     /// What a task is known by.
