@@ -310,13 +310,13 @@ unsafe extern "C" fn vs_conn_request_body(
     _listener: *const c::sock,
     skb: NonNull<c::sk_buff>,
     request: *mut c::request_sock,
-) -> c_int {
+) -> u64 {
     // SAFETY: By the requirement of this function. Of its data, nothing is read.
     let skb = unsafe { Skb::from_raw(skb) };
     state::with(|s| {
         let id = s.resolve(netfilter::requested_by(&skb));
         if let Err(error) = s.socket_born(id) {
-            return error.to_errno();
+            return refusal(error);
         }
         // It is counted when the handshake is done.
         s.socket_gone(id);
@@ -325,7 +325,7 @@ unsafe extern "C" fn vs_conn_request_body(
             let mark = &raw mut (*request.cast::<c::inet_request_sock>()).ir_mark;
             *mark = id.to_mark(*mark, crate::mark_shift());
         }
-        0
+        Answer::UNCHANGED.pack()
     })
 }
 
@@ -336,8 +336,11 @@ unsafe extern "C" fn vs_conn_request_body(
 ///
 /// Both are valid.
 #[no_mangle]
-unsafe extern "C" fn vs_conn_unix_body(client: *const c::sock, conn: *const c::sock) -> c_int {
+unsafe extern "C" fn vs_conn_unix_body(client: *const c::sock, conn: *const c::sock) -> u64 {
     // SAFETY: By the requirement of this function.
     let (client, conn) = unsafe { (Sock::new(client), Sock::new(conn)) };
-    state::with(|s| conn.give(s, s.resolve(client.tag())).map_or_else(|error| error.to_errno(), |()| 0))
+    state::with(|s| match conn.give(s, s.resolve(client.tag())) {
+        Ok(()) => Answer::UNCHANGED.pack(),
+        Err(error) => refusal(error),
+    })
 }

@@ -37,9 +37,9 @@ VS_FORWARD(u64, vs_gate_send, (struct socket *sock, struct msghdr *msg, u32 who)
 VS_FORWARD(u64, vs_gate_recv, (struct sock *sk, u32 message, u32 who), (sk, message, who))
 VS_FORWARD(u64, vs_gate_close, (u32 who, bool ended), (who, ended))
 VS_FORWARD(u64, vs_gate_wait, (u32 who), (who))
-VS_FORWARD(int, vs_conn_request, (const struct sock *listener, struct sk_buff *skb, struct request_sock *req),
+VS_FORWARD(u64, vs_conn_request, (const struct sock *listener, struct sk_buff *skb, struct request_sock *req),
 	   (listener, skb, req))
-VS_FORWARD(int, vs_conn_unix, (const struct sock *client, struct sock *conn), (client, conn))
+VS_FORWARD(u64, vs_conn_unix, (const struct sock *client, struct sock *conn), (client, conn))
 VS_FORWARD(void, vs_sk_born, (u32 mark), (mark))
 VS_FORWARD(void, vs_sk_gone, (u32 mark), (mark))
 VS_FORWARD(u32, vs_mark_vs, (u32 mark), (mark))

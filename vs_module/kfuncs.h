@@ -62,10 +62,10 @@ VS_KFUNC(__u64) vs_gate_recv(struct sock *sk, __u32 message, __u32 who);
 VS_KFUNC(__u64) vs_gate_close(__u32 who, bool ended);
 VS_KFUNC(__u64) vs_gate_wait(__u32 who);
 
-/* A request for a connection: it takes the packet's VS. 0 or a negative errno: refused. */
-VS_KFUNC(int) vs_conn_request(const struct sock *listener, struct sk_buff *skb, struct request_sock *req);
+/* A request for a connection: it takes the packet's VS. The verdict can only refuse. */
+VS_KFUNC(__u64) vs_conn_request(const struct sock *listener, struct sk_buff *skb, struct request_sock *req);
 /* The same for unix sockets: `conn`, to be accepted, takes the VS of `client`. */
-VS_KFUNC(int) vs_conn_unix(const struct sock *client, struct sock *conn);
+VS_KFUNC(__u64) vs_conn_unix(const struct sock *client, struct sock *conn);
 /* A socket was born with this mark, or is gone. */
 VS_KFUNC(void) vs_sk_born(__u32 mark);
 VS_KFUNC(void) vs_sk_gone(__u32 mark);

@@ -39,7 +39,7 @@ SEC("lsm/unix_stream_connect")
 int BPF_PROG(accept__unix_stream_connect, struct sock *client, struct sock *listener,
 	     struct sock *conn, int ret)
 {
-	return ret ?: vs_conn_unix(client, conn);
+	return ret ?: verdict_error(vs_conn_unix(client, conn));
 }
 
 SEC("lsm/socket_sendmsg")

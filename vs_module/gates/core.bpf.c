@@ -40,7 +40,7 @@ SEC("lsm/inet_conn_request")
 int BPF_PROG(core__inet_conn_request, const struct sock *listener, struct sk_buff *skb,
 	     struct request_sock *req, int ret)
 {
-	return ret ?: vs_conn_request(listener, skb, req);
+	return ret ?: verdict_error(vs_conn_request(listener, skb, req));
 }
 
 /* The handshake is done: the connection has inherited the request's mark. Softirq. */
