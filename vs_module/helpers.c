@@ -73,11 +73,6 @@ bool vs_skb_is_copy_out(const struct sk_buff *skb)
 	return skb_valid_dst(skb) && skb_rtable(skb)->rt_flags & (RTCF_MULTICAST | RTCF_BROADCAST);
 }
 
-bool vs_skb_is_reassembled(const struct sk_buff *skb, bool v6)
-{
-	return v6 ? IP6CB(skb)->frag_max_size : IPCB(skb)->frag_max_size;
-}
-
 /* As __ip_finish_output() and ip_do_fragment(), or __ip6_finish_output() and ip6_fragment(), reckon. */
 unsigned int vs_skb_uncut(const struct sk_buff *skb, struct sock *sk, bool v6)
 {
@@ -105,11 +100,6 @@ bool vs_sk_fullsock(const struct sock *sk)
 bool vs_sk_is_stack(const struct sock *sk)
 {
 	return sk_fullsock(sk) && !sk->sk_net_refcnt && sk->sk_type == SOCK_RAW;
-}
-
-bool vs_sk_is_tcp(const struct sock *sk)
-{
-	return !sk_fullsock(sk) || sk_is_tcp(sk);
 }
 
 bool vs_sk_queue_empty(const struct sock *sk)

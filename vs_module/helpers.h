@@ -21,13 +21,11 @@ u64 vs_per_cpu_sum_u64(const u64 __percpu *counter); /* over all possible CPUs *
 bool vs_skb_is_own(const struct sk_buff *skb);
 bool vs_skb_is_copy_in(const struct sk_buff *skb);
 bool vs_skb_is_copy_out(const struct sk_buff *skb);
-bool vs_skb_is_reassembled(const struct sk_buff *skb, bool v6);
 unsigned int vs_skb_uncut(const struct sk_buff *skb, struct sock *sk, bool v6);
 
 /* sockets of any kind, a request's and a time-wait one included */
 bool vs_sk_fullsock(const struct sock *sk);
 bool vs_sk_is_stack(const struct sock *sk);
-bool vs_sk_is_tcp(const struct sock *sk);
 bool vs_sk_queue_empty(const struct sock *sk); /* nothing to be received, UDP's second queue included */
 
 /* the running task; the path is that of its cgroup in the default hierarchy, under RCU */

@@ -28,6 +28,8 @@
 #include <linux/udp.h>
 #include <linux/un.h>
 #include <net/af_unix.h>
+#include <net/inet6_hashtables.h>
+#include <net/inet_hashtables.h>
 #include <net/inet_sock.h>
 #include <net/inet_timewait_sock.h>
 #include <net/ip.h>
@@ -36,6 +38,7 @@
 #include <net/netns/generic.h>
 #include <net/request_sock.h>
 #include <net/sock.h>
+#include <net/udp.h>
 
 #include "../uapi/vs.h"
 #include "../vs_module/helpers.h"

@@ -1,26 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The netfilter hooks: what arrives is classified, what arrives and leaves is counted.
+//! The netfilter hooks: what arrives is classified and counted, what leaves is stamped and counted.
 //!
 //! ```text
-//!   interface -> PRE_ROUTING -+-> LOCAL_IN -> socket -> (LOCAL_OUT) -+-> POST_ROUTING -> interface
-//!                  classify   |    count in                          |    stamp, count out
-//!                             +-> FORWARD ---------------------------+
-//!                                  count in
+//!   interface -> PRE_ROUTING -+-> LOCAL_IN -> socket -> LOCAL_OUT -+-> POST_ROUTING -> interface
+//!                 `Arrival`   |                                    |   `Departure`
+//!                             +-> FORWARD -------------------------+
 //! ```
 //!
-//! Whose is a packet? Coming in: its connection's, which early demultiplexing has found by
-//! LOCAL_IN; before there is one, what the rules of the gate `packet` say. Going out: its
-//! socket's, be that a request for a connection or a remainder in TIME_WAIT; else what the rules
-//! say of the other direction. What nobody says is root's.
+//! Whose is a packet? Coming in: its connection's, if there is one; else what the rules of the gate
+//! `packet` say, given the tag that is believed; a datagram of which nothing is known is counted to
+//! the socket that receives it. Going out: its socket's, be that a request for a connection or a
+//! remainder in TIME_WAIT; without a socket, what the rules say of the other direction. What nobody
+//! says is root's.
 //!
 //! What arrives is seen before everything else and before defragmentation, what leaves after
 //! everything else, so that the counts are those of the interfaces. Bits of the mark that are not
 //! ours are never written.
 //!
-//! Context: softirq, or process context under RCU; nothing here sleeps, allocates or locks.
+//! Context: softirq, or process context under RCU, at arrival with BH off; nothing here sleeps,
+//! allocates or locks.
 
-use super::parse::{self, Packet, Part};
+use super::demux;
+use super::parse::{self, Packet};
 use super::skb::{Device, Family, HookState, Skb};
 use crate::logic::classify::Call;
 use crate::logic::id::VsId;
@@ -38,69 +40,41 @@ trait Hook {
     fn see(state: &State, skb: &mut Skb<'_>, call: &HookState<'_>);
 }
 
-const FIRST: i32 = i32::MIN;
-const LAST: i32 = i32::MAX;
-
-/// Believes or strips the tag, and lets the rules say what it is from here on.
+/// Believes or strips the tag, gives the packet that of its connection or by the rules, and counts
+/// what came from the interface.
 struct Arrival;
 
 impl Hook for Arrival {
     const POINT: ffi::c_uint = bindings::NF_INET_PRE_ROUTING;
-    const PRIORITY: i32 = FIRST;
+    const PRIORITY: i32 = i32::MIN;
 
     fn see(state: &State, skb: &mut Skb<'_>, call: &HookState<'_>) {
         let claimed = skb.tag();
         let believed = if skb.is_own() { claimed } else { VsId::ROOT };
         let packet = Packet::parse(skb);
-        let tag = match &packet {
-            Some(packet) => classify(state, packet, Way::In, believed, call.device_in()),
-            None => believed,
+        let connection = packet
+            .filter(|packet| packet.protocol == parse::TCP)
+            .and_then(|packet| demux::owner(call, &packet));
+        let tag = match (connection, &packet) {
+            (Some(tag), _) => tag,
+            (None, Some(packet)) => classify(state, packet, Way::In, believed, call.device_in()),
+            (None, None) => believed,
         };
         if tag != claimed {
             skb.set_tag(tag);
         }
-        // The interface counts fragments one by one; further on they may be a datagram.
-        if packet.is_some_and(|packet| packet.part != Part::Whole) {
-            count_in(state, tag, skb);
-        }
-    }
-}
-
-/// Counts what is for this machine.
-struct Delivery;
-
-impl Hook for Delivery {
-    const POINT: ffi::c_uint = bindings::NF_INET_LOCAL_IN;
-    const PRIORITY: i32 = FIRST;
-
-    fn see(state: &State, skb: &mut Skb<'_>, call: &HookState<'_>) {
-        if is_fragmented(skb, call.family()) {
+        if skb.is_copy_in() {
             return;
         }
-        let tag = match skb.sock() {
-            // A connection is whose its socket is.
-            Some(sock) if sock.is_tcp() => sock.tag(),
-            // A datagram is whose its sender is.
-            Some(sock) if skb.tag().is_root() => sock.tag(),
-            _ => skb.tag(),
+        // That nothing is known of a datagram stays in its mark: whoever receives it should see
+        // that, rather than be taken for its sender.
+        let counted = match packet {
+            Some(packet) if tag.is_root() && packet.protocol == parse::UDP => {
+                demux::owner(call, &packet).unwrap_or(tag)
+            }
+            _ => tag,
         };
-        count_in(state, tag, skb);
-    }
-}
-
-/// Counts what is for others, and classifies it by the interface it leaves by where the one it
-/// came by did not tell.
-struct Transit;
-
-impl Hook for Transit {
-    const POINT: ffi::c_uint = bindings::NF_INET_FORWARD;
-    const PRIORITY: i32 = FIRST;
-
-    fn see(state: &State, skb: &mut Skb<'_>, call: &HookState<'_>) {
-        stamp(state, skb, call);
-        if !is_fragmented(skb, call.family()) {
-            count_in(state, skb.tag(), skb);
-        }
+        state.service(counted).packet_in(skb.len() as u64);
     }
 }
 
@@ -109,7 +83,7 @@ struct Departure;
 
 impl Hook for Departure {
     const POINT: ffi::c_uint = bindings::NF_INET_POST_ROUTING;
-    const PRIORITY: i32 = LAST;
+    const PRIORITY: i32 = i32::MAX;
 
     fn see(state: &State, skb: &mut Skb<'_>, call: &HookState<'_>) {
         let sender = call.sock();
@@ -197,12 +171,6 @@ fn stamp(state: &State, skb: &mut Skb<'_>, call: &HookState<'_>) {
     }
 }
 
-/// Was the packet counted at its arrival, as one fragment or as several?
-fn is_fragmented(skb: &Skb<'_>, family: Family) -> bool {
-    skb.is_reassembled(family)
-        || Packet::parse(skb).is_some_and(|packet| packet.part != Part::Whole)
-}
-
 /// How many packets and bytes the interface gets of a packet that is sent uncut up to `limit`.
 fn sent(skb: &Skb<'_>, limit: usize, family: Family) -> (u64, u64) {
     if skb.len() <= limit {
@@ -214,12 +182,6 @@ fn sent(skb: &Skb<'_>, limit: usize, family: Family) -> (u64, u64) {
     };
     let repeated = Packet::parse(skb).map_or(skb.len(), |packet| packet.repeated);
     parse::cut(skb.len(), limit, repeated, added)
-}
-
-fn count_in(state: &State, tag: VsId, skb: &Skb<'_>) {
-    if !skb.is_copy_in() {
-        state.service(tag).packet_in(skb.len() as u64);
-    }
 }
 
 /// What netfilter calls.
@@ -253,7 +215,7 @@ const fn ops<H: Hook>(family: u32) -> bindings::nf_hook_ops {
     }
 }
 
-const COUNT: usize = 8;
+const COUNT: usize = 4;
 
 /// All hooks, as they are registered in each network namespace.
 pub(super) struct Ops([bindings::nf_hook_ops; COUNT]);
@@ -273,11 +235,7 @@ impl Ops {
 
 pub(super) static OPS: Ops = Ops([
     ops::<Arrival>(bindings::NFPROTO_IPV4),
-    ops::<Delivery>(bindings::NFPROTO_IPV4),
-    ops::<Transit>(bindings::NFPROTO_IPV4),
     ops::<Departure>(bindings::NFPROTO_IPV4),
     ops::<Arrival>(bindings::NFPROTO_IPV6),
-    ops::<Delivery>(bindings::NFPROTO_IPV6),
-    ops::<Transit>(bindings::NFPROTO_IPV6),
     ops::<Departure>(bindings::NFPROTO_IPV6),
 ]);

@@ -64,6 +64,7 @@
 	VS_FIELD(inode_sb, struct inode, i_sb)				\
 	VS_FIELD(inode_private, struct inode, i_private)		\
 	VS_FIELD(super_block_magic, struct super_block, s_magic)	\
+	VS_FIELD(net_device_ifindex, struct net_device, ifindex)	\
 	VS_FIELD(net_device_name, struct net_device, name)
 
 #endif /* _VS_LAYOUT_H */

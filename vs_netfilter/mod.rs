@@ -9,6 +9,7 @@
 //!
 //! While the gate is off nothing is hooked, and a packet costs what it costs without this module.
 
+mod demux;
 mod hooks;
 mod netns;
 pub(crate) mod parse;
@@ -77,8 +78,11 @@ pub(crate) fn is_on() -> bool {
 
 /// The VS of a packet that asks for a connection, root if it is not known.
 ///
-/// What the packet's mark says is believed if the gate has written it, or if the packet has not
-/// left this namespace's stack. For `inet_conn_request`; softirq, or process context with BH off.
+/// What the packet's mark says is believed if the gate has written it. With the gate off it is
+/// believed on the loopback device, so that local clients are known without any hook; a packet
+/// socket there, which takes CAP_NET_RAW, could then claim to be anybody.
+///
+/// For `inet_conn_request`: softirq, or process context with BH off.
 pub(crate) fn requested_by(skb: &Skb<'_>) -> VsId {
     if is_on() || skb.is_own() {
         skb.tag()

@@ -27,9 +27,13 @@ impl Net<'_> {
     /// # Safety
     ///
     /// As the type's invariant says of `raw`.
-    unsafe fn from_raw(raw: NonNull<bindings::net>) -> Self {
+    pub(super) unsafe fn from_raw(raw: NonNull<bindings::net>) -> Self {
         // INVARIANT: By the requirement of this function.
         Net { raw, _net: PhantomData }
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut bindings::net {
+        self.raw.as_ptr()
     }
 
     /// Registers all hooks or none. May sleep.
@@ -102,8 +106,8 @@ impl Subsystem {
     /// It is registered, and the caller sees to it that one such call at a time is under way.
     pub(super) unsafe fn unregister(&'static self) {
         // SAFETY: By the requirement of this function.
+        //
+        // A grace period passes in there after `pre_exit`, and hooks run under RCU.
         unsafe { bindings::unregister_pernet_subsys(self.0.get()) };
-        // Hooks run under RCU.
-        crate::rcu::synchronize();
     }
 }

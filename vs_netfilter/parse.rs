@@ -161,8 +161,8 @@ pub(crate) fn cut(length: usize, limit: usize, repeated: usize, added: usize) ->
     }
     let payload = length - repeated;
     let pieces = payload.div_ceil(room);
-    // Neither can overflow: `pieces` is at most `payload`, and both are lengths in memory.
-    (pieces as u64, payload as u64 + pieces as u64 * headers as u64)
+    let bytes = pieces.saturating_mul(headers).saturating_add(payload);
+    (pieces as u64, bytes as u64)
 }
 
 fn array<const N: usize, B: Bytes + ?Sized>(bytes: &B, at: usize) -> Option<[u8; N]> {

@@ -9,6 +9,7 @@
 //!
 //! C header: `include/linux/skbuff.h`, `include/net/sock.h`, `include/linux/netfilter.h`
 
+use super::netns::Net;
 use super::parse::Bytes;
 use crate::logic::id::VsId;
 use crate::vs_bindings as bindings;
@@ -73,8 +74,7 @@ impl<'a> Skb<'a> {
         unsafe { field!(self.raw.as_ptr(), sk_buff_mark: u32).write(mark) };
     }
 
-    /// The socket it belongs to: going out the sender, coming in the one early demultiplexing
-    /// found, if it did.
+    /// The socket it belongs to: going out the sender; coming in, none before routing.
     pub(crate) fn sock(&self) -> Option<Sock<'_>> {
         // SAFETY: By the type invariant.
         let sk = unsafe { field!(self.raw.as_ptr(), sk_buff_sk: *mut bindings::sock).read() };
@@ -104,12 +104,6 @@ impl<'a> Skb<'a> {
     pub(crate) fn is_copy_in(&self) -> bool {
         // SAFETY: By the type invariant.
         unsafe { bindings::vs_skb_is_copy_in(self.raw.as_ptr()) }
-    }
-
-    /// Has the stack put it together from fragments?
-    pub(crate) fn is_reassembled(&self, family: Family) -> bool {
-        // SAFETY: By the type invariant.
-        unsafe { bindings::vs_skb_is_reassembled(self.raw.as_ptr(), family == Family::V6) }
     }
 
     /// The largest packet that the IP layer will send on uncut, bytes, `usize::MAX` where it never
@@ -202,12 +196,6 @@ impl<'a> Sock<'a> {
         // SAFETY: By the type invariant.
         unsafe { bindings::vs_sk_is_stack(self.raw.as_ptr()) }
     }
-
-    /// Is it TCP's?
-    pub(crate) fn is_tcp(&self) -> bool {
-        // SAFETY: By the type invariant.
-        unsafe { bindings::vs_sk_is_tcp(self.raw.as_ptr()) }
-    }
 }
 
 /// The address family of a hook.
@@ -230,6 +218,12 @@ pub(crate) struct Device<'a> {
 }
 
 impl Device<'_> {
+    /// Its number in its namespace.
+    pub(crate) fn index(&self) -> i32 {
+        // SAFETY: By the type invariant.
+        unsafe { field!(self.raw.as_ptr(), net_device_ifindex: i32).read_volatile() }
+    }
+
     /// Its name, filled up with zeros. A name that is being changed may be half the old one.
     pub(crate) fn name(&self) -> [u8; 16] {
         let raw = field!(self.raw.as_ptr(), net_device_name: [u8; 16]).cast::<u8>();
@@ -272,6 +266,14 @@ impl<'a> HookState<'a> {
             bindings::NFPROTO_IPV6 => Family::V6,
             _ => Family::V4,
         }
+    }
+
+    /// The network namespace.
+    pub(crate) fn net(&self) -> Option<Net<'a>> {
+        // SAFETY: By the type invariant.
+        let net = unsafe { field!(self.raw.as_ptr(), nf_hook_state_net: *mut bindings::net).read() };
+        // SAFETY: By the type invariant.
+        NonNull::new(net).map(|net| unsafe { Net::from_raw(net) })
     }
 
     /// The device the packet came in by, where the hook has one.
