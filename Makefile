@@ -27,6 +27,7 @@ endif
 
 tools: setup ## build vsctl and its companions
 	$(ENTER) cargo build --release --manifest-path tools/Cargo.toml
+	$(ENTER) make -s -C tools/testing
 
 demo: modules tools ## two tenants share one PostgreSQL, with and without VS
 	tools/demo/run

@@ -42,7 +42,6 @@ def sound(dev, command):
         vs.fill(made, id=dev.add("exec", right=[vs.HOME], path="/bin/" + name))
     elif command == "RULE_TEST":
         made.call = vs.rule("exec", [vs.ROOT], path="/bin/x", uid=0)
-        vs.fill(made.call, **{"from": [vs.ROOT] * 3})
     elif command == "PLACE_TASK":
         made.kept = Owned(os.pidfd_open(os.getpid()))
         vs.fill(made, pidfd=made.kept.fd, id=vs.ROOT)

@@ -57,6 +57,28 @@ def parents_can_change_places(dev):
     vs.eq([dev.find(name).depth for name in "abc"], [3, 2, 1], "depths")
 
 
+@vs.test
+def moved_up_and_extended(dev):
+    """What is moved up from the deepest level can have a child in the same step"""
+    dev.apply([vs.config_service(f"n{n}", n) for n in range(uapi.VS_DEPTH_MAX)])
+    deepest = f"n{uapi.VS_DEPTH_MAX - 1}"
+    dev.apply([vs.config_service(deepest), vs.config_service("child", 1)])
+    vs.eq([dev.find(name).depth for name in (deepest, "child")], [1, 2], "depths")
+
+
+@vs.test
+def moved_down_with_others(dev):
+    """What is not named moves along with its parent, and must not get too deep"""
+    dev.apply([vs.config_service("a"), vs.config_service("b", 1), *(vs.config_service(f"n{n}", n and n + 2) for n in range(15))])
+    chain = [vs.config_service(f"n{n}", n) for n in range(15)]
+    before = dev.state()
+    refusal = vs.refused(errno.EMLINK, "DEPTH", dev.apply, [*chain, vs.config_service("a", 15)])
+    vs.eq(refusal.argument.at_service in (0, 16), True, "place")
+    vs.eq(dev.state() == before, True, "state unchanged")
+    dev.apply([*chain, vs.config_service("a", 14)])
+    vs.eq(dev.find("b").depth, uapi.VS_DEPTH_MAX, "depth of the one that is not named")
+
+
 # each: services, rules, options; errno and reason; place of the service and of the rule that is told
 REFUSED = {
     "a bad name": ([vs.config_service("A")], [], {}, errno.EINVAL, "NAME_BAD", (1, 0)),
@@ -65,7 +87,7 @@ REFUSED = {
                      "DUPLICATE", (3, 0)),
     "a parent after its child": ([vs.config_service("x", 2), vs.config_service("y")], [], {}, errno.EINVAL, "ORDER", (1, 0)),
     "its own parent": ([vs.config_service("x", 1)], [], {}, errno.EINVAL, "ORDER", (1, 0)),
-    "a parent that is not there": ([vs.config_service("x", 7)], [], {}, None, None, (1, 0)),
+    "a parent that is not there": ([vs.config_service("x", 7)], [], {}, errno.ENOENT, "NO_SERVICE", (1, 0)),
     "a weight of 0": ([vs.config_service("x", cpu_weight=0)], [], {}, errno.ERANGE, "RANGE", (1, 0)),
     "a cap of 1": ([vs.config_service("a"), vs.config_service("x", cpu_cap=1)], [], {}, errno.ERANGE, "RANGE", (2, 0)),
     "too deep": ([vs.config_service(f"n{n}", n) for n in range(17)], [], {}, errno.EMLINK, "DEPTH", (17, 0)),
@@ -89,8 +111,7 @@ def refused_changes_nothing(dev):
             try:
                 dev.apply(services, rules, **options, **more)
             except vs.Refused as refusal:
-                if number:
-                    vs.eq((errno.errorcode[refusal.errno], refusal.reason), (errno.errorcode[number], reason), cause)
+                vs.eq((errno.errorcode[refusal.errno], refusal.reason), (errno.errorcode[number], reason), cause)
                 vs.eq((refusal.argument.at_service, refusal.argument.at_rule), places, f"{cause}: place")
             else:
                 raise AssertionError(f"{cause} was not refused")

@@ -9,12 +9,11 @@ import vs
 
 TASK = ("uid", "gid", "cgroup")
 ENDS = ("proto", "local", "local_port", "peer", "peer_port")
-# what the header says of each gate: how many entities, which properties
+# the properties that the header gives each gate
 GATES = {
-    "fork": (2, TASK), "exec": (1, ("path", *TASK)), "setuid": (1, TASK), "setgid": (1, TASK),
-    "socket": (2, ("proto", *TASK)), "socketpair": (3, ("proto", *TASK)),
-    "connect": (2, (*ENDS, "unix", *TASK)), "accept": (2, (*ENDS, "unix", *TASK)),
-    "send": (3, (*ENDS, "unix", *TASK)), "recv": (3, (*ENDS, "unix", *TASK)), "packet": (1, (*ENDS, "iface")),
+    "fork": TASK, "exec": ("path", *TASK), "setuid": TASK, "setgid": TASK, "socket": ("proto", *TASK),
+    "socketpair": ("proto", *TASK), "connect": (*ENDS, "unix", *TASK), "accept": (*ENDS, "unix", *TASK),
+    "send": (*ENDS, "unix", *TASK), "recv": (*ENDS, "unix", *TASK), "packet": (*ENDS, "iface"),
 }
 VALUES = {"path": "/usr/bin/x", "unix": "/run/x.sock", "cgroup": "/a.slice", "uid": 7, "gid": 8, "proto": "tcp",
           "local": "10.0.0.1", "local_port": 80, "peer": "fe80::1", "peer_port": 99, "iface": "eth0"}
@@ -30,7 +29,7 @@ def winner(dev, gate, left=(vs.ROOT,), home=vs.ROOT, **properties):
 @vs.test
 def every_property_of_every_gate(dev):
     """Each gate takes the properties the header gives it, and no others"""
-    for gate, (_, has) in GATES.items():
+    for gate, has in GATES.items():
         for name, value in VALUES.items():
             if name in has:
                 wanted = vs.rule(gate, **{name: value})
@@ -47,7 +46,7 @@ def every_property_of_every_gate(dev):
 def entities_of_every_gate(dev):
     """Each gate takes as many entities as the header gives it"""
     a = dev.create("a")
-    for gate, (count, _) in GATES.items():
+    for gate, count in vs.ENTITIES.items():
         for place in range(uapi.VS_ENTITIES):
             before = [vs.ANY] * place
             for left, right in (([*before, a], []), ([], [*before, a])):
@@ -205,7 +204,7 @@ def paths_match_whole_names(dev):
 def missing_properties_do_not_match(dev):
     """A rule that asks for what the call has not does not match"""
     for name, value in VALUES.items():
-        for gate, (_, has) in GATES.items():
+        for gate, has in GATES.items():
             if name in has:
                 number = dev.add(gate, **{name: value})
                 vs.eq(winner(dev, gate), None, f"{gate} without {name}")

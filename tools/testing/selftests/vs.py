@@ -75,6 +75,11 @@ def address(literal):
     return b"\0" * 10 + b"\xff\xff" + parsed.packed if parsed.version == 4 else parsed.packed
 
 
+# how many entities a call of each gate has; the others take no rules
+ENTITIES = {"fork": 2, "exec": 1, "setuid": 1, "setgid": 1, "socket": 2, "socketpair": 3, "connect": 2, "accept": 2,
+            "send": 3, "recv": 3, "packet": 1}
+
+
 def rule(gate, left=(), right=(), **properties):
     """A struct vs_rule. left and right: ids by entity, caller first; what is missing is VS_ANY.
 
@@ -208,7 +213,7 @@ class Device:
     def try_call(self, gate, left=(ROOT,), home=ROOT, **properties):
         """VS_IOC_RULE_TEST: what a call of the services `left` with these properties would be classified as."""
         test = uapi.vs_rule_test(home=home)
-        left = [*left] + [ROOT] * (uapi.VS_ENTITIES - len(left))
+        left = [*left] + [ROOT] * (ENTITIES.get(gate, 0) - len(left))
         test.call = rule(gate, left, **properties)
         return self.call("RULE_TEST", test)
 
