@@ -66,7 +66,7 @@ impl Config {
         for (n, id) in from.iter_mut().enumerate() {
             if n < gate.entities() {
                 *id = self.tree.find(u32::from(raw.from[n]))?;
-            } else if raw.from[n] != ANY {
+            } else if raw.from[n] != ANY && raw.from[n] != VsId::ROOT.get() {
                 return Err(Why::Entity.into());
             }
         }

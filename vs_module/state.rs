@@ -27,7 +27,7 @@ struct Cell {
     service: Atomic<*mut Service>,
     /// How many tags carry the id, or `CLOSED`.
     tags: Atomic<u32>,
-    /// The second in which the last tag went; 0: the id was never carried.
+    /// The second in which the last tag went; 0: nothing has ever carried the id.
     last: Atomic<u32>,
 }
 
@@ -155,6 +155,9 @@ impl State {
         if verdict.unattributed {
             self.service(call.home).unattributed();
         }
+        for id in verdict.to.iter().flatten() {
+            CELLS[id.index()].see();
+        }
         verdict
     }
 
@@ -243,6 +246,13 @@ impl Cell {
             }
         }
         false
+    }
+
+    /// Something may carry the id that is not counted: a packet, a request for a connection.
+    fn see(&self) {
+        if self.last.load(Relaxed) == 0 {
+            self.last.store(now(), Relaxed);
+        }
     }
 
     fn is_held(&self) -> bool {

@@ -167,7 +167,9 @@ impl Writer {
     fn take(&mut self, id: VsId, instead: *mut Service) -> Option<RcuBox<Service>> {
         self.service(id)?;
         let cell = &CELLS[id.index()];
-        cell.last.store(now(), Relaxed);
+        if cell.last.load(Relaxed) != 0 {
+            cell.last.store(now(), Relaxed);
+        }
         let service = cell.service.xchg(instead, Full);
         // SAFETY: The cell of a service's own id owns it, and owns it no more.
         Some(unsafe { RcuBox::from_raw(service) })
