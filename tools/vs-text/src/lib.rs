@@ -8,6 +8,7 @@
 pub mod address;
 pub mod attribute;
 pub mod config;
+pub mod contest;
 pub mod diff;
 pub mod gate;
 pub mod name;

@@ -57,6 +57,12 @@ impl Pattern {
         Ok(Self(bytes.to_vec()))
     }
 
+    /// How many components it has; a whole path counts one more than its folder.
+    pub fn depth(&self) -> u32 {
+        let slashes = self.0.iter().filter(|b| **b == b'/').count() as u32;
+        if self.0.ends_with(BELOW) { slashes } else { slashes + 1 }
+    }
+
     /// Its bytes, as the kernel takes them.
     pub fn bytes(&self) -> &[u8] {
         &self.0

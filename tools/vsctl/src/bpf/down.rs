@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Taking everything away again.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use anyhow::Result;
+use libbpf_rs::query::ProgInfoIter;
+
+use super::object::{OBJECTS, gates};
+use super::pin::{self, LINKS};
+use super::{iter, scheduler, up};
+use crate::abi::{VS_PLACE_THREAD, VS_ROOT};
+use crate::device::Device;
+use crate::failure::Failure;
+use crate::place;
+
+/// Programs go after a grace period, in the background. That takes milliseconds; a machine under load takes longer.
+const PATIENCE: Duration = Duration::from_secs(10);
+const STEP: Duration = Duration::from_millis(20);
+
+/// Detaches the scheduler, the gates, and all else; gives the number of pins that were removed.
+///
+/// The tags of tasks go with their map. Before that, tagged tasks are placed in root, so that the services' counts of
+/// tasks stay true: nobody would count their end.
+pub fn down(device: Option<&Device>) -> Result<usize> {
+    let links = pin::names(LINKS)?;
+    pin::remove(&Path::new(LINKS).join(scheduler::LINK))?;
+    for link in links.iter().filter(|link| !gates([link.as_str()]).is_empty()) {
+        pin::remove(&Path::new(LINKS).join(link))?;
+    }
+    if let Some(device) = device {
+        device.gate_packet(false)?;
+        untag(device)?;
+    }
+    pin::remove_all()?;
+    let names = programs()?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let left = still_loaded(&names);
+        if left.is_empty() {
+            return Ok(links.len());
+        }
+        if Instant::now() > deadline {
+            return Err(Failure::Held(format!(
+                "all is detached, but these BPF programs are still loaded: {}\n  do: see who holds them: `bpftool prog show`, `bpftool link show`",
+                left.join(", ")
+            ))
+            .into());
+        }
+        thread::sleep(STEP);
+    }
+}
+
+/// Puts every tagged task into root.
+fn untag(device: &Device) -> Result<()> {
+    for task in
+        iter::tasks()?.into_iter().filter(|task| u32::from(task.home) != VS_ROOT || u32::from(task.cur) != VS_ROOT)
+    {
+        let what = || format!("take the tag off task {}", task.pid);
+        let result =
+            place::thread(task.pid).and_then(|fd| device.place_task(place::fd(&fd), VS_ROOT, VS_PLACE_THREAD, &what()));
+        // a task that has ended since is as good as placed
+        if let Err(error) = result {
+            if !place::has_exited(&error) {
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Names of all our programs, as the kernel keeps them.
+fn programs() -> Result<Vec<String>> {
+    /// BPF_OBJ_NAME_LEN without the NUL.
+    const LEN: usize = 15;
+    let mut names = Vec::new();
+    for object in OBJECTS {
+        for program in up::open(object)?.progs() {
+            let name = program.name().to_string_lossy().into_owned();
+            names.push(name.chars().take(LEN).collect());
+        }
+    }
+    Ok(names)
+}
+
+/// Which of these programs the kernel still holds.
+fn still_loaded(names: &[String]) -> Vec<String> {
+    let mut left: Vec<String> = ProgInfoIter::default()
+        .map(|program| program.name.to_string_lossy().into_owned())
+        .filter(|name| names.contains(name))
+        .collect();
+    left.sort();
+    left.dedup();
+    left
+}
+
+/// Who has the device open, besides us: it keeps the module from being unloaded.
+pub fn holders() -> Vec<String> {
+    let us = std::process::id().to_string();
+    let mut found = Vec::new();
+    let Ok(processes) = fs::read_dir("/proc") else { return found };
+    for process in processes.flatten() {
+        let pid = process.file_name().to_string_lossy().into_owned();
+        if pid == us || !pid.bytes().all(|b| b.is_ascii_digit()) {
+            continue;
+        }
+        let Ok(descriptors) = fs::read_dir(process.path().join("fd")) else { continue };
+        if descriptors.flatten().any(|fd| fs::read_link(fd.path()).is_ok_and(|to| to == Path::new("/dev/vsctl"))) {
+            let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+            found.push(format!("{pid} ({})", name.trim()));
+        }
+    }
+    found
+}

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The BPF programs: what of them is embedded, what is pinned, how all of it is brought up and taken down.
+//!
+//! What is in force is what is pinned, and nothing else: the file system is the record, so vsctl keeps none.
+//!
+//! ```text
+//! /sys/fs/bpf/vs/MAP             maps the objects share (LIBBPF_PIN_BY_NAME)
+//! /sys/fs/bpf/vs/links/PROGRAM   a link: while it is there, the program is attached
+//! /sys/fs/bpf/vs/links/sched     the scheduler
+//! /sys/fs/bpf/vs/progs/PROGRAM   programs that are run on demand
+//! /sys/fs/bpf/vs/maps/MAP        maps of one object that vsctl reads
+//! ```
+
+pub mod down;
+pub mod iter;
+pub mod object;
+pub mod pin;
+pub mod scheduler;
+pub mod up;

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Bringing the gates and the scheduler up: all that was asked for, or what was there before.
+//!
+//! Every object is loaded before anything is attached, so that a program the kernel does not take changes nothing. Then
+//! what every gate needs is attached, then the gates, then the scheduler; each link is pinned at once. What is pinned
+//! already is left alone, so a second run mends what is missing and does nothing else.
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use anyhow::{Context, Result};
+use libbpf_rs::{
+    Link, MapCore, MapType, Object, ObjectBuilder, OpenObject, PrintLevel, ProgramMut, ProgramType, set_print,
+};
+use vs_text::gate::Gate;
+
+use super::object::{Embedded, OBJECTS, Purpose, gates};
+use super::pin::{self, LINKS, MAPS, PROGS, ROOT, Undo};
+use super::scheduler::{self, State};
+use crate::abi::VS_FEATURE_PACKETS;
+use crate::device::Device;
+use crate::failure::Failure;
+
+/// Where programs of the type cgroup attach: the root of cgroup2, which all tasks are below.
+const CGROUP: &str = "/sys/fs/cgroup";
+
+/// What is to run.
+pub struct Wanted {
+    /// The gates; None: all, and those that are attached stay.
+    pub gates: Option<Vec<Gate>>,
+    /// Whether the scheduler is to run.
+    pub scheduler: bool,
+}
+
+/// What `up` has done.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// Programs attached now.
+    pub attached: usize,
+    /// Gates that were attached and were not asked for.
+    pub detached: Vec<Gate>,
+    /// Gates in force.
+    pub gates: Vec<Gate>,
+    /// Why a scheduler of ours had stopped before, if one had.
+    pub ejected: Option<String>,
+}
+
+/// Brings up what is wanted.
+pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
+    let mut done = Done::default();
+    let mut scheduler = wanted.scheduler;
+    match scheduler::state()? {
+        State::Ours => scheduler = false,
+        State::Other(name) if scheduler => {
+            return Err(Failure::Bpf(format!(
+                "another sched_ext scheduler runs: `{name}`, and the kernel runs one at a time\n  do: stop it, or account only: `vsctl up --no-sched`"
+            ))
+            .into());
+        }
+        State::Ejected(exit) => {
+            done.ejected = Some(exit.sentence());
+            if scheduler {
+                scheduler::forget()?;
+            }
+        }
+        State::Other(_) | State::Off => {}
+    }
+
+    pin::prepare()?;
+    let mut undo = Undo::default();
+    let packets = Packets::new(device)?;
+    let chosen = wanted.gates.clone().unwrap_or_else(|| Gate::ALL.to_vec());
+    let present = pin::names(LINKS)?;
+    let on_demand = pin::names(PROGS)?;
+    let missing = |name: &str, kind: ProgramType| match Purpose::of(name, kind) {
+        Purpose::Gate(gate) => chosen.contains(&gate) && !present.iter().any(|link| link == name),
+        Purpose::Core | Purpose::Iterator => !present.iter().any(|link| link == name),
+        // goes with the scheduler: it works on the scheduler's maps
+        Purpose::OnDemand => {
+            scheduler || (present.iter().any(|link| link == scheduler::LINK) && !on_demand.iter().any(|p| p == name))
+        }
+        Purpose::Scheduler => false,
+    };
+
+    let mut loaded = Vec::new();
+    for object in OBJECTS {
+        let maps = pin::names(ROOT)?;
+        let Some(object) = load(object, &missing, scheduler)? else { continue };
+        for map in pin::names(ROOT)?.into_iter().filter(|map| !maps.contains(map)) {
+            undo.made(Path::new(ROOT).join(map));
+        }
+        loaded.push(object);
+    }
+    for core in [true, false] {
+        for object in &loaded {
+            for program in object.progs_mut() {
+                let name = program.name().to_string_lossy().into_owned();
+                let purpose = Purpose::of(&name, program.prog_type());
+                if program.autoload() && purpose != Purpose::Scheduler && (purpose == Purpose::Core) == core {
+                    fasten(program, &name, purpose, &mut undo)?;
+                    done.attached += 1;
+                }
+            }
+        }
+    }
+    if chosen.contains(&Gate::Packet) {
+        device.gate_packet(true)?;
+    }
+    if scheduler {
+        for object in &mut loaded {
+            start(object, &mut undo)?;
+        }
+    }
+    undo.keep();
+    packets.keep();
+
+    // only now, when nothing can fail any more, what is not wanted goes
+    if wanted.gates.is_some() {
+        for gate in gates(present.iter().map(String::as_str)).into_iter().filter(|gate| !chosen.contains(gate)) {
+            detach(gate, &present)?;
+            done.detached.push(gate);
+        }
+        if !chosen.contains(&Gate::Packet) {
+            device.gate_packet(false)?;
+        }
+    }
+    done.gates = in_force(device)?;
+    Ok(done)
+}
+
+/// The gates that are attached, and `packet` if it is on.
+pub fn in_force(device: &Device) -> Result<Vec<Gate>> {
+    let mut found = gates(pin::names(LINKS)?.iter().map(String::as_str));
+    if device.info()?.features & u64::from(VS_FEATURE_PACKETS) != 0 {
+        found.push(Gate::Packet);
+    }
+    Ok(found)
+}
+
+fn detach(gate: Gate, links: &[String]) -> Result<()> {
+    for link in links.iter().filter(|link| gates([link.as_str()]) == [gate]) {
+        pin::remove(&Path::new(LINKS).join(link))?;
+    }
+    Ok(())
+}
+
+/// What libbpf has to say; shown only when it fails.
+static MESSAGES: Mutex<String> = Mutex::new(String::new());
+
+fn listen(_: PrintLevel, message: String) {
+    if let Ok(mut messages) = MESSAGES.lock() {
+        messages.push_str(&message);
+    }
+}
+
+fn failed(object: &str, error: impl std::fmt::Display) -> Failure {
+    /// How much of libbpf's log is shown: its end says what was wrong.
+    const LINES: usize = 25;
+    let log = MESSAGES.lock().map(|messages| messages.clone()).unwrap_or_default();
+    let lines: Vec<&str> = log.lines().collect();
+    let end = lines[lines.len().saturating_sub(LINES)..].join("\n    ");
+    Failure::Bpf(format!(
+        "the BPF object {object} does not load: {error}\n    {end}\n  do: use the vs.ko and vsctl of one release, built for this kernel"
+    ))
+}
+
+/// Opens an object without loading it.
+pub fn open(object: &Embedded) -> Result<OpenObject> {
+    set_print(Some((PrintLevel::Info, listen)));
+    let mut builder = ObjectBuilder::default();
+    builder.name(object.name)?.pin_root_path(ROOT)?;
+    builder.open_memory(object.bytes).map_err(|error| failed(object.name, error).into())
+}
+
+/// Loads those programs of an object that are missing; None if none is.
+fn load(object: &Embedded, missing: &impl Fn(&str, ProgramType) -> bool, scheduler: bool) -> Result<Option<Object>> {
+    let mut opened = open(object)?;
+    let mut needed = false;
+    for mut map in opened.maps_mut().filter(|map| map.map_type() == MapType::StructOps) {
+        map.set_autocreate(scheduler)?;
+        needed |= scheduler;
+    }
+    for mut program in opened.progs_mut() {
+        // libbpf loads a scheduler's programs with the map that names them
+        if program.prog_type() != ProgramType::StructOps {
+            let wanted = missing(&program.name().to_string_lossy(), program.prog_type());
+            program.set_autoload(wanted);
+            needed |= wanted;
+        }
+    }
+    if !needed {
+        return Ok(None);
+    }
+    Ok(Some(opened.load().map_err(|error| failed(object.name, error))?))
+}
+
+/// Attaches a program and pins the link; or pins the program, if it runs on demand.
+fn fasten(mut program: ProgramMut<'_>, name: &str, purpose: Purpose, undo: &mut Undo) -> Result<()> {
+    if purpose == Purpose::OnDemand {
+        let path = Path::new(PROGS).join(name);
+        pin::remove(&path)?;
+        program.pin(&path).with_context(|| path.display().to_string())?;
+        undo.made(path);
+        return Ok(());
+    }
+    let link = match program.prog_type() {
+        ProgramType::CgroupSockopt => {
+            let root = File::open(CGROUP).context(CGROUP)?;
+            program.attach_cgroup(root.as_raw_fd())
+        }
+        _ => program.attach(),
+    };
+    let link = link.map_err(|error| {
+        Failure::Bpf(format!("the BPF program {name} cannot be attached: {error}\n  do: see that this kernel is one the release supports, and that `bpf` is among /sys/kernel/security/lsm"))
+    })?;
+    keep(link, Path::new(LINKS).join(name), undo)
+}
+
+fn keep(mut link: Link, path: PathBuf, undo: &mut Undo) -> Result<()> {
+    link.pin(&path).with_context(|| path.display().to_string())?;
+    undo.made(path);
+    Ok(())
+}
+
+/// Starts the scheduler, if it is this object, and pins what tells of its end.
+fn start(object: &mut Object, undo: &mut Undo) -> Result<()> {
+    if !object.maps().any(|map| map.map_type() == MapType::StructOps) {
+        return Ok(());
+    }
+    for mut map in object.maps_mut() {
+        if map.name().to_string_lossy().ends_with(scheduler::EXIT_MAP) {
+            let path = Path::new(MAPS).join(scheduler::EXIT_PIN);
+            pin::remove(&path)?;
+            map.pin(&path).with_context(|| path.display().to_string())?;
+            undo.made(path);
+        }
+    }
+    for mut map in object.maps_mut().filter(|map| map.map_type() == MapType::StructOps) {
+        let link = map.attach_struct_ops().map_err(|error| {
+            Failure::Bpf(format!(
+                "the scheduler cannot be started: {error}\n  do: see `dmesg`; `vsctl up --no-sched` accounts without it"
+            ))
+        })?;
+        keep(link, Path::new(LINKS).join(scheduler::LINK), undo)?;
+    }
+    Ok(())
+}
+
+/// The packet gate as it was; put back when this is dropped, unless what was done is kept.
+struct Packets<'a> {
+    device: &'a Device,
+    was_on: Option<bool>,
+}
+
+impl<'a> Packets<'a> {
+    fn new(device: &'a Device) -> Result<Self> {
+        let was_on = device.info()?.features & u64::from(VS_FEATURE_PACKETS) != 0;
+        Ok(Self { device, was_on: Some(was_on) })
+    }
+
+    fn keep(mut self) {
+        self.was_on = None;
+    }
+}
+
+impl Drop for Packets<'_> {
+    fn drop(&mut self) {
+        if self.was_on == Some(false) {
+            if let Err(error) = self.device.gate_packet(false) {
+                eprintln!("vsctl: while undoing: {error:#}");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_gate_has_a_program() {
+        let mut names = Vec::new();
+        for object in OBJECTS {
+            let opened = open(object).unwrap();
+            for program in opened.progs() {
+                names.push(program.name().to_string_lossy().into_owned());
+            }
+        }
+        let found = gates(names.iter().map(String::as_str));
+        // the packet gate is netfilter hooks of the module
+        let expected: Vec<Gate> = Gate::ALL.into_iter().filter(|gate| *gate != Gate::Packet).collect();
+        assert_eq!(found, expected, "{names:?}");
+    }
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `ps`: tasks with home and current service.
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::abi::VS_ROOT;
+use crate::bpf::iter;
+use crate::device::Device;
+use crate::output::{Output, Table};
+use crate::record;
+use crate::service::Services;
+
+/// List tasks with their home and current service
+///
+/// Those that are at home in root and work for root are left out, unless --all is given.
+#[derive(Debug, Args)]
+pub struct Ps {
+    /// Only tasks at home in this service, or working for it
+    name: Option<String>,
+    /// Root's own tasks too
+    #[arg(short, long)]
+    all: bool,
+}
+
+record! {
+    /// A task.
+    pub struct Row {
+        /// Process id.
+        pub pid: u32,
+        /// Thread id; the process's for its first thread.
+        pub tid: u32,
+        /// The command's name, as in /proc/PID/comm.
+        pub comm: String,
+        /// The service it was placed or born in.
+        pub home: String,
+        /// The service it works for now.
+        pub current: String,
+        /// Cookie of the socket its work came by; null if it came by none.
+        pub work: Option<u64>,
+    }
+}
+
+impl Ps {
+    /// Does it.
+    pub fn run(self, output: Output) -> Result<()> {
+        let services = Services::read(&Device::open()?)?;
+        let only = self.name.as_deref().map(|name| services.find(name)).transpose()?.map(|service| service.id);
+        iter::needed()?;
+        let shown = |task: &iter::Task| {
+            let (home, current) = (u32::from(task.home), u32::from(task.cur));
+            match only {
+                Some(id) => home == id || current == id,
+                None => self.all || home != VS_ROOT || current != VS_ROOT,
+            }
+        };
+        let mut rows: Vec<Row> = iter::tasks()?.into_iter().filter(shown).map(|task| row(&services, &task)).collect();
+        rows.sort_by_key(|row| (row.pid, row.tid));
+        output.value(&rows, |rows| {
+            let mut table = Table::new(&[">PID", ">TID", "HOME", "CURRENT", "COMMAND"]);
+            for row in rows {
+                table.row([
+                    row.pid.to_string(),
+                    row.tid.to_string(),
+                    row.home.clone(),
+                    row.current.clone(),
+                    row.comm.escape_debug().to_string(),
+                ]);
+            }
+            table.text()
+        })
+    }
+}
+
+fn row(services: &Services, task: &iter::Task) -> Row {
+    let end = task.comm.iter().position(|b| *b == 0).unwrap_or(task.comm.len());
+    Row {
+        pid: task.tgid,
+        tid: task.pid,
+        comm: String::from_utf8_lossy(&task.comm[..end]).into_owned(),
+        home: services.name(task.home.into()),
+        current: services.name(task.cur.into()),
+        work: (task.work != 0).then_some(task.work),
+    }
+}
