@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Iterators: what there is and whose it is, for `vsctl ps` and `vsctl ss`
+ * (iter__*), and taking our bits off sockets before and after (clear__*), so that
+ * no mark from another time is believed. Those of sockets see the network
+ * namespace of whoever reads them.
+ */
+#include "tag.bpf.h"
+#include "records.h"
+
+char _license[] SEC("license") = "GPL";
+
+#define AF_UNIX		1
+#define AF_INET		2
+#define PF_KTHREAD	0x00200000
+
+/* enum vs_proto of uapi/vs.h, which cannot be included beside vmlinux.h */
+enum {
+	VS_PROTO_TCP = 1,
+	VS_PROTO_UDP,
+	VS_PROTO_UNIX_STREAM,
+	VS_PROTO_UNIX_DGRAM,
+	VS_PROTO_UNIX_SEQPACKET,
+};
+
+SEC("iter/task")
+int iter__tasks(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct vs_task_record record = {};
+	struct vs_tag *tag;
+
+	if (!task)
+		return 0;
+	record.pid = task->tgid;
+	record.tid = task->pid;
+	record.kthread = !!(task->flags & PF_KTHREAD);
+	tag = tag_of(task);
+	if (tag) {
+		record.home = tag->home;
+		record.cur = tag->cur;
+	}
+	bpf_probe_read_kernel_str(record.comm, sizeof(record.comm), task->comm);
+	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
+	return 0;
+}
+
+static __always_inline void put_mapped(__u8 *address, __be32 v4)
+{
+	address[10] = address[11] = 0xff;
+	__builtin_memcpy(address + 12, &v4, sizeof(v4));
+}
+
+static __always_inline void put_ends(struct vs_sock_record *record, const struct sock_common *sk)
+{
+	record->family = sk->skc_family;
+	record->state = sk->skc_state;
+	record->local_port = sk->skc_num;
+	record->peer_port = __builtin_bswap16(sk->skc_dport);
+	if (record->family == AF_INET) {
+		put_mapped(record->local, sk->skc_rcv_saddr);
+		put_mapped(record->peer, sk->skc_daddr);
+	} else {
+		struct in6_addr local = sk->skc_v6_rcv_saddr, peer = sk->skc_v6_daddr;
+
+		__builtin_memcpy(record->local, &local, sizeof(local));
+		__builtin_memcpy(record->peer, &peer, sizeof(peer));
+	}
+}
+
+static __always_inline __u64 inode_of(const struct sock *sk)
+{
+	struct socket *socket = sk->sk_socket;
+
+	return socket ? BPF_CORE_READ(container_of(socket, struct socket_alloc, socket), vfs_inode.i_ino) : 0;
+}
+
+SEC("iter/tcp")
+int iter__tcp(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *common = ctx->sk_common;
+	struct vs_sock_record record = {};
+	struct tcp_request_sock *request;
+	struct tcp_timewait_sock *timewait;
+	struct tcp_sock *tcp;
+
+	if (!common)
+		return 0;
+	put_ends(&record, common);
+	record.proto = VS_PROTO_TCP;
+	if ((tcp = bpf_skc_to_tcp_sock(common))) {
+		record.vs = vs_mark_vs(((struct sock *)tcp)->sk_mark);
+		record.inode = inode_of((struct sock *)tcp);
+	} else if ((timewait = bpf_skc_to_tcp_timewait_sock(common))) {
+		record.vs = vs_mark_vs(timewait->tw_sk.tw_mark);
+	} else if ((request = bpf_skc_to_tcp_request_sock(common))) {
+		record.vs = vs_mark_vs(request->req.ir_mark);
+	}
+	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
+	return 0;
+}
+
+SEC("iter/udp")
+int iter__udp(struct bpf_iter__udp *ctx)
+{
+	struct sock *sk = (struct sock *)ctx->udp_sk;
+	struct vs_sock_record record = {};
+
+	if (!sk)
+		return 0;
+	put_ends(&record, &sk->__sk_common);
+	record.proto = VS_PROTO_UDP;
+	record.vs = vs_mark_vs(sk->sk_mark);
+	record.inode = inode_of(sk);
+	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
+	return 0;
+}
+
+SEC("iter/unix")
+int iter__unix(struct bpf_iter__unix *ctx)
+{
+	struct unix_sock *unix_sk = ctx->unix_sk;
+	struct vs_sock_record record = {};
+	struct unix_address *address;
+	struct sock *sk;
+	int len;
+
+	if (!unix_sk)
+		return 0;
+	sk = (struct sock *)unix_sk;
+	record.family = AF_UNIX;
+	record.state = sk->__sk_common.skc_state;
+	record.vs = vs_mark_vs(sk->sk_mark);
+	record.inode = inode_of(sk);
+	record.proto = sk->sk_type == SOCK_DGRAM ? VS_PROTO_UNIX_DGRAM :
+		       sk->sk_type == SOCK_SEQPACKET ? VS_PROTO_UNIX_SEQPACKET : VS_PROTO_UNIX_STREAM;
+	address = unix_sk->addr;
+	if (address) {
+		len = address->len - (int)sizeof(sa_family_t);
+		if (len > 0 && len <= (int)sizeof(record.name) &&
+		    !bpf_probe_read_kernel(record.name, len, address->name[0].sun_path))
+			record.name_len = len;
+	}
+	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
+	return 0;
+}
+
+SEC("iter/tcp")
+int clear__tcp(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *sk = ctx->sk_common;
+
+	if (sk)
+		vs_sk_clear(sk);
+	return 0;
+}
+
+SEC("iter/udp")
+int clear__udp(struct bpf_iter__udp *ctx)
+{
+	struct udp_sock *sk = ctx->udp_sk;
+
+	if (sk)
+		vs_sk_clear((struct sock_common *)sk);
+	return 0;
+}
+
+SEC("iter/unix")
+int clear__unix(struct bpf_iter__unix *ctx)
+{
+	struct unix_sock *sk = ctx->unix_sk;
+
+	if (sk)
+		vs_sk_clear((struct sock_common *)sk);
+	return 0;
+}
