@@ -11,6 +11,8 @@
 char _license[] SEC("license") = "GPL";
 
 #define AF_UNIX		1
+#define SOL_SOCKET	1
+#define SO_MARK		36
 #define AF_INET		2
 #define PF_KTHREAD	0x00200000
 
@@ -169,8 +171,14 @@ SEC("iter/unix")
 int clear__unix(struct bpf_iter__unix *ctx)
 {
 	struct unix_sock *sk = ctx->unix_sk;
+	__u32 old, mark;
 
-	if (sk)
-		vs_sk_clear((struct sock_common *)sk);
+	if (!sk)
+		return 0;
+	/* Here the socket is not trusted enough for a kfunc, but it is locked. */
+	old = ((struct sock *)sk)->sk_mark;
+	mark = vs_mark_keep(old, 0);
+	if (mark != old && !bpf_setsockopt(sk, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)))
+		vs_sk_gone(old);
 	return 0;
 }
