@@ -41,7 +41,9 @@ struct fuzz {
 	int fd, socket, pidfd;
 	unsigned long calls, wanted;
 	uint64_t generation;
+	bool changed;		/* since the generation was last looked at */
 	unsigned long count[COMMANDS], accepted[COMMANDS], spoilt;
+	uint64_t nanoseconds[COMMANDS];
 	unsigned char freed[VS_ID_COUNT];	/* ids that may be resting */
 	unsigned int nr_freed;
 	const char *name;
@@ -155,25 +157,18 @@ static bool judge(struct fuzz *f, unsigned int command, int error, unsigned int 
 	return false;
 }
 
-static uint64_t generation(struct fuzz *f)
+/* Looks at the counters: the generation must have grown if something was changed since, and only then. */
+static void check_info(struct fuzz *f, const struct vs_info *info)
 {
-	struct vs_info info = { 0 };
-
-	if (call(f, VS_IOC_INFO, &info))
-		fail(f, "info: errno %d", errno);
-	if (f->m && (info.services != f->m->nr_services || info.rules != f->m->nr_rules))
-		fail(f, "%u services, %u rules; wanted %u, %u", info.services, info.rules, f->m->nr_services, f->m->nr_rules);
-	return info.generation;
-}
-
-/* Something was changed: the generation must have grown. */
-static void changed(struct fuzz *f)
-{
-	uint64_t now = generation(f);
-
-	if (f->m && now <= f->generation)
-		fail(f, "changed something, generation %llu as before", (unsigned long long)now);
-	f->generation = now;
+	if (!f->m)
+		return;
+	if (info->abi != VS_ABI_VERSION || info->services != f->m->nr_services || info->rules != f->m->nr_rules)
+		fail(f, "%u services, %u rules; wanted %u, %u", info->services, info->rules, f->m->nr_services, f->m->nr_rules);
+	if (f->changed ? info->generation <= f->generation : info->generation != f->generation)
+		fail(f, "generation %llu after %llu, with%s a change between", (unsigned long long)info->generation,
+		     (unsigned long long)f->generation, f->changed ? "" : "out");
+	f->generation = info->generation;
+	f->changed = false;
 }
 
 /* ---- Commands -------------------------------------------------------------------------------- */
@@ -183,13 +178,12 @@ static void do_info(struct fuzz *f)
 	struct vs_info info = { 0 };
 	int error;
 
-	if (!issue(f, VS_IOC_INFO, &info, &error) || !f->m)
+	if (!issue(f, VS_IOC_INFO, &info, &error))
 		return;
-	if (error || info.abi != VS_ABI_VERSION)
-		fail(f, "errno %d, version %u", error, info.abi);
-	if (generation(f) != f->generation)
-		fail(f, "generation %llu, was %llu, nothing was changed", (unsigned long long)info.generation,
-		     (unsigned long long)f->generation);
+	if (error)
+		fail(f, "errno %d", error);
+	f->accepted[0]++;
+	check_info(f, &info);
 }
 
 static void do_create(struct fuzz *f)
@@ -214,7 +208,7 @@ static void do_create(struct fuzz *f)
 	if (c.id == VS_ROOT || c.id >= VS_ID_COUNT || model_find(f->m, c.id) || (given.id != VS_ANY && c.id != given.id))
 		fail(f, "was given id %u", c.id);
 	model_created(f->m, &given, c.id);
-	changed(f);
+	f->changed = true;
 }
 
 static void free_id(struct fuzz *f, uint32_t id)
@@ -250,7 +244,7 @@ static void do_destroy(struct fuzz *f)
 		fail(f, "%u rules, not %u", d.rules, rules);
 	if (judge(f, 2, error, d.reason, must, 0) && f->m) {
 		free_id(f, given.id);
-		changed(f);
+		f->changed = true;
 	}
 }
 
@@ -269,7 +263,7 @@ static void do_change(struct fuzz *f)
 	if (!ISSUE_RESERVED(f, VS_IOC_CHANGE, &c, reserved, &error))
 		return;
 	if (judge(f, 3, error, c.reason, f->m ? model_change(f->m, &c) : 0, 0))
-		changed(f);
+		f->changed = true;
 }
 
 static void do_set_attr(struct fuzz *f)
@@ -285,7 +279,7 @@ static void do_set_attr(struct fuzz *f)
 		a.value = chance(&f->random, 90) ? below(&f->random, 200) : below(&f->random, ~0u);
 	if (issue(f, VS_IOC_SET_ATTR, &a, &error) &&
 	    judge(f, 4, error, a.reason, f->m ? model_set_attr(f->m, &a) : 0, 0))
-		changed(f);
+		f->changed = true;
 }
 
 static void do_query(struct fuzz *f)
@@ -330,7 +324,7 @@ static void do_rule_add(struct fuzz *f)
 	if (rule.id <= f->m->last_rule)
 		fail(f, "number %u after %u", rule.id, f->m->last_rule);
 	model_rule_added(f->m, &given, rule.id);
-	changed(f);
+	f->changed = true;
 }
 
 static void do_rule_del(struct fuzz *f)
@@ -343,7 +337,7 @@ static void do_rule_del(struct fuzz *f)
 	if (!ISSUE_RESERVED(f, VS_IOC_RULE_DEL, &rule, reserved1, &error))
 		return;
 	if (judge(f, 9, error, rule.reason, f->m ? model_rule_del(f->m, rule.id) : 0, 0))
-		changed(f);
+		f->changed = true;
 }
 
 static void do_rule_test(struct fuzz *f)
@@ -435,6 +429,7 @@ static void compare(struct fuzz *f)
 	struct vs_list list = { .items = (uintptr_t)rules, .after = VS_LIST_START, .room = 2 * MODEL_RULES,
 				.item_size = sizeof(*rules) };
 	unsigned int nr = list_services(f, services, 2 * MODEL_SERVICES, 64 + below(&f->random, 64));
+	struct vs_info info = { 0 };
 
 	f->name = "comparison";
 	if (nr != f->m->nr_services)
@@ -453,8 +448,9 @@ static void compare(struct fuzz *f)
 	for (unsigned int n = 0; n < list.count; n++)
 		if (memcmp(&rules[n], &f->m->rules[n], sizeof(*rules)))
 			fail(f, "rule %u (%u) is listed as it is not", rules[n].id, f->m->rules[n].id);
-	if (generation(f) != f->generation)
-		fail(f, "the generation grew by itself");
+	if (call(f, VS_IOC_INFO, &info))
+		fail(f, "info: errno %d", errno);
+	check_info(f, &info);
 }
 
 /* A list with something wrong, or a short one that must be the beginning. */
@@ -529,7 +525,7 @@ static void do_apply(struct fuzz *f)
 		f->next.rules[n].id = f->next.last_rule = listed_rules[n].id;
 	}
 	*f->m = f->next;
-	changed(f);
+	f->changed = true;
 }
 
 /* ---- All together ---------------------------------------------------------------------------- */
@@ -544,6 +540,7 @@ static void step(struct fuzz *f)
 	static const unsigned short weights[COMMANDS] = { 50, 60, 60, 60, 120, 160, 10, 120, 50, 40, 10, 190, 30, 30, 9, 1 };
 	int draw = below(&f->random, 1000);
 	unsigned int command = 0;
+	struct timespec from, to;
 
 	while (draw >= weights[command])
 		draw -= weights[command++];
@@ -552,7 +549,10 @@ static void step(struct fuzz *f)
 	if (f->m && command == 8 && f->m->nr_rules > RULES_MANY)
 		command = 9;
 	f->name = names[command];
+	clock_gettime(CLOCK_MONOTONIC, &from);
 	does[command](f);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	f->nanoseconds[command] += (to.tv_sec - from.tv_sec) * 1000000000l + to.tv_nsec - from.tv_nsec;
 }
 
 static void *run(void *argument)
@@ -631,7 +631,7 @@ int main(int argc, char **argv)
 			pthread_join(thread[n], NULL);
 		well_formed(f);
 	} else {
-		f->generation = generation(f);
+		f->changed = true;	/* by being loaded */
 		for (unsigned long n = 1; f->calls < calls; n++) {
 			step(f);
 			if (n % COMPARE_EVERY == 0)
@@ -639,7 +639,8 @@ int main(int argc, char **argv)
 		}
 		compare(f);
 		for (int n = 0; n < COMMANDS; n++)
-			printf("# %-12s %7lu calls, %7lu accepted\n", names[n], f->count[n], f->accepted[n]);
+			printf("# %-12s %7lu calls, %7lu accepted, %6.1f s\n", names[n], f->count[n], f->accepted[n],
+			       f->nanoseconds[n] / 1e9);
 		printf("# %lu spoilt, %u services and %u rules at the end\n", f->spoilt, model.nr_services, model.nr_rules);
 	}
 	clock_gettime(CLOCK_MONOTONIC, &to);

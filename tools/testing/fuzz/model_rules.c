@@ -293,8 +293,10 @@ reasons model_rule_test(struct model *m, const struct vs_rule_test *t, struct vs
 	if (call->props & ~gates[call->gate].props)
 		why |= WHY(PROPERTY);
 	for (unsigned int e = 0; e < VS_ENTITIES; e++)
-		if (e < entities ? !model_find(m, call->from[e]) : call->from[e] != VS_ANY)
-			why |= e < entities ? WHY(NO_SERVICE) : WHY(ENTITY);
+		if (e < entities && !model_find(m, call->from[e]))
+			why |= WHY(NO_SERVICE);
+		else if (e >= entities && call->from[e] != VS_ANY && call->from[e] != VS_ROOT)
+			why |= WHY(ENTITY);
 	if (!model_find(m, t->home))
 		why |= WHY(NO_SERVICE);
 	if ((call->props & VS_P_IFACE && !ends(call->iface, sizeof(call->iface))) ||

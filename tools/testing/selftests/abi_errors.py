@@ -230,7 +230,7 @@ def bad_pointers(dev):
     libc = ctypes.CDLL(None, use_errno=True)
     vs.eq(libc.mprotect(ctypes.c_void_p(start + page), ctypes.c_size_t(page), 0), 0, "mprotect")
     for command in COMMANDS:
-        half = start + page - 8
+        half = start + page - 4
         for where in (0, 8, half, start + page, 0xffff888000000000, (1 << 64) - 64):
             got = unchanged(dev, lambda w=where: vs.ioctl(dev.fd, request(command), w))
             vs.eq(name_of(got), "EFAULT", f"{command} at {where:#x}")
