@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Gates fork and exit: who a new task works for, threads and exec included, and how many there may be."""
+import ctypes
+import errno
+import os
+import subprocess
+import sys
+
+import gates
+import vs
+
+IMPORT = f"import sys; sys.path.insert(0, {os.path.dirname(os.path.abspath(__file__))!r}); import gates"
+
+
+def child_tag():
+    return vs.in_child(gates.tag)
+
+
+@gates.case
+def untagged_stays_untagged(dev):
+    """A child of root is root's, and has no tag"""
+    vs.eq(child_tag(), "(0, 0)")
+
+
+@gates.case
+def inherited(dev):
+    """A child is at home in the VS its parent works for: fork, vfork, a thread, and over exec"""
+    a = dev.create("a")
+    gates.enter(dev, a)
+    wanted = (a, a)
+    vs.eq(gates.tag(), wanted, "own tag")
+    vs.eq(child_tag(), str(wanted), "fork")
+    vs.eq(gates.thread(gates.tag), wanted, "thread")
+    program = [sys.executable, "-c", f"{IMPORT}; sys.exit(gates.tag() != {wanted})"]
+    vs.eq(subprocess.run(program, check=False).returncode, 0, "vfork and exec")
+    # the exit status is the program's
+    vs.eq(vs.in_child(lambda: os.execv(program[0], program)), "", "exec")
+
+
+@gates.case
+def grandchildren(dev):
+    """So are the child's children, after the parent has gone"""
+    a = dev.create("a")
+    gates.enter(dev, a)
+    vs.eq(vs.in_child(lambda: vs.in_child(child_tag)), str((a, a)))
+
+
+@gates.case
+def ruled(dev):
+    """A rule places the child, and only if it applies"""
+    a, b = dev.create("a"), dev.create("b")
+    dev.add("fork", [a], [vs.ANY, b])
+    vs.eq(child_tag(), "(0, 0)", "root's child")
+    gates.enter(dev, a)
+    vs.eq(child_tag(), str((b, b)), "a's child")
+    vs.eq(gates.tag(), (a, a), "the parent")
+
+
+@gates.case
+def counted(dev):
+    """Tasks are counted where they are at home, and no longer when they are gone"""
+    a = dev.create("a")
+    gates.enter(dev, a)
+    vs.eq(dev.stat(a).tasks, 1, "placed")
+    vs.eq(int(vs.in_child(lambda: dev.stat(a).tasks)), 2, "with a child")
+    vs.eq(int(gates.thread(lambda: dev.stat(a).tasks)), 2, "with a thread")
+    vs.until(lambda: dev.stat(a).tasks == 1, what="one task")
+    gates.enter(dev, vs.ROOT)
+    gates.gone(dev, a)
+    dev.destroy(a)
+
+
+@gates.case
+def limited(dev):
+    """At the limit fork fails with the error set, also at that of a service above, and goes on when there is room"""
+    a = dev.create("a")
+    b = dev.create("b", a)
+    dev.detach(a, "tasks_max")
+    dev.set(a, "tasks_max", 3)
+    gates.enter(dev, b)
+    for number in (errno.EAGAIN, errno.ENOMEM):
+        dev.detach(a, "tasks_errno")
+        dev.set(a, "tasks_errno", number)
+        readers, pids = [], []
+        for _ in range(2):
+            reader, writer = os.pipe()
+            pids.append(os.fork())
+            if not pids[-1]:
+                os.close(writer)
+                os.read(reader, 1)
+                os._exit(0)
+            os.close(reader)
+            readers.append(writer)
+        refused = dev.stat(b).refused
+        try:
+            os.fork() or os._exit(0)
+            raise AssertionError("a fourth task was forked")
+        except OSError as error:
+            vs.eq(error.errno, number, "errno")
+        vs.eq(dev.stat(b).refused, refused + 1, "refused")
+        for writer in readers:
+            os.close(writer)
+        for pid in pids:
+            os.waitpid(pid, 0)
+        vs.until(lambda: dev.stat(b).tasks == 1, what="room again")
+        vs.eq(child_tag(), str((b, b)), "fork with room")
+        vs.until(lambda: dev.stat(b).tasks == 1, what="room again")
+
+
+@gates.case
+def failed_fork(dev):
+    """A fork that fails after the gate leaves no count behind"""
+    a = dev.create("a")
+    gates.enter(dev, a)
+    libc = ctypes.CDLL(None, use_errno=True)
+    # clone3() with a tid that is taken fails late: EEXIST
+    class Arguments(ctypes.Structure):
+        _fields_ = [(name, ctypes.c_uint64) for name in ("flags", "pidfd", "child_tid", "parent_tid", "exit_signal", "stack",
+                                                         "stack_size", "tls", "set_tid", "set_tid_size", "cgroup")]
+    tid = ctypes.c_int(os.getpid())
+    arguments = Arguments(exit_signal=17, set_tid=ctypes.addressof(tid), set_tid_size=1)
+    for _ in range(100):
+        vs.eq(libc.syscall(435, ctypes.byref(arguments), ctypes.sizeof(arguments)), -1, "clone3")
+        vs.eq(ctypes.get_errno(), errno.EEXIST, "errno")
+    vs.until(lambda: dev.stat(a).tasks == 1, what="one task")
+
+
+@gates.case
+def hits(dev):
+    """Both gates count the calls of each service"""
+    a = dev.create("a")
+    gates.enter(dev, a)
+    before = list(dev.stat(a).hits)
+    for _ in range(5):
+        child_tag()
+    after = list(dev.stat(a).hits)
+    vs.eq(after[0] - before[0], 5, "fork")
+    vs.eq(after[2] - before[2], 5, "exit")
+
+
+vs.main()

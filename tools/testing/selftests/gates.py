@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the gates' selftests share: the tags of tasks and sockets as they are in the kernel, and who to be."""
+import ctypes
+import functools
+import os
+import socket
+import struct
+import threading
+
+import vs
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_BPF, _PIDFD_OPEN = 321, 434
+_MAP_LOOKUP_ELEM, _OBJ_GET = 1, 7
+_PIDFD_THREAD = os.O_EXCL
+SO_MARK = 36
+
+
+def _bpf(command, attribute):
+    result = _libc.syscall(_BPF, command, ctypes.byref(attribute), ctypes.sizeof(attribute))
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return result
+
+
+class _Object(ctypes.Structure):
+    _fields_ = [("pathname", ctypes.c_uint64), ("fd", ctypes.c_uint32), ("flags", ctypes.c_uint32)]
+
+
+class _Element(ctypes.Structure):
+    _fields_ = [("map", ctypes.c_uint32), ("pad", ctypes.c_uint32), ("key", ctypes.c_uint64),
+                ("value", ctypes.c_uint64), ("flags", ctypes.c_uint64)]
+
+
+def tag(tid=0):
+    """(home, current) of a thread, by default the calling one; no tag is (0, 0)."""
+    path = ctypes.create_string_buffer(b"/sys/fs/bpf/vs/vs_tags")
+    tags = _bpf(_OBJ_GET, _Object(pathname=ctypes.addressof(path), flags=1 << 3))  # BPF_F_RDONLY
+    pidfd = _libc.syscall(_PIDFD_OPEN, tid or threading.get_native_id(), _PIDFD_THREAD)
+    try:
+        key, value = ctypes.c_int(pidfd), ctypes.create_string_buffer(16)
+        _bpf(_MAP_LOOKUP_ELEM, _Element(map=tags, key=ctypes.addressof(key), value=ctypes.addressof(value)))
+        return struct.unpack_from("HH", value)
+    except FileNotFoundError:
+        return (0, 0)
+    finally:
+        os.close(tags)
+        os.close(pidfd)
+
+
+def vs_of(sock, shift=18):
+    """The VS in a socket's mark."""
+    return sock.getsockopt(socket.SOL_SOCKET, SO_MARK) >> shift & 0x3fff
+
+
+def enter(dev, id):
+    """The calling thread becomes a task of `id`."""
+    pidfd = _libc.syscall(_PIDFD_OPEN, threading.get_native_id(), _PIDFD_THREAD)
+    try:
+        dev.call("PLACE_TASK", pidfd=pidfd, id=id, flags=1)
+    finally:
+        os.close(pidfd)
+
+
+def case(function):
+    """Marks a case that needs the gates and runs in a child of its own, whose tag nobody else needs."""
+    @functools.wraps(function)
+    def run(dev):
+        vs.in_child(lambda: function(dev))
+        gone(dev, *(service.id for service in dev.services() if service.id != vs.ROOT))
+    return vs.gated(run)
+
+
+def listener(family=socket.AF_INET, kind=socket.SOCK_STREAM, address=None):
+    """A listening (or, of datagrams, a bound) socket at a free address; unix ones get an abstract name."""
+    sock = socket.socket(family, kind)
+    if family == socket.AF_UNIX:
+        sock.bind(address or b"\0" + os.urandom(8).hex().encode())
+    else:
+        sock.bind(address or ("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
+    if kind != socket.SOCK_DGRAM:
+        sock.listen()
+    return sock
+
+
+def client(dev, id, server, kind=socket.SOCK_STREAM):
+    """A socket of a task of `id`, connected to `server`. The calling thread is root's afterwards."""
+    enter(dev, id)
+    sock = socket.socket(server.family, kind)
+    sock.connect(server.getsockname())
+    enter(dev, vs.ROOT)
+    return sock
+
+
+def thread(function):
+    """Runs function() in a new thread and returns its result."""
+    result = []
+
+    def body():
+        try:
+            result.append(function())
+        except BaseException as error:  # pylint: disable=broad-except
+            result.append(error)
+
+    one = threading.Thread(target=body)
+    one.start()
+    one.join()
+    if isinstance(result[0], BaseException):
+        raise result[0]
+    return result[0]
+
+
+def gone(dev, *ids):
+    """Waits until no task and no socket of these services is left."""
+    for id in ids:
+        vs.until(lambda id=id: (dev.stat(id).tasks, dev.stat(id).sockets) == (0, 0), what=f"{id} is empty")
