@@ -9,6 +9,7 @@
 #include <linux/netfilter.h>
 #include <linux/sched/signal.h>
 #include <linux/stddef.h>
+#include <linux/tcp.h>
 #include <linux/udp.h>
 #include <net/af_unix.h>
 #include <net/dst_metadata.h>
@@ -74,7 +75,7 @@ bool vs_skb_is_copy_out(const struct sk_buff *skb)
 }
 
 /* As __ip_finish_output() and ip_do_fragment(), or __ip6_finish_output() and ip6_fragment(), reckon. */
-unsigned int vs_skb_uncut(const struct sk_buff *skb, struct sock *sk, bool v6)
+unsigned int vs_skb_fragment_limit(const struct sk_buff *skb, struct sock *sk, bool v6)
 {
 	unsigned int mtu, received;
 
@@ -90,6 +91,31 @@ unsigned int vs_skb_uncut(const struct sk_buff *skb, struct sock *sk, bool v6)
 			received = max_t(unsigned int, received, IPV6_MIN_MTU);
 	}
 	return received ? min(mtu, received) : mtu;
+}
+
+/* As gso_features_check() and skb_gso_ok() will find when the link header, too, is there. */
+bool vs_skb_is_segmented(const struct sk_buff *skb)
+{
+	const struct net_device *dev = skb->dev;
+
+	return skb_is_gso(skb) &&
+	       (skb->len + dev->hard_header_len >= netif_get_gso_max_size(dev, skb) ||
+		skb_shinfo(skb)->gso_segs > READ_ONCE(dev->gso_max_segs) ||
+		!net_gso_ok(dev->features, skb_shinfo(skb)->gso_type));
+}
+
+unsigned int vs_skb_segment_size(const struct sk_buff *skb)
+{
+	return skb_shinfo(skb)->gso_size;
+}
+
+unsigned int vs_skb_segment_headers(const struct sk_buff *skb)
+{
+	bool udp = skb_shinfo(skb)->gso_type & SKB_GSO_UDP_L4;
+
+	if (skb->encapsulation)
+		return skb_inner_transport_offset(skb) + (udp ? sizeof(struct udphdr) : inner_tcp_hdrlen(skb));
+	return skb_transport_offset(skb) + (udp ? sizeof(struct udphdr) : tcp_hdrlen(skb));
 }
 
 bool vs_sk_fullsock(const struct sock *sk)

@@ -21,7 +21,10 @@ u64 vs_per_cpu_sum_u64(const u64 __percpu *counter); /* over all possible CPUs *
 bool vs_skb_is_own(const struct sk_buff *skb);
 bool vs_skb_is_copy_in(const struct sk_buff *skb);
 bool vs_skb_is_copy_out(const struct sk_buff *skb);
-unsigned int vs_skb_uncut(const struct sk_buff *skb, struct sock *sk, bool v6);
+unsigned int vs_skb_fragment_limit(const struct sk_buff *skb, struct sock *sk, bool v6);
+bool vs_skb_is_segmented(const struct sk_buff *skb);
+unsigned int vs_skb_segment_size(const struct sk_buff *skb);
+unsigned int vs_skb_segment_headers(const struct sk_buff *skb);
 
 /* sockets of any kind, a request's and a time-wait one included */
 bool vs_sk_fullsock(const struct sock *sk);

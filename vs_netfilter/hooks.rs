@@ -23,7 +23,7 @@
 
 use super::demux;
 use super::parse::{self, Packet};
-use super::skb::{Device, Family, HookState, Skb};
+use super::skb::{Cut, Device, Family, HookState, Skb};
 use crate::logic::classify::Call;
 use crate::logic::id::VsId;
 use crate::logic::rule::{props, Facts, Gate};
@@ -94,7 +94,7 @@ impl Hook for Departure {
             return;
         }
         stamp(state, skb, call);
-        let (packets, bytes) = sent(skb, skb.uncut(sender.as_ref(), call.family()), call.family());
+        let (packets, bytes) = sent(skb, skb.cut(sender.as_ref(), call.family()), call.family());
         state.service(skb.tag()).packets_out(packets, bytes);
     }
 }
@@ -171,17 +171,20 @@ fn stamp(state: &State, skb: &mut Skb<'_>, call: &HookState<'_>) {
     }
 }
 
-/// How many packets and bytes the interface gets of a packet that is sent uncut up to `limit`.
-fn sent(skb: &Skb<'_>, limit: usize, family: Family) -> (u64, u64) {
-    if skb.len() <= limit {
-        return (1, skb.len() as u64);
+/// How many packets and bytes the interface gets of a packet that is cut so.
+fn sent(skb: &Skb<'_>, cut: Cut, family: Family) -> (u64, u64) {
+    match cut {
+        Cut::None => (1, skb.len() as u64),
+        Cut::Fragments { limit } => {
+            let added = match family {
+                Family::V4 => 0,
+                Family::V6 => parse::FRAGMENT_HEADER,
+            };
+            let repeated = Packet::parse(skb).map_or(skb.len(), |packet| packet.repeated);
+            parse::fragments(skb.len(), limit, repeated, added)
+        }
+        Cut::Segments { headers, size } => parse::segments(skb.len(), headers, size),
     }
-    let added = match family {
-        Family::V4 => 0,
-        Family::V6 => parse::FRAGMENT_HEADER,
-    };
-    let repeated = Packet::parse(skb).map_or(skb.len(), |packet| packet.repeated);
-    parse::cut(skb.len(), limit, repeated, added)
 }
 
 /// What netfilter calls.

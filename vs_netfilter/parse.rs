@@ -147,21 +147,33 @@ impl Packet {
     }
 }
 
-/// How many packets, and how many bytes in all, the interface gets where the IP layer has to cut a
-/// packet of `length` bytes: into pieces of at most `limit`, each of which repeats `repeated`
-/// bytes of headers and adds `added`.
+/// How many packets, and how many bytes in all, a packet of `length` bytes makes where the IP layer
+/// has to fragment it: into pieces of at most `limit`, each of which repeats `repeated` bytes of
+/// headers and adds `added`.
 ///
 /// As the kernel does: all pieces but the last carry a multiple of 8 bytes. One that cannot be cut
 /// so is not sent; it is reckoned as it is.
-pub(crate) fn cut(length: usize, limit: usize, repeated: usize, added: usize) -> (u64, u64) {
+pub(crate) fn fragments(length: usize, limit: usize, repeated: usize, added: usize) -> (u64, u64) {
     let headers = repeated.saturating_add(added);
     let room = limit.saturating_sub(headers) & !7;
     if length <= limit || length <= repeated || room == 0 {
         return (1, length as u64);
     }
-    let payload = length - repeated;
-    let pieces = payload.div_ceil(room);
-    let bytes = pieces.saturating_mul(headers).saturating_add(payload);
+    pieces(length - repeated, room, headers)
+}
+
+/// Likewise, where the stack cuts a GSO packet into segments of `size` bytes of data.
+pub(crate) fn segments(length: usize, headers: usize, size: usize) -> (u64, u64) {
+    if length <= headers || size == 0 {
+        return (1, length as u64);
+    }
+    pieces(length - headers, size, headers)
+}
+
+/// `data` bytes in pieces of `room`, each behind `headers`: how many, and how many bytes in all.
+fn pieces(data: usize, room: usize, headers: usize) -> (u64, u64) {
+    let pieces = data.div_ceil(room);
+    let bytes = pieces.saturating_mul(headers).saturating_add(data);
     (pieces as u64, bytes as u64)
 }
 

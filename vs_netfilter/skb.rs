@@ -106,15 +106,36 @@ impl<'a> Skb<'a> {
         unsafe { bindings::vs_skb_is_copy_in(self.raw.as_ptr()) }
     }
 
-    /// The largest packet that the IP layer will send on uncut, bytes, `usize::MAX` where it never
-    /// cuts (GSO). `sender` is the hook's socket. For POST_ROUTING.
-    pub(crate) fn uncut(&self, sender: Option<&Sock<'_>>, family: Family) -> usize {
+    /// What is cut off behind POST_ROUTING: packets that the IP layer fragments, and GSO packets
+    /// that the device cannot take as they are. `sender` is the hook's socket. For POST_ROUTING.
+    pub(crate) fn cut(&self, sender: Option<&Sock<'_>>, family: Family) -> Cut {
+        let raw = self.raw.as_ptr();
         let sk = sender.map_or(core::ptr::null_mut(), |sk| sk.raw.as_ptr());
-        // SAFETY: By the invariants of both.
-        let limit =
-            unsafe { bindings::vs_skb_uncut(self.raw.as_ptr(), sk, family == Family::V6) };
-        limit as usize
+        // SAFETY: By the invariants of both; headers are set at this hook.
+        unsafe {
+            let limit = bindings::vs_skb_fragment_limit(raw, sk, family == Family::V6) as usize;
+            if self.len() > limit {
+                Cut::Fragments { limit }
+            } else if bindings::vs_skb_is_segmented(raw) {
+                Cut::Segments {
+                    headers: bindings::vs_skb_segment_headers(raw) as usize,
+                    size: bindings::vs_skb_segment_size(raw) as usize,
+                }
+            } else {
+                Cut::None
+            }
+        }
     }
+}
+
+/// How a packet is cut between POST_ROUTING and the interface.
+pub(crate) enum Cut {
+    /// Not at all.
+    None,
+    /// Into fragments of at most `limit` bytes.
+    Fragments { limit: usize },
+    /// Into segments with `size` bytes of data behind `headers` bytes.
+    Segments { headers: usize, size: usize },
 }
 
 impl Bytes for Skb<'_> {
