@@ -230,7 +230,7 @@ static void do_destroy(struct fuzz *f)
 		rules = model_rules_naming(f->m, d.id);
 	}
 	/* an heir costs a grace period */
-	if (chance(&f->random, rules ? 10 : 2))
+	if (chance(&f->random, 1))
 		d.move_to = any_service(&f->random, f->m);
 
 	struct vs_destroy given = d;
@@ -255,8 +255,8 @@ static void do_change(struct fuzz *f)
 
 	c.id = any_service(&f->random, f->m);
 	/* another parent costs a grace period, too */
-	c.what = chance(&f->random, 99) ? below(&f->random, 4) * 2 & 5 : below(&f->random, 16);
-	if (chance(&f->random, 5))
+	c.what = chance(&f->random, 99) ? below(&f->random, 8) & ~VS_CHANGE_PARENT : below(&f->random, 16);
+	if (chance(&f->random, 1))
 		c.what |= VS_CHANGE_PARENT;
 	generate_name(&f->random, c.name);
 	c.parent = any_service(&f->random, f->m);
@@ -537,7 +537,7 @@ static void step(struct fuzz *f)
 		do_list, do_rule_test, do_place_task, do_place_socket, do_apply, do_gate_packet,
 	};
 	/* in thousandths; what takes long comes seldom */
-	static const unsigned short weights[COMMANDS] = { 50, 60, 60, 60, 120, 160, 10, 120, 50, 40, 10, 190, 30, 30, 9, 1 };
+	static const unsigned short weights[COMMANDS] = { 50, 60, 60, 60, 120, 160, 10, 120, 57, 40, 10, 190, 30, 30, 2, 1 };
 	int draw = below(&f->random, 1000);
 	unsigned int command = 0;
 	struct timespec from, to;

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
+# limit: 180
 """Ids: a tag that is still about must never name a tenant that it was not made for."""
 import errno
 import os

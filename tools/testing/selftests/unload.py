@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+# limit: 240
+# module: no
+"""Loading, using and unloading the module, fifty times; and unloading refused while something uses it."""
+import os
+import shutil
+
+import vs
+
+ROUNDS = 50
+MODULE = "/tmp/vs.ko"  # in memory: what counts is loading, not reading it over and over
+shutil.copy(os.environ["VS_MODULE"], MODULE)
+
+
+def load(*parameters):
+    done = vs.run("insmod", MODULE, *parameters)
+    if done.returncode:
+        raise AssertionError(f"insmod: {done.stderr.strip()}")
+
+
+def unload():
+    return vs.run("rmmod", "vs").returncode
+
+
+def use():
+    """Something of everything that is kept in memory."""
+    dev = vs.Device()
+    try:
+        a = dev.create("a")
+        b = dev.create("b", a)
+        dev.detach(a, "tasks_max")
+        dev.add("accept", [a], [vs.REF(1)], peer="10.0.0.0", peer_len=104)
+        dev.add("exec", [], [b], path="/usr/bin/x")
+        dev.apply([vs.config_service(f"n{n}", n) for n in range(8)], [vs.rule("exec", [n % 9]) for n in range(100)])
+        dev.call("GATE_PACKET", on=1)
+    finally:
+        dev.close()
+
+
+def left_behind():
+    return [path for path in ("/dev/vsctl", "/sys/module/vs", "/sys/fs/bpf/vs") if os.path.exists(path)]
+
+
+@vs.test
+def fifty_times():
+    """Loaded, used and unloaded 50 times, with services, rules and packet hooks in place at the end"""
+    for number in range(ROUNDS):
+        load()
+        use()
+        vs.eq(unload(), 0, f"rmmod, round {number + 1}")
+        vs.eq(left_behind(), [], f"left, round {number + 1}")
+
+
+@vs.test
+def never_used():
+    """Loaded and unloaded at once"""
+    load()
+    vs.eq(unload(), 0)
+    vs.eq(left_behind(), [])
+
+
+@vs.test
+def refused_while_open():
+    """While the device is open the module stays; when it is closed it goes"""
+    load()
+    dev = vs.Device()
+    try:
+        vs.eq(unload() != 0, True, "rmmod refused")
+        dev.create("a")
+    finally:
+        dev.close()
+    vs.eq(unload(), 0)
+
+
+@vs.test
+def refused_while_gates_are_attached():
+    """While gates are attached the module stays, and goes on; after vsctl down it goes"""
+    load()
+    try:
+        vs.vsctl("up", "--no-sched")
+        vs.vsctl("create", "a")
+        vs.eq(unload() != 0, True, "rmmod refused")
+        vs.eq("a" in vs.vsctl("ls"), True, "the service is still there")
+        vs.vsctl("down")
+    finally:
+        vs.eq(unload(), 0, "rmmod after down")
+    vs.eq(left_behind(), [])
+
+
+@vs.test
+def down_with_tags_about():
+    """Down while processes and sockets carry tags: they go on, and the module can be unloaded"""
+    import socket
+    load()
+    with socket.socket() as sock, vs.Sleeper() as pid:
+        vs.vsctl("up", "--no-sched")
+        dev = vs.Device()
+        try:
+            a = dev.create("a")
+            dev.place(pid, a)
+            dev.place_socket(sock, a)
+        finally:
+            dev.close()
+        vs.vsctl("down")
+        vs.eq(unload(), 0)
+        os.kill(pid, 0)
+    vs.eq(left_behind(), [])
+
+
+@vs.test
+def parameters_are_checked():
+    """A mark_shift that leaves no room for an id is refused at load; a good one is told"""
+    for wrong in ("mark_shift=19", "mark_shift=32", "mark_shift=-1"):
+        vs.eq(vs.run("insmod", MODULE, wrong).returncode != 0, True, wrong)
+        vs.eq(left_behind(), [], wrong)
+    for good in (0, 18):
+        load(f"mark_shift={good}")
+        dev = vs.Device()
+        shift = dev.info().mark_shift
+        dev.close()
+        vs.eq(unload(), 0)
+        vs.eq(shift, good, "mark_shift")
+
+
+vs.main()
