@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Ids in marks, and the turn in which they are given out.
+
+use crate::logic::id::{IdTurn, QUARANTINE, VsId, rested};
+use proptest::prelude::*;
+use std::collections::HashSet;
+
+fn id(raw: u32) -> VsId {
+    VsId::new(raw).unwrap()
+}
+
+#[test]
+fn ids_have_14_bits() {
+    assert_eq!(VsId::new(16_383).map(VsId::get), Some(16_383));
+    assert_eq!(VsId::new(16_384), None);
+    assert_eq!(VsId::all().count(), VsId::COUNT);
+    assert!(id(0).is_root());
+}
+
+proptest! {
+    #[test]
+    fn a_mark_keeps_the_bits_that_are_not_ours(mark: u32, raw in 0_u32..16_384, shift in 0..=VsId::SHIFT_MAX) {
+        let marked = id(raw).to_mark(mark, shift);
+        prop_assert_eq!(VsId::from_mark(marked, shift), id(raw));
+        let ours = 0x3fff_u32 << shift;
+        prop_assert_eq!(marked & !ours, mark & !ours);
+    }
+
+    #[test]
+    fn any_mark_is_some_id(mark: u32, shift in 0..=VsId::SHIFT_MAX) {
+        prop_assert!(VsId::from_mark(mark, shift).index() < VsId::COUNT);
+    }
+
+    #[test]
+    fn an_id_rests_its_time(last in 1_u32.., waited: u32) {
+        prop_assert_eq!(rested(last, last.wrapping_add(waited)), waited >= QUARANTINE);
+    }
+
+    #[test]
+    fn a_turn_gives_each_free_id_once_and_never_root(
+        start in 0_u32..16_384,
+        taken in prop::collection::hash_set(1_u32..16_384, 0..50),
+    ) {
+        let mut turn = IdTurn::new(id(start));
+        let free = VsId::COUNT - 1 - taken.len();
+        let mut given = HashSet::new();
+        for _ in 0..free {
+            let next = turn.next(|id| !taken.contains(&id.get().into())).unwrap();
+            prop_assert!(!next.is_root() && !taken.contains(&next.get().into()));
+            prop_assert!(given.insert(next.get()), "{} came twice in one round", next.get());
+        }
+    }
+}
+
+#[test]
+fn what_was_never_carried_need_not_rest() {
+    assert!(rested(0, 1));
+}
+
+#[test]
+fn a_freed_id_is_the_last_to_be_given_out_again() {
+    let mut turn = IdTurn::new(id(0));
+    let first = turn.next(|_| true).unwrap();
+    for _ in 0..VsId::COUNT - 2 {
+        assert_ne!(turn.next(|_| true), Some(first));
+    }
+    assert_eq!(turn.next(|_| true), Some(first));
+}
+
+#[test]
+fn without_a_free_id_there_is_none() {
+    assert_eq!(IdTurn::new(id(5)).next(|_| false), None);
+}
