@@ -344,7 +344,7 @@ fn measured(rules: u32) -> (u32, f64, f64, u32) {
     let calls = 20_000;
     let (mut hits, mut misses, mut most, mut lookups) = (0, 0, 0, 0);
     for n in 0..calls {
-        let present = n % rules + 1;
+        let present = n * 7_919 % rules + 1;
         let (found, cost) = asked(&classifier, &many(present));
         assert_eq!(found.map(|found| found.rule), Some(present));
         hits += cost.probes;
