@@ -25,14 +25,14 @@ modules: setup
 	$(ENTER) sh -c '$(VM)/module $$KDIR /vs/build/module'
 endif
 
-tools: setup ## build vsctl and its companions
+tools: setup ## build vsctl, its companions, and what the tests need compiled
 	$(ENTER) cargo build --release --manifest-path tools/Cargo.toml
 	$(ENTER) make -s -C tools/testing
 
 demo: modules tools ## two tenants share one PostgreSQL, with and without VS
 	tools/demo/run
 
-check: modules tools ## all tests, host and guest
+check: modules tools ## all tests, host and guest (ends with: N passed, N failed, N skipped)
 	tools/testing/run
 
 check-host: setup ## the tests that need no guest
