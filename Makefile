@@ -53,8 +53,9 @@ preflight: ## say what is missing for building and running, KDIR=... for a kerne
 install: ## install what is built: vs.ko for the kernel it was built for, vsctl into PREFIX (DESTDIR is respected)
 	$(VM)/install $(KO) tools/target/release/vsctl $(PREFIX)
 
+# what guests and services wrote can be root's
 clean: ## remove what was built here
-	rm -rf build tools/target
+	rm -rf build tools/target || sudo rm -rf build tools/target
 
 distclean: clean ## remove the cache too: tree, kernels, guest
 	$(VM)/cache
