@@ -16,6 +16,7 @@
 	VS_SIZE(sk_buff, struct sk_buff)				\
 	VS_FIELD(sk_buff_sk, struct sk_buff, sk)			\
 	VS_FIELD(sk_buff_mark, struct sk_buff, mark)			\
+	VS_FIELD(sk_buff_iif, struct sk_buff, skb_iif)			\
 	VS_FIELD(sk_buff_len, struct sk_buff, len)			\
 	VS_FIELD(sk_buff_data_len, struct sk_buff, data_len)		\
 	VS_FIELD(sk_buff_data, struct sk_buff, data)			\

@@ -84,7 +84,7 @@ pub(crate) fn is_on() -> bool {
 ///
 /// For `inet_conn_request`: softirq, or process context with BH off.
 pub(crate) fn requested_by(skb: &Skb<'_>) -> VsId {
-    if is_on() || skb.is_own() {
+    if is_on() || skb.is_looped() {
         skb.tag()
     } else {
         VsId::ROOT

@@ -93,6 +93,13 @@ impl<'a> Skb<'a> {
         unsafe { bindings::vs_skb_is_own(self.raw.as_ptr()) }
     }
 
+    /// Has it come in by the namespace's loopback device? Also where TCP has taken the device off.
+    pub(crate) fn is_looped(&self) -> bool {
+        // SAFETY: By the type invariant.
+        let iif = unsafe { field!(self.raw.as_ptr(), sk_buff_iif: i32).read() };
+        iif == bindings::LOOPBACK_IFINDEX as i32
+    }
+
     /// Is it the copy of a multicast or broadcast packet that the stack gives to the machine's own
     /// receivers? No interface counts that. `sender` is the hook's socket. For POST_ROUTING.
     pub(crate) fn is_copy_out(&self, sender: Option<&Sock<'_>>) -> bool {

@@ -91,12 +91,15 @@ def other_bits(dev):
     a, b = dev.create("a"), dev.create("b")
     gates.enter(dev, a)
     sock = socket.socket(INET, DGRAM)
-    for mark in (0x15, 0x3ffff, 0xffffffff, b << 18 | 3, 0):
-        sock.setsockopt(socket.SOL_SOCKET, gates.SO_MARK, mark if mark < 1 << 31 else mark - (1 << 32))
-        vs.eq(sock.getsockopt(socket.SOL_SOCKET, gates.SO_MARK) & 0xffffffff, a << 18 | mark & 0x3ffff, f"mark {mark:#x}")
-    sock.setsockopt(socket.SOL_SOCKET, gates.SO_MARK, 0x155)
+
+    def mark():
+        return sock.getsockopt(socket.SOL_SOCKET, gates.SO_MARK) & 0xffffffff
+
+    for value in (0x15, 0x3ffff, 0xffffffff, b << 18 | 3, 0, 0x155):
+        sock.setsockopt(socket.SOL_SOCKET, gates.SO_MARK, value.to_bytes(4, "little"))
+        vs.eq(mark(), a << 18 | value & 0x3ffff, f"after {value:#x}")
     dev.place_socket(sock, b)
-    vs.eq(sock.getsockopt(socket.SOL_SOCKET, gates.SO_MARK), b << 18 | 0x155, "placed")
+    vs.eq(mark(), b << 18 | 0x155, "placed")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 10000)
     vs.eq(sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF), 20000, "another option")
 
