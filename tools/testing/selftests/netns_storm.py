@@ -1,0 +1,140 @@
+#!/usr/bin/env -S python3 -B
+# SPDX-License-Identifier: GPL-2.0
+# limit: 240
+# module: no
+"""Network namespaces come and go while the gate does, with traffic in them; and the module goes in the midst of it."""
+import fcntl
+import os
+import socket
+import struct
+import subprocess
+import threading
+import time
+
+import netns
+import vs
+from netns import Namespace
+
+MODULE = os.environ["VS_MODULE"]
+NAMESPACES = 200
+
+
+def command(*words):
+    done = vs.run(*words)
+    vs.eq((done.returncode, done.stderr), (0, ""), " ".join(words))
+
+
+class Thread(threading.Thread):
+    """A thread whose failure is its starter's."""
+
+    def __init__(self, function, *arguments):
+        super().__init__()
+        self.work, self.failure = (function, arguments), None
+
+    def run(self):
+        function, arguments = self.work
+        try:
+            function(*arguments)
+        except (OSError, AssertionError) as failure:
+            self.failure = failure
+
+    def end(self):
+        self.join()
+        if self.failure:
+            raise AssertionError(f"in a thread: {self.failure}")
+
+
+class Talker(Thread):
+    """Datagrams by loopback in a namespace, beside what else the test does."""
+
+    def __init__(self, space):
+        super().__init__(self.talk)
+        self.space, self.stop, self.count = space, threading.Event(), 0
+
+    def talk(self):
+        with self.space.inside():
+            one, other = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+        with one, other:
+            for sock in one, other:
+                sock.settimeout(10)
+                sock.bind(("127.0.0.1", 0))
+            while not self.stop.is_set():
+                one.sendto(bytes(100), other.getsockname())
+                other.recv(200)
+                self.count += 1
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.end()
+        if not self.count:
+            raise AssertionError("there was no traffic")
+
+
+def flash():
+    """This thread makes a namespace for itself, uses it, and ends with it."""
+    os.unshare(os.CLONE_NEWNET)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        # SIOCSIFFLAGS, IFF_UP
+        fcntl.ioctl(sock, 0x8914, struct.pack("16sH14x", b"lo", 1))
+        sock.settimeout(10)
+        sock.bind(("127.0.0.1", 5000))
+        sock.sendto(b"x", ("127.0.0.1", 5000))
+        vs.eq(sock.recv(10), b"x", "a datagram to itself")
+
+
+def storm(count):
+    """So many namespaces, one after the other."""
+    for _ in range(count):
+        one = Thread(flash)
+        one.start()
+        one.end()
+
+
+@vs.test
+def storms():
+    """200 namespaces come and go while the gate goes on and off 20 times"""
+    command("insmod", MODULE)
+    try:
+        device = vs.Device()
+        with Namespace("calm") as calm:
+            with Talker(calm):
+                halves = [Thread(storm, NAMESPACES // 2) for _ in range(2)]
+                for one in halves:
+                    one.start()
+                for n in range(20):
+                    device.call("GATE_PACKET", on=1 - n % 2)
+                device.call("GATE_PACKET", on=1)
+                for one in halves:
+                    one.end()
+            before = netns.settled(lambda: netns.counted(device))
+            with Talker(calm) as more:
+                time.sleep(0.2)
+            counted = netns.difference(before, netns.settled(lambda: netns.counted(device)))
+            vs.eq((counted[0], counted[2]), (more.count, more.count), "packets counted in and out")
+        device.close()
+    finally:
+        command("rmmod", "vs")
+
+
+@vs.test
+def unload():
+    """The module is unloaded while the gate is on and packets are under way, ten times"""
+    with Namespace("one") as one, Namespace("two"), Talker(one):
+        for _ in range(10):
+            command("insmod", MODULE)
+            device = vs.Device()
+            device.call("GATE_PACKET", on=1)
+            before = netns.counted(device)
+            vs.until(lambda: netns.counted(device) != before, what="packets counted")
+            device.close()
+            command("rmmod", "vs")
+    hooks = subprocess.run(["nft", "list", "hooks"], stdout=subprocess.PIPE, text=True, check=False).stdout
+    if "[vs]" in hooks:
+        raise AssertionError(f"hooks are left:\n{hooks}")
+
+
+vs.main()

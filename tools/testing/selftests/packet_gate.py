@@ -1,0 +1,179 @@
+#!/usr/bin/env -S python3 -B
+# SPDX-License-Identifier: GPL-2.0
+# limit: 120
+"""The gate `packet`: rules make remote clients tenants, before anybody accepts them."""
+import contextlib
+import socket
+
+import netns
+import vs
+from netns import Namespace
+
+CLIENT = {"v4": "10.77.0.1", "v6": "fd00:77::1"}
+SERVER = {"v4": "10.77.0.2", "v6": "fd00:77::2"}
+LENGTH = {"v4": 96 + 24, "v6": 64}  # of the prefix that both are in
+SO_RCVMARK = 75
+
+
+@contextlib.contextmanager
+def machines(dev):
+    """A client's machine and a server's, the gate on, and a tenant `a`."""
+    dev.call("GATE_PACKET", on=1)
+    with Namespace("one") as one, Namespace("two") as two:
+        netns.link(one, two)
+        yield one, two, dev.create("a")
+
+
+def tag(dev, mark):
+    return mark >> dev.info().mark_shift & (1 << vs.uapi.VS_ID_BITS) - 1
+
+
+def mark_of(sock):
+    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_MARK)
+
+
+def each(test):
+    """Makes a case of each family."""
+    def made(version):
+        def case(dev):
+            test(dev, version)
+        case.__doc__ = f"{test.__doc__}, IP{version}"
+        vs.gated(case)
+    for version in CLIENT:
+        made(version)
+
+
+@each
+def before_accept(dev, version):
+    """A remote client is a tenant before it is accepted"""
+    with machines(dev) as (one, two, a):
+        dev.add("packet", right=[a], peer=CLIENT[version], local_port=5432, proto="tcp")
+        read = lambda: netns.interfaces(two)
+        with netns.listener(two, SERVER[version]) as server:
+            before = netns.settled(read)
+            with netns.client(one, SERVER[version]) as client:
+                netns.settled(read)
+                vs.eq(dev.stat(a).sockets, 1, "sockets of the tenant while nobody has accepted")
+                handshake = netns.counted(dev, a)
+                vs.eq((handshake[0], handshake[2]), (2, 1), "packets of the handshake, in and out")
+                connection, _ = server.accept()
+                with connection:
+                    vs.eq(tag(dev, mark_of(connection)), a, "the tag of the accepted connection")
+                    vs.eq(tag(dev, mark_of(server)), vs.ROOT, "the tag of the listener")
+                    connection.settimeout(10)
+                    netns.exchange(client, connection, 1 << 20)
+            after = netns.settled(read)
+        # The other machine's module is the same one: there the connection is nobody's.
+        vs.eq(netns.counted(dev, a), netns.difference(before, after), "the tenant's packets and bytes, as the server's interface counted")
+
+
+@each
+def established_without_rule(dev, version):
+    """An established connection stays its tenant's when the rule is gone"""
+    with machines(dev) as (one, two, a):
+        number = dev.add("packet", right=[a], peer=CLIENT[version])
+        with netns.listener(two, SERVER[version]) as server, netns.client(one, SERVER[version]) as client:
+            connection, _ = server.accept()
+            with connection:
+                connection.settimeout(10)
+                dev.delete(number)
+                read = lambda: netns.interfaces(two)
+                before, had = netns.settled(read), netns.counted(dev, a)
+                netns.exchange(client, connection, 1 << 18)
+                vs.eq(netns.difference(had, netns.settled(lambda: netns.counted(dev, a))),
+                      netns.difference(before, netns.settled(read)), "the tenant's packets and bytes")
+
+
+@each
+def others(dev, version):
+    """A client that no rule names is nobody's"""
+    with machines(dev) as (one, two, a):
+        dev.add("packet", right=[a], peer=CLIENT[version], local_port=5433)
+        dev.add("packet", right=[a], peer=SERVER[version], local_port=5432)
+        dev.add("packet", right=[a], iface="vs78")
+        dev.add("packet", right=[a], proto="udp")
+        with netns.listener(two, SERVER[version]) as server, netns.client(one, SERVER[version]) as client:
+            connection, _ = server.accept()
+            with connection:
+                connection.settimeout(10)
+                netns.exchange(client, connection, 1000)
+                vs.eq(tag(dev, mark_of(connection)), vs.ROOT, "its tag")
+        vs.eq(netns.counted(dev, a), [0, 0, 0, 0], "what is counted for the tenant")
+
+
+@each
+def by_prefix_and_interface(dev, version):
+    """A rule on a prefix and the interface"""
+    with machines(dev) as (one, two, a):
+        prefix = {"peer": CLIENT[version].rsplit("1", 1)[0] + ("0" if version == "v4" else "")}
+        dev.add("packet", right=[a], iface="vs77", peer_len=LENGTH[version], **prefix)
+        with netns.listener(two, SERVER[version]) as server, netns.client(one, SERVER[version]):
+            connection, _ = server.accept()
+            with connection:
+                vs.eq(tag(dev, mark_of(connection)), a, "its tag")
+
+
+@each
+def more_specific(dev, version):
+    """Of two rules the one with more conditions wins"""
+    with machines(dev) as (one, two, a):
+        b = dev.create("b")
+        dev.add("packet", right=[b], proto="tcp")
+        dev.add("packet", right=[a], proto="tcp", peer=CLIENT[version])
+        with netns.listener(two, SERVER[version]) as server, netns.client(one, SERVER[version]):
+            connection, _ = server.accept()
+            with connection:
+                vs.eq(tag(dev, mark_of(connection)), a, "its tag")
+
+
+@each
+def datagrams(dev, version):
+    """A datagram carries its sender's VS to whoever receives it"""
+    with machines(dev) as (one, two, a):
+        dev.add("packet", right=[a], peer=CLIENT[version], local_port=53, proto="udp")
+        for port, wanted in ((53, a), (54, vs.ROOT)):
+            with netns.listener(two, SERVER[version], port, socket.SOCK_DGRAM) as server:
+                server.setsockopt(socket.SOL_SOCKET, SO_RCVMARK, 1)
+                had = netns.counted(dev, a)
+                with one.inside(), socket.socket(netns.family(SERVER[version]), socket.SOCK_DGRAM) as client:
+                    client.sendto(b"question", (SERVER[version], port))
+                _, control, _, _ = server.recvmsg(100, 100)
+                marks = [int.from_bytes(data, "little") for level, kind, data in control
+                         if (level, kind) == (socket.SOL_SOCKET, socket.SO_MARK)]
+                vs.eq([tag(dev, mark) for mark in marks], [wanted], f"the tag of the datagram to port {port}")
+                vs.eq(netns.difference(had, netns.counted(dev, a))[0], int(wanted == a), "packets in of the tenant")
+
+
+@each
+def syn_cookies(dev, version):
+    """With SYN cookies, when nothing is kept of the request, too"""
+    with machines(dev) as (one, two, a):
+        dev.add("packet", right=[a], peer=CLIENT[version])
+        with two.inside():
+            vs.eq(vs.run("sysctl", "-qw", "net.ipv4.tcp_syncookies=2").returncode, 0, "sysctl")
+        with netns.listener(two, SERVER[version]) as server, netns.client(one, SERVER[version]):
+            connection, _ = server.accept()
+            with connection:
+                vs.eq(tag(dev, mark_of(connection)), a, "its tag")
+        had = netns.settled(lambda: netns.counted(dev, a))
+        if had[2] < 2:
+            raise AssertionError(f"packets and bytes of the tenant: {had}")
+
+
+@vs.gated
+def on_and_off(dev):
+    """Turned off and on again, the gate does what it did; what it is already, it stays"""
+    with machines(dev) as (one, two, a):
+        dev.add("packet", right=[a], peer=CLIENT["v4"])
+        for on in (0, 0, 1, 1, 0, 1):
+            dev.call("GATE_PACKET", on=on)
+            vs.eq(bool(dev.info().features & vs.uapi.VS_FEATURE_PACKETS), bool(on), "the feature in VS_IOC_INFO")
+            with netns.listener(two, SERVER["v4"]) as server, netns.client(one, SERVER["v4"]):
+                connection, _ = server.accept()
+                with connection:
+                    vs.eq(tag(dev, mark_of(connection)), a if on else vs.ROOT, "the tag of a connection")
+        vs.refused(22, None, dev.call, "GATE_PACKET", on=2)
+        vs.refused(22, None, dev.call, "GATE_PACKET", on=1, reserved=1)
+
+
+vs.main()

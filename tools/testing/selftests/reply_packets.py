@@ -1,0 +1,136 @@
+#!/usr/bin/env -S python3 -B
+# SPDX-License-Identifier: GPL-2.0
+# limit: 120
+"""Packets that no application sends: SYN-ACKs, resets and TIME_WAIT's answers are their connection's VS's."""
+import contextlib
+import os
+import socket
+import struct
+
+import netns
+import vs
+from netns import Namespace
+
+CLIENT = {"v4": "10.77.0.1", "v6": "fd00:77::1"}
+SERVER = {"v4": "10.77.0.2", "v6": "fd00:77::2"}
+
+
+@contextlib.contextmanager
+def machines(dev):
+    dev.call("GATE_PACKET", on=1)
+    with Namespace("one") as one, Namespace("two") as two:
+        netns.link(one, two)
+        yield one, two, dev.create("a")
+
+
+def packets(dev, a):
+    """In and out, when nothing is in flight any more."""
+    figures = netns.settled(lambda: netns.counted(dev, a))
+    return figures[0], figures[2]
+
+
+def each(test):
+    """Makes a case of each family."""
+    def made(version):
+        def case(dev):
+            test(dev, version)
+        case.__doc__ = f"{test.__doc__}, IP{version}"
+        vs.gated(case)
+    for version in CLIENT:
+        made(version)
+
+
+def segment(space, version, source, destination, sequence, flags):
+    """Sends a bare TCP segment from the client's machine."""
+    kind = netns.family(SERVER[version])
+    header = struct.pack("!HHIIBBHHH", source, destination, sequence, 0, 5 << 4, flags, 1024, 0, 0)
+    ends = socket.inet_pton(kind, CLIENT[version]) + socket.inet_pton(kind, SERVER[version])
+    pseudo = ends + (struct.pack("!BBH", 0, 6, len(header)) if version == "v4" else struct.pack("!II", len(header), 6))
+    total = sum(struct.unpack(f"!{len(pseudo + header) // 2}H", pseudo + header))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    header = header[:16] + struct.pack("!H", ~total & 0xffff) + header[18:]
+    with space.inside(), socket.socket(kind, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
+        raw.sendto(header, (SERVER[version], 0))
+
+
+FIN, SYN, RST, ACK = 1, 2, 4, 16
+
+
+@each
+def syn_ack(dev, version):
+    """A SYN-ACK, and those sent again, are the VS's that the SYN was given, though the rule is gone"""
+    with machines(dev) as (one, two, a):
+        number = dev.add("packet", right=[a], peer=CLIENT[version])
+        # The client's machine must not answer with a reset: it does not know of the connection.
+        with one.inside():
+            rules = "table inet t { chain c { type filter hook output priority 0; tcp flags & rst == rst drop; }; }"
+            vs.eq(vs.run("nft", rules).returncode, 0, "nft")
+        with netns.listener(two, SERVER[version]):
+            segment(one, version, 40000, 5432, 1000, SYN)
+            vs.until(lambda: netns.counted(dev, a)[2] == 1, what="the SYN-ACK")
+            dev.delete(number)
+            vs.eq(netns.counted(dev, a)[0], 1, "packets in: the SYN")
+            # TCP sends it again after a second, if there is no answer
+            vs.until(lambda: netns.counted(dev, a)[2] == 2, seconds=10, what="the SYN-ACK sent again")
+
+
+@each
+def reset_without_socket(dev, version):
+    """A reset where nobody listens is by rule, as its SYN"""
+    with machines(dev) as (one, two, a):
+        dev.add("packet", right=[a], peer=CLIENT[version], local_port=9)
+        try:
+            netns.client(one, SERVER[version], 9)
+            raise AssertionError("somebody listens at port 9")
+        except ConnectionRefusedError:
+            pass
+        vs.eq(packets(dev, a), (1, 1), "packets in and out")
+
+
+@each
+def reset_by_close(dev, version):
+    """A reset that a close causes"""
+    with machines(dev) as (one, two, a):
+        number = dev.add("packet", right=[a], peer=CLIENT[version])
+        with netns.listener(two, SERVER[version]) as server, netns.client(one, SERVER[version]) as client:
+            connection, _ = server.accept()
+            dev.delete(number)
+            before = packets(dev, a)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+            try:
+                client.recv(1)
+                raise AssertionError("the connection was not reset")
+            except ConnectionResetError:
+                pass
+            vs.eq(netns.difference(before, packets(dev, a)), [0, 1], "packets in and out")
+
+
+@each
+def time_wait(dev, version):
+    """What TIME_WAIT receives and answers"""
+    with machines(dev) as (one, two, a):
+        number = dev.add("packet", right=[a], peer=CLIENT[version])
+        with netns.listener(two, SERVER[version]) as server:
+            client = netns.client(one, SERVER[version])
+            connection, _ = server.accept()
+            port = client.getsockname()[1]
+            dev.delete(number)
+            connection.close()  # first: the server is the one that waits
+            vs.eq(client.recv(1), b"", "the end of the stream")
+            client.close()
+        before = packets(dev, a)
+        with two.inside():
+            waiting = vs.run("ss", "-Htan", "state", "time-wait", f"dport = :{port}").stdout
+        if not waiting.strip():
+            raise AssertionError("no socket is in TIME_WAIT")
+        # The client's machine knows of nothing any more, and would answer with a reset, which ends TIME_WAIT.
+        with one.inside():
+            rules = "table inet t { chain c { type filter hook output priority 0; tcp flags & rst == rst drop; }; }"
+            vs.eq(vs.run("nft", rules).returncode, 0, "nft")
+        segment(one, version, port, 5432, int.from_bytes(os.urandom(4), "big") | 1, ACK)
+        vs.eq(netns.difference(before, packets(dev, a)), [1, 1], "packets in and out: a segment out of the window, and the answer")
+
+
+vs.main()
