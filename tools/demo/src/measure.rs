@@ -58,7 +58,9 @@ pub fn measure(plan: &Plan) -> Result<Run, String> {
         sleep(Duration::from_millis(100));
     }
     sleep(plan.warm_up);
+    let t0 = Instant::now();
     let before = snapshot(plan)?;
+    eprintln!("snapshot {:?}", t0.elapsed());
     // reading held everything up: what was late because of it is not measured
     sleep(Duration::from_millis(300));
     let from_us = now_us()?;
