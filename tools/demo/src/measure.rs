@@ -4,7 +4,9 @@
 //! It runs under a real-time policy on a machine of one CPU, so nothing else runs while it reads: what the processes
 //! used and what was charged belong to the same instant.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::sleep;
@@ -48,7 +50,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Waits until all connections stand, then records.
 ///
 /// # Errors
-/// Connections that do not come, and whatever cannot be read.
+/// Connections that do not come, a process that ends, whatever cannot be read.
 pub fn measure(plan: &Plan) -> Result<Run, String> {
     let begun = Instant::now();
     while connected(plan)? != plan.connections {
@@ -57,16 +59,15 @@ pub fn measure(plan: &Plan) -> Result<Run, String> {
         }
         sleep(Duration::from_millis(100));
     }
+    let watched = watch(plan)?;
     sleep(plan.warm_up);
-    let t0 = Instant::now();
-    let before = snapshot(plan)?;
-    eprintln!("snapshot {:?}", t0.elapsed());
+    let before = snapshot(&watched, &plan.accounts)?;
     // reading held everything up: what was late because of it is not measured
     sleep(Duration::from_millis(300));
     let from_us = now_us()?;
     sleep(plan.window);
     let to_us = now_us()?;
-    let after = snapshot(plan)?;
+    let after = snapshot(&watched, &plan.accounts)?;
     let b_load = u32::try_from(plan.connections[1]).map_err(|e| e.to_string())?;
     Ok(Run { setup: plan.setup, b_load, from_us, to_us, before, after })
 }
@@ -89,21 +90,54 @@ fn connected(plan: &Plan) -> Result<[usize; 2], String> {
     Ok(count)
 }
 
-fn snapshot(plan: &Plan) -> Result<Snapshot, String> {
-    let mut processes = Vec::new();
+/// A process whose account is at hand: finding it takes a hundred times as long as reading it.
+struct Watched {
+    pid: u32,
+    role: Role,
+    /// `schedstat` of each of its threads.
+    threads: Vec<File>,
+}
+
+impl Watched {
+    fn new(task: &Path, pid: u32, role: Role) -> io::Result<Watched> {
+        let threads = fs::read_dir(task)?.map(|thread| File::open(thread?.path().join("schedstat")));
+        Ok(Watched { pid, role, threads: threads.collect::<Result<_, _>>()? })
+    }
+
+    /// The CPU time of all its threads so far. An error if one of them has ended: its time is gone.
+    fn cpu_ns(&self) -> io::Result<u64> {
+        let mut sum = 0;
+        for thread in &self.threads {
+            let mut text = [0; 64];
+            let length = thread.read_at(&mut text, 0)?;
+            let text = String::from_utf8_lossy(&text[..length]);
+            let first = text.split_ascii_whitespace().next().and_then(|ns| ns.parse::<u64>().ok());
+            sum += first.ok_or(io::ErrorKind::InvalidData)?;
+        }
+        Ok(sum)
+    }
+}
+
+/// All processes of the demonstration. Those of PostgreSQL stay until their clients go.
+fn watch(plan: &Plan) -> Result<Vec<Watched>, String> {
     let clients = plan.clients.iter().map(|&(tenant, pid)| (pid, Role::Client(tenant)));
     let servers = plan.servers.iter().map(|&(owner, pid)| (pid, owner.map_or(Role::Server, Role::OwnServer)));
-    for (pid, role) in clients.chain(servers) {
-        let cpu_ns = cpu_ns(pid).ok_or_else(|| format!("process {pid} ({role:?}) has ended"))?;
-        processes.push(Process { pid, role, cpu_ns });
-    }
-    for (pid, owner) in workers(plan)? {
-        // one that ends just now was never a tenant's: theirs stay until the clients go
-        if let Some(cpu_ns) = cpu_ns(pid) {
-            processes.push(Process { pid, role: worker(&command_line(pid), owner).0, cpu_ns });
-        }
-    }
-    Ok(Snapshot { processes, ledger: ledger(&plan.accounts)? })
+    let workers = workers(plan)?;
+    let workers = workers.iter().map(|&(pid, owner)| (pid, worker(&command_line(pid), owner).0));
+    let all = clients.chain(servers).chain(workers).map(|(pid, role)| {
+        let task = PathBuf::from(format!("/proc/{pid}/task"));
+        Watched::new(&task, pid, role).map_err(|e| format!("process {pid} ({role:?}): {e}"))
+    });
+    all.collect()
+}
+
+fn snapshot(watched: &[Watched], accounts: &Accounts) -> Result<Snapshot, String> {
+    let read = |w: &Watched| match w.cpu_ns() {
+        Ok(cpu_ns) => Ok(Process { pid: w.pid, role: w.role, cpu_ns }),
+        Err(e) => Err(format!("process {} ({:?}): {e}", w.pid, w.role)),
+    };
+    let processes = watched.iter().map(read).collect::<Result<_, _>>()?;
+    Ok(Snapshot { processes, ledger: ledger(accounts)? })
 }
 
 /// The children of all postmasters, each with the owner of its postmaster.
@@ -133,21 +167,6 @@ fn worker(title: &str, owner: Option<Tenant>) -> (Role, bool) {
         }
         _ => (owner.map_or(Role::Server, Role::OwnServer), false),
     }
-}
-
-/// The CPU time of all threads of a process; none if it has ended.
-fn cpu_ns(pid: u32) -> Option<u64> {
-    threads_ns(Path::new(&format!("/proc/{pid}/task")))
-}
-
-/// The sum over the threads in such a folder; none if one ends while it is read: a thread's time goes with it.
-fn threads_ns(task: &Path) -> Option<u64> {
-    let mut sum = 0;
-    for thread in fs::read_dir(task).ok()? {
-        let text = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
-        sum += text.split_ascii_whitespace().next()?.parse::<u64>().ok()?;
-    }
-    Some(sum)
 }
 
 fn ledger(accounts: &Accounts) -> Result<Option<Ledger>, String> {
@@ -209,11 +228,15 @@ mod tests {
             fs::create_dir_all(task.join(thread)).unwrap();
             fs::write(task.join(thread).join("schedstat"), text).unwrap();
         }
-        assert_eq!(threads_ns(&task), Some(4100));
-        fs::remove_file(task.join("71/schedstat")).unwrap();
-        assert_eq!(threads_ns(&task), None);
+        let watched = Watched::new(&task, 70, Role::Server).unwrap();
+        assert_eq!(watched.cpu_ns().unwrap(), 4100);
+        // it is read anew each time
+        fs::write(task.join("70/schedstat"), "1600 30 4\n").unwrap();
+        assert_eq!(watched.cpu_ns().unwrap(), 4200);
+        fs::write(task.join("71/schedstat"), "").unwrap();
+        assert!(watched.cpu_ns().is_err());
         fs::remove_dir_all(&task).unwrap();
-        assert_eq!(threads_ns(&task), None);
+        assert!(Watched::new(&task, 70, Role::Server).is_err());
     }
 
     #[test]

@@ -79,13 +79,6 @@ pub enum Role {
     OwnServer(Tenant),
 }
 
-impl Role {
-    /// Whether it works for a tenant's requests; the others may come and go (a checkpoint, say).
-    fn is_tenants(self) -> bool {
-        matches!(self, Role::Client(_) | Role::Backend(_))
-    }
-}
-
 /// A process and the CPU time it has used since its birth.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Process {
@@ -158,23 +151,16 @@ impl Run {
     /// ([`Setup::None`]) the kernel charges the process that runs, so all is the service's.
     ///
     /// # Errors
-    /// A client or worker that came or went between the snapshots: its time would be missing.
+    /// The snapshots are not of the same processes: somebody's time would be missing.
     pub fn charge(&self) -> Result<Charge, String> {
-        let begun: BTreeMap<u32, &Process> = self.before.processes.iter().map(|p| (p.pid, p)).collect();
-        let mut used: BTreeMap<Role, u64> = BTreeMap::new();
-        for process in &self.after.processes {
-            let earlier = begun.get(&process.pid).filter(|p| p.role == process.role);
-            if earlier.is_none() && process.role.is_tenants() {
-                return Err(format!("process {} ({:?}) began in the middle", process.pid, process.role));
-            }
-            let earlier_ns = earlier.map_or(0, |p| p.cpu_ns);
-            *used.entry(process.role).or_default() += process.cpu_ns.saturating_sub(earlier_ns);
+        let same = |(a, b): (&Process, &Process)| a.pid == b.pid && a.role == b.role;
+        let (begun, ended) = (&self.before.processes, &self.after.processes);
+        if begun.len() != ended.len() || !begun.iter().zip(ended).all(same) {
+            return Err("the snapshots are not of the same processes".to_owned());
         }
-        for process in &self.before.processes {
-            let lives = self.after.processes.iter().any(|p| p.pid == process.pid && p.role == process.role);
-            if !lives && process.role.is_tenants() {
-                return Err(format!("process {} ({:?}) ended in the middle", process.pid, process.role));
-            }
+        let mut used: BTreeMap<Role, u64> = BTreeMap::new();
+        for (begun, ended) in begun.iter().zip(ended) {
+            *used.entry(ended.role).or_default() += ended.cpu_ns.saturating_sub(begun.cpu_ns);
         }
         let seconds = |ns: u64| ns as f64 / 1e9;
         let used = |role| seconds(used.get(&role).copied().unwrap_or(0));
@@ -276,16 +262,16 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_comes_or_goes_is_an_error() {
+    fn other_processes_are_an_error() {
         let mut gone = run(Setup::Vs, None);
         gone.after.processes.remove(2);
-        assert!(gone.charge().unwrap_err().contains("ended"));
-        let mut born = run(Setup::Vs, None);
-        born.before.processes.remove(3);
-        assert!(born.charge().unwrap_err().contains("began"));
-        let mut background = run(Setup::Vs, None);
-        background.before.processes.retain(|p| p.role != Role::Server);
-        assert!(background.charge().is_ok());
+        assert!(gone.charge().is_err());
+        let mut another = run(Setup::Vs, None);
+        another.after.processes[2].pid = 99;
+        assert!(another.charge().is_err());
+        let mut changed = run(Setup::Vs, None);
+        changed.after.processes[2].role = Role::Backend(Tenant::B);
+        assert!(changed.charge().is_err());
     }
 
     #[test]
