@@ -50,19 +50,29 @@ fn look_up(call: &HookState<'_>, packet: &Packet) -> Option<Receiver> {
         u32::from_ne_bytes([address[12], address[13], address[14], address[15]])
     };
     let v6 = |address: &[u8; 16]| bindings::in6_addr {
-        in6_u: bindings::in6_addr__bindgen_ty_1 {
-            u6_addr8: *address,
-        },
+        in6_u: bindings::in6_addr__bindgen_ty_1 { u6_addr8: *address },
     };
     let (from, to) = (&packet.source, &packet.destination);
     // SAFETY: The namespace is alive for the call, the addresses for the look-ups; BH is off.
     let sk = unsafe {
         match (packet.protocol, call.family()) {
             (TCP, Family::V4) => bindings::__inet_lookup_established(
-                net, v4(from), source, v4(to), hostport, index, 0,
+                net,
+                v4(from),
+                source,
+                v4(to),
+                hostport,
+                index,
+                0,
             ),
             (TCP, Family::V6) => bindings::__inet6_lookup_established(
-                net, &v6(from), source, &v6(to), hostport, index, 0,
+                net,
+                &v6(from),
+                source,
+                &v6(to),
+                hostport,
+                index,
+                0,
             ),
             (UDP, Family::V4) => {
                 bindings::udp4_lib_lookup(net, v4(from), source, v4(to), destport, index)

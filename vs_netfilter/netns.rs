@@ -29,7 +29,10 @@ impl Net<'_> {
     /// As the type's invariant says of `raw`.
     pub(super) unsafe fn from_raw(raw: NonNull<bindings::net>) -> Self {
         // INVARIANT: By the requirement of this function.
-        Net { raw, _net: PhantomData }
+        Net {
+            raw,
+            _net: PhantomData,
+        }
     }
 
     pub(super) fn as_ptr(&self) -> *mut bindings::net {

@@ -46,7 +46,10 @@ impl<'a> Skb<'a> {
     /// As the type's invariant says of `raw`.
     pub(crate) unsafe fn from_raw(raw: NonNull<bindings::sk_buff>) -> Self {
         // INVARIANT: By the requirement of this function.
-        Skb { raw, _packet: PhantomData }
+        Skb {
+            raw,
+            _packet: PhantomData,
+        }
     }
 
     /// Length from the IP header on, bytes; of a GSO packet that of all its segments' data, with
@@ -160,7 +163,10 @@ impl Bytes for Skb<'_> {
             Some(end) if end <= len.saturating_sub(paged) => {
                 // SAFETY: `len - data_len` bytes lie in a row from `data` on, and what is read
                 // ends within.
-                unsafe { data.add(at).copy_to_nonoverlapping(into.as_mut_ptr(), into.len()) };
+                unsafe {
+                    data.add(at)
+                        .copy_to_nonoverlapping(into.as_mut_ptr(), into.len())
+                };
                 true
             }
             Some(end) if end <= len && end <= i32::MAX as usize => {
@@ -197,7 +203,10 @@ impl<'a> Sock<'a> {
     /// As the type's invariant says of `raw`.
     pub(crate) unsafe fn from_raw(raw: NonNull<bindings::sock>) -> Self {
         // INVARIANT: By the requirement of this function.
-        Sock { raw, _sock: PhantomData }
+        Sock {
+            raw,
+            _sock: PhantomData,
+        }
     }
 
     /// The VS that the socket, request or TIME_WAIT remainder carries.
@@ -284,7 +293,10 @@ impl<'a> HookState<'a> {
     /// As the type's invariant says of `raw`.
     pub(crate) unsafe fn from_raw(raw: NonNull<bindings::nf_hook_state>) -> Self {
         // INVARIANT: By the requirement of this function.
-        HookState { raw, _call: PhantomData }
+        HookState {
+            raw,
+            _call: PhantomData,
+        }
     }
 
     /// The family of the hook.
@@ -299,7 +311,8 @@ impl<'a> HookState<'a> {
     /// The network namespace.
     pub(crate) fn net(&self) -> Option<Net<'a>> {
         // SAFETY: By the type invariant.
-        let net = unsafe { field!(self.raw.as_ptr(), nf_hook_state_net: *mut bindings::net).read() };
+        let net =
+            unsafe { field!(self.raw.as_ptr(), nf_hook_state_net: *mut bindings::net).read() };
         // SAFETY: By the type invariant.
         NonNull::new(net).map(|net| unsafe { Net::from_raw(net) })
     }
@@ -307,13 +320,17 @@ impl<'a> HookState<'a> {
     /// The device the packet came in by, where the hook has one.
     pub(crate) fn device_in(&self) -> Option<Device<'a>> {
         // SAFETY: By the type invariant.
-        unsafe { device(field!(self.raw.as_ptr(), nf_hook_state_in: *mut bindings::net_device).read()) }
+        unsafe {
+            device(field!(self.raw.as_ptr(), nf_hook_state_in: *mut bindings::net_device).read())
+        }
     }
 
     /// The device the packet leaves by, where the hook has one.
     pub(crate) fn device_out(&self) -> Option<Device<'a>> {
         // SAFETY: By the type invariant.
-        unsafe { device(field!(self.raw.as_ptr(), nf_hook_state_out: *mut bindings::net_device).read()) }
+        unsafe {
+            device(field!(self.raw.as_ptr(), nf_hook_state_out: *mut bindings::net_device).read())
+        }
     }
 
     /// The socket on whose behalf the stack acts; not always the packet's.
@@ -330,5 +347,8 @@ impl<'a> HookState<'a> {
 /// `raw` is null or a device that is alive for `'a`.
 unsafe fn device<'a>(raw: *mut bindings::net_device) -> Option<Device<'a>> {
     // INVARIANT: By the requirement of this function.
-    NonNull::new(raw).map(|raw| Device { raw, _device: PhantomData })
+    NonNull::new(raw).map(|raw| Device {
+        raw,
+        _device: PhantomData,
+    })
 }
