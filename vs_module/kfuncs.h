@@ -77,8 +77,8 @@ VS_KFUNC(__u32) vs_mark_keep(__u32 mark, __u32 old);
 VS_KFUNC(void) vs_sk_clear(struct sock_common *sk);
 /* Would a receive on this socket wait for the peer? */
 VS_KFUNC(bool) vs_sk_drained(const struct sock *sk);
-/* Has the application given the socket its address: is it a server's? */
-VS_KFUNC(bool) vs_sk_bound(const struct sock *sk);
+/* Is it a server's: accepted, or bound for anybody's datagrams? */
+VS_KFUNC(bool) vs_sk_serves(const struct sock *sk);
 
 /*
  * Tags of tasks: `who` is what a tag says. While one says it, its ids are not

@@ -205,13 +205,27 @@ impl<'a> Sock<'a> {
         unsafe { name((&raw const (*address).name).cast(), (*address).len, buffer) }
     }
 
-    /// Whether the application gave it its address: it, or what it was accepted from, is a server's.
-    fn is_bound(self) -> bool {
+    /// Whether it is a server's: a connection that was accepted, or a datagram socket that is bound
+    /// for anybody to write to. Else the task is somebody's client by it.
+    fn serves(self) -> bool {
         // SAFETY: By the type invariant, and as a unix socket if it is one.
         unsafe {
+            let locks = u32::from((*self.0.as_ptr()).sk_userlocks);
             match self.unix() {
-                Some(sk) => !(&raw const (*sk).addr).read_volatile().is_null(),
-                None => u32::from((*self.0.as_ptr()).sk_userlocks) & c::SOCK_BINDPORT_LOCK != 0,
+                Some(sk) => {
+                    !(&raw const (*sk).addr).read_volatile().is_null()
+                        && (self.proto() != c::VS_PROTO_UNIX_DGRAM
+                            || (&raw const (*sk).peer).read_volatile().is_null())
+                }
+                // connect() leaves one of the two; of a connection that is accepted the one was
+                // never set, and the other was taken off when it was cloned from the listener.
+                None if self.proto() == c::VS_PROTO_TCP => {
+                    locks & (c::SOCK_CONNECT_BIND | c::SOCK_BINDPORT_LOCK) == 0
+                }
+                None => {
+                    locks & (c::SOCK_BINDADDR_LOCK | c::SOCK_BINDPORT_LOCK) != 0
+                        && self.peer().is_some_and(|(_, port)| port == 0)
+                }
             }
         }
     }
@@ -379,9 +393,9 @@ unsafe extern "C" fn vs_sk_drained_body(sk: *const c::sock) -> bool {
 ///
 /// As for [`vs_sk_drained_body`].
 #[no_mangle]
-unsafe extern "C" fn vs_sk_bound_body(sk: *const c::sock) -> bool {
+unsafe extern "C" fn vs_sk_serves_body(sk: *const c::sock) -> bool {
     // SAFETY: By the requirement of this function.
-    unsafe { Sock::new(sk) }.is_bound()
+    unsafe { Sock::new(sk) }.serves()
 }
 
 #[no_mangle]

@@ -89,7 +89,7 @@ int BPF_PROG(wait__socket_recvmsg, struct socket *sock, struct msghdr *msg, int 
 	sk = sock->sk;
 	if (!sk || !vs_sk_drained(sk))
 		return 0;
-	if (vs_sk_bound(sk) || bpf_get_socket_cookie(sk) == tag->work)
+	if (vs_sk_serves(sk) || bpf_get_socket_cookie(sk) == tag->work)
 		bind(tag, vs_gate_wait(who(tag)), NULL);
 	return 0;
 }

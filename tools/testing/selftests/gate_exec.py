@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Gates exec, setuid and setgid: a task that becomes another gets another home, by program, user and cgroup."""
+import os
+import pathlib
+import shutil
+import sys
+
+import gates
+import vs
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CODE = f"import sys; sys.path.insert(0, {HERE!r}); import gates; print(gates.tag())"
+PYTHON = os.path.realpath(sys.executable)
+
+
+def tag_after(program, *, before=lambda: None, argv=None):
+    """The tag of a child after it has executed a Python by this path."""
+    def body():
+        before()
+        os.execv(program, argv or [program, "-c", CODE])
+
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.dup2(writer, 1)
+        try:
+            body()
+        finally:
+            os._exit(1)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        got = pipe.read().strip()
+    vs.eq(os.waitpid(pid, 0)[1], 0, f"{program}: exit status")
+    return got
+
+
+def copied(path):
+    """A copy of the interpreter."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    shutil.copy(PYTHON, path)
+    return path
+
+
+@gates.case
+def by_path(dev):
+    """exec path=…: the program's own path, or the folder above; the child and its children are at home there"""
+    a, b, c = (dev.create(name) for name in "abc")
+    one, two, deep = (copied(f"/tmp/vs-exec/{name}") for name in ("one", "two", "deep/er/three"))
+    dev.add("exec", [vs.ANY], [a], path=one)
+    dev.add("exec", [vs.ANY], [b], path="/tmp/vs-exec/*")
+    dev.add("exec", [vs.ANY], [c], path="/tmp/vs-exec/deep/*")
+    for program, wanted in ((one, a), (two, b), (deep, c), (PYTHON, vs.ROOT)):
+        vs.eq(tag_after(program), str((wanted, wanted)), program)
+    link = "/tmp/vs-link"
+    os.symlink(one, link)
+    vs.eq(tag_after(link), str((a, a)), "by a symbolic link")
+    os.unlink(link)
+
+
+@gates.case
+def scripts(dev):
+    """A script is its interpreter"""
+    a = dev.create("a")
+    interpreter = copied("/tmp/vs-exec/interpreter")
+    dev.add("exec", [vs.ANY], [a], path=interpreter)
+    script = pathlib.Path("/tmp/vs-exec/script")
+    script.write_text(f"#!{interpreter}\n{CODE}\n", encoding="utf-8")
+    script.chmod(0o755)
+    vs.eq(tag_after(str(script), argv=[str(script)]), str((a, a)))
+
+
+@gates.case
+def by_user_and_group(dev):
+    """exec uid=… gid=…: those it runs with"""
+    a, b = dev.create("a"), dev.create("b")
+    program = copied("/tmp/vs-exec/by-user")
+    dev.add("exec", [vs.ANY], [a], path=program, uid=1001)
+    dev.add("exec", [vs.ANY], [b], path=program, gid=1002)
+
+    # what it then prints it may not read any more: its own tag tells the exit status
+    def ids(uid, gid):
+        def change():
+            os.setgroups([])
+            os.setgid(gid)
+            os.setuid(uid)
+        return change
+
+    for uid, gid, wanted in ((1001, 0, a), (0, 1002, b), (1000, 1000, vs.ROOT)):
+        read, write = os.pipe()
+        pid = os.fork()
+        if not pid:
+            ids(uid, gid)()
+            os.dup2(read, 0)
+            os.execv(program, [program, "-c", "import os; os.read(0, 1)"])
+        vs.until(lambda pid=pid: os.readlink(f"/proc/{pid}/exe") == program, what="exec")
+        got = gates.tag(pid)
+        os.write(write, b"x")
+        os.waitpid(pid, 0)
+        vs.eq(got, (wanted, wanted), f"uid {uid} gid {gid}")
+
+
+@gates.case
+def by_cgroup(dev):
+    """exec cgroup=…: the group itself, or those below"""
+    a, b = dev.create("a"), dev.create("b")
+    root = pathlib.Path("/sys/fs/cgroup")
+    groups = [root / "vs-test.slice" / name for name in ("one.service", "two.service")]
+    for group in groups:
+        group.mkdir(parents=True, exist_ok=True)
+    dev.add("exec", [vs.ANY], [a], cgroup="/vs-test.slice/one.service")
+    dev.add("exec", [vs.ANY], [b], cgroup="/vs-test.slice/*")
+    try:
+        for group, wanted in zip(groups, (a, b)):
+            move = lambda group=group: (group / "cgroup.procs").write_text(str(os.getpid()))  # noqa: E731
+            vs.eq(tag_after(PYTHON, before=move), str((wanted, wanted)), str(group))
+        vs.eq(tag_after(PYTHON), "(0, 0)", "elsewhere")
+    finally:
+        for group in [*groups, root / "vs-test.slice"]:
+            vs.until(lambda group=group: not (group / "cgroup.procs").read_text(), what="empty group")
+            group.rmdir()
+
+
+@gates.case
+def setting_ids(dev):
+    """setuid uid=… and setgid gid=… give a home; the file system's ids do not"""
+    a, b = dev.create("a"), dev.create("b")
+    dev.add("setuid", [vs.ANY], [a], uid=1001)
+    dev.add("setgid", [vs.ANY], [b], gid=1002)
+    for change, wanted in ((lambda: os.setuid(1001), a), (lambda: os.setreuid(1001, 1001), a), (lambda: os.setresuid(-1, 1001, -1), a),
+                           (lambda: os.setgid(1002), b), (lambda: os.setresgid(1002, 1002, 1002), b),
+                           (lambda: os.setuid(1000), vs.ROOT), (lambda: os.setgid(1000), vs.ROOT)):
+        def body(change=change):
+            # who is no longer root cannot read the tag any more: the parent does
+            change()
+            os.write(ready[1], b"x")
+            os.read(go[0], 1)
+
+        ready, go = os.pipe(), os.pipe()
+        pid = os.fork()
+        if not pid:
+            body()
+            os._exit(0)
+        os.read(ready[0], 1)
+        got = gates.tag(pid)
+        os.write(go[1], b"x")
+        os.waitpid(pid, 0)
+        vs.eq(got, (wanted, wanted))
+
+
+@gates.case
+def counted(dev):
+    """Whoever gets another home is counted there"""
+    a, b = dev.create("a"), dev.create("b")
+    dev.add("setgid", [a], [b], gid=7)
+    gates.enter(dev, a)
+    os.setgid(7)
+    vs.eq((gates.tag(), dev.stat(a).tasks, dev.stat(b).tasks), ((b, b), 0, 1))
+
+
+vs.main()
