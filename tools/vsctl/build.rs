@@ -24,16 +24,17 @@ fn main() {
 fn make() -> Result<()> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../..").canonicalize()?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    abi(&root.join("uapi/vs.h"), &out)?;
+    abi(&root.join("uapi/vs.h"), &root.join("vs_module/gates/records.h"), &out)?;
     objects(&root, &out)
 }
 
-/// Types and constants of the ABI. Command numbers are expressions, which bindgen does not evaluate, so each is made a
+/// Types and constants of the ABI, and of what the iterators write. Command numbers are expressions, which bindgen does not evaluate, so each is made a
 /// constant of its own first.
-fn abi(header: &Path, out: &Path) -> Result<()> {
+fn abi(header: &Path, records: &Path, out: &Path) -> Result<()> {
     println!("cargo::rerun-if-changed={}", header.display());
+    println!("cargo::rerun-if-changed={}", records.display());
     let text = fs::read_to_string(header).with_context(|| header.display().to_string())?;
-    let mut wrapper = format!("#include \"{}\"\n", header.display());
+    let mut wrapper = format!("#include \"{}\"\n#include \"{}\"\n", header.display(), records.display());
     for name in text.lines().filter_map(|line| line.strip_prefix("#define ")?.split_whitespace().next()) {
         if name.starts_with("VS_IOC_") && name != "VS_IOC_MAGIC" {
             writeln!(wrapper, "static const unsigned int NR_{name} = {name};")?;

@@ -8,10 +8,11 @@ use std::{fs, thread};
 use anyhow::Result;
 use libbpf_rs::query::ProgInfoIter;
 
+use super::clear::Sweeper;
 use super::object::{OBJECTS, gates};
 use super::pin::{self, LINKS};
 use super::{iter, scheduler, up};
-use crate::abi::{VS_PLACE_THREAD, VS_ROOT};
+use crate::abi::{VS_PLACE_THREAD, VS_ROOT, VS_WHY_NO_GATES};
 use crate::device::Device;
 use crate::failure::Failure;
 use crate::place;
@@ -22,8 +23,8 @@ const STEP: Duration = Duration::from_millis(20);
 
 /// Detaches the scheduler, the gates, and all else; gives the number of pins that were removed.
 ///
-/// The tags of tasks go with their map. Before that, tagged tasks are placed in root, so that the services' counts of
-/// tasks stay true: nobody would count their end.
+/// Tags go with the gates: while what counts them is still attached, tagged tasks are placed in root and tags are taken
+/// off sockets. Else the services' counts would stay as they are for ever, for nobody would count the end of either.
 pub fn down(device: Option<&Device>) -> Result<usize> {
     let links = pin::names(LINKS)?;
     pin::remove(&Path::new(LINKS).join(scheduler::LINK))?;
@@ -32,7 +33,10 @@ pub fn down(device: Option<&Device>) -> Result<usize> {
     }
     if let Some(device) = device {
         device.gate_packet(false)?;
-        untag(device)?;
+        if !links.is_empty() {
+            untag(device)?;
+            Sweeper::new()?.sweep()?;
+        }
     }
     pin::remove_all()?;
     let names = programs()?;
@@ -58,14 +62,18 @@ fn untag(device: &Device) -> Result<()> {
     for task in
         iter::tasks()?.into_iter().filter(|task| u32::from(task.home) != VS_ROOT || u32::from(task.cur) != VS_ROOT)
     {
-        let what = || format!("take the tag off task {}", task.pid);
+        let what = || format!("take the tag off task {}", task.tid);
         let result =
-            place::thread(task.pid).and_then(|fd| device.place_task(place::fd(&fd), VS_ROOT, VS_PLACE_THREAD, &what()));
-        // a task that has ended since is as good as placed
-        if let Err(error) = result {
-            if !place::has_exited(&error) {
-                return Err(error);
+            place::thread(task.tid).and_then(|fd| device.place_task(place::fd(&fd), VS_ROOT, VS_PLACE_THREAD, &what()));
+        match result {
+            Ok(()) => {}
+            // a task that has ended since is as good as placed
+            Err(error) if place::has_exited(&error) => {}
+            // half of it was down already: nothing is left that could count
+            Err(error) if matches!(error.downcast_ref(), Some(Failure::Refused { reason: VS_WHY_NO_GATES, .. })) => {
+                break;
             }
+            Err(error) => return Err(error),
         }
     }
     Ok(())

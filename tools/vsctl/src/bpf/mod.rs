@@ -11,6 +11,7 @@
 //! /sys/fs/bpf/vs/maps/MAP        maps of one object that vsctl reads
 //! ```
 
+pub mod clear;
 pub mod down;
 pub mod iter;
 pub mod object;

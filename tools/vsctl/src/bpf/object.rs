@@ -35,6 +35,8 @@ pub enum Purpose {
     Core,
     /// It lists entities.
     Iterator,
+    /// It takes tags off, when it is read; so it is never pinned.
+    Sweep,
     /// It is run on demand.
     OnDemand,
     /// It is a part of the scheduler.
@@ -49,6 +51,7 @@ impl Purpose {
             ProgramType::Syscall => Self::OnDemand,
             _ => match name.split_once("__") {
                 Some(("iter", _)) => Self::Iterator,
+                Some(("clear", _)) => Self::Sweep,
                 Some((prefix, _)) => Gate::named(prefix).map_or(Self::Core, Self::Gate),
                 None => Self::Core,
             },
@@ -74,6 +77,7 @@ mod tests {
         assert_eq!(Purpose::of("fork__task_alloc", lsm), Purpose::Gate(Gate::Fork));
         assert_eq!(Purpose::of("core__sched_switch", ProgramType::Tracing), Purpose::Core);
         assert_eq!(Purpose::of("iter__tasks", ProgramType::Tracing), Purpose::Iterator);
+        assert_eq!(Purpose::of("clear__tcp", ProgramType::Tracing), Purpose::Sweep);
         assert_eq!(Purpose::of("sync_services", ProgramType::Syscall), Purpose::OnDemand);
         assert_eq!(Purpose::of("vs_enqueue", ProgramType::StructOps), Purpose::Scheduler);
         assert_eq!(gates(["sched", "recv__x", "fork__a", "recv__y"]), [Gate::Fork, Gate::Recv]);

@@ -16,6 +16,7 @@ use libbpf_rs::{
 };
 use vs_text::gate::Gate;
 
+use super::clear::Sweeper;
 use super::object::{Embedded, OBJECTS, Purpose, gates};
 use super::pin::{self, LINKS, MAPS, PROGS, ROOT, Undo};
 use super::scheduler::{self, State};
@@ -81,7 +82,7 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
         Purpose::OnDemand => {
             scheduler || (present.iter().any(|link| link == scheduler::LINK) && !on_demand.iter().any(|p| p == name))
         }
-        Purpose::Scheduler => false,
+        Purpose::Scheduler | Purpose::Sweep => false,
     };
 
     let mut loaded = Vec::new();
@@ -92,6 +93,10 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
             undo.made(Path::new(ROOT).join(map));
         }
         loaded.push(object);
+    }
+    if present.is_empty() {
+        // marks that nobody of ours has set are taken off before they are believed
+        Sweeper::new()?.sweep()?;
     }
     for core in [true, false] {
         for object in &loaded {
@@ -175,7 +180,11 @@ pub fn open(object: &Embedded) -> Result<OpenObject> {
 }
 
 /// Loads those programs of an object that are missing; None if none is.
-fn load(object: &Embedded, missing: &impl Fn(&str, ProgramType) -> bool, scheduler: bool) -> Result<Option<Object>> {
+pub fn load(
+    object: &Embedded,
+    missing: &impl Fn(&str, ProgramType) -> bool,
+    scheduler: bool,
+) -> Result<Option<Object>> {
     let mut opened = open(object)?;
     let mut needed = false;
     for mut map in opened.maps_mut().filter(|map| map.map_type() == MapType::StructOps) {
@@ -205,6 +214,11 @@ fn fasten(mut program: ProgramMut<'_>, name: &str, purpose: Purpose, undo: &mut 
         undo.made(path);
         return Ok(());
     }
+    keep(attach(&program)?, Path::new(LINKS).join(name), undo)
+}
+
+/// Attaches a program where its section says.
+pub fn attach(program: &ProgramMut<'_>) -> Result<Link> {
     let link = match program.prog_type() {
         ProgramType::CgroupSockopt => {
             let root = File::open(CGROUP).context(CGROUP)?;
@@ -213,9 +227,12 @@ fn fasten(mut program: ProgramMut<'_>, name: &str, purpose: Purpose, undo: &mut 
         _ => program.attach(),
     };
     let link = link.map_err(|error| {
-        Failure::Bpf(format!("the BPF program {name} cannot be attached: {error}\n  do: see that this kernel is one the release supports, and that `bpf` is among /sys/kernel/security/lsm"))
+        let name = program.name().to_string_lossy();
+        Failure::Bpf(format!(
+            "the BPF program {name} cannot be attached: {error}\n  do: see that this kernel is one the release supports, and that `bpf` is among /sys/kernel/security/lsm"
+        ))
     })?;
-    keep(link, Path::new(LINKS).join(name), undo)
+    Ok(link)
 }
 
 fn keep(mut link: Link, path: PathBuf, undo: &mut Undo) -> Result<()> {

@@ -4,12 +4,12 @@
 use anyhow::Result;
 use clap::Args;
 
-use crate::abi::VS_ROOT;
+use crate::abi::{VS_ROOT, vs_task_record};
 use crate::bpf::iter;
 use crate::device::Device;
 use crate::output::{Output, Table};
 use crate::record;
-use crate::service::Services;
+use crate::service::{Services, text};
 
 /// List tasks with their home and current service
 ///
@@ -36,8 +36,8 @@ record! {
         pub home: String,
         /// The service it works for now.
         pub current: String,
-        /// Cookie of the socket its work came by; null if it came by none.
-        pub work: Option<u64>,
+        /// Whether it is a thread of the kernel.
+        pub kernel: bool,
     }
 }
 
@@ -47,7 +47,7 @@ impl Ps {
         let services = Services::read(&Device::open()?)?;
         let only = self.name.as_deref().map(|name| services.find(name)).transpose()?.map(|service| service.id);
         iter::needed()?;
-        let shown = |task: &iter::Task| {
+        let shown = |task: &vs_task_record| {
             let (home, current) = (u32::from(task.home), u32::from(task.cur));
             match only {
                 Some(id) => home == id || current == id,
@@ -72,14 +72,13 @@ impl Ps {
     }
 }
 
-fn row(services: &Services, task: &iter::Task) -> Row {
-    let end = task.comm.iter().position(|b| *b == 0).unwrap_or(task.comm.len());
+fn row(services: &Services, task: &vs_task_record) -> Row {
     Row {
-        pid: task.tgid,
-        tid: task.pid,
-        comm: String::from_utf8_lossy(&task.comm[..end]).into_owned(),
+        pid: task.pid,
+        tid: task.tid,
+        comm: text(&task.comm),
         home: services.name(task.home.into()),
         current: services.name(task.cur.into()),
-        work: (task.work != 0).then_some(task.work),
+        kernel: task.kthread != 0,
     }
 }

@@ -6,12 +6,12 @@ use clap::Args;
 use vs_text::address;
 use vs_text::gate::Proto;
 
-use crate::abi::VS_ROOT;
+use crate::abi::{VS_ROOT, vs_sock_record};
 use crate::bpf::iter;
 use crate::device::Device;
 use crate::output::{Output, Table};
 use crate::record;
-use crate::service::Services;
+use crate::service::{Services, text};
 
 /// List sockets with their service
 ///
@@ -44,13 +44,11 @@ record! {
         pub pport: Option<u16>,
         /// Its inode, as in /proc/PID/fd; 0 if it belongs to no process.
         pub inode: u64,
-        /// The kernel's cookie for it; 0 if it has none yet.
-        pub cookie: u64,
     }
 }
 
 /// AF_UNIX.
-const UNIX: u16 = 1;
+const UNIX: u8 = 1;
 /// TCP_ESTABLISHED and those that follow, as ss(8) writes them. Unix sockets have the first, the seventh (nobody at the
 /// other end) and the tenth.
 const STATES: [&str; 12] = [
@@ -74,7 +72,7 @@ impl Ss {
         let services = Services::read(&Device::open()?)?;
         let only = self.name.as_deref().map(|name| services.find(name)).transpose()?.map(|service| service.id);
         iter::needed()?;
-        let shown = |socket: &iter::Socket| match only {
+        let shown = |socket: &vs_sock_record| match only {
             Some(id) => u32::from(socket.vs) == id,
             None => self.all || u32::from(socket.vs) != VS_ROOT,
         };
@@ -104,19 +102,27 @@ fn end(address: &str, port: Option<u16>) -> String {
     }
 }
 
-fn row(services: &Services, socket: &iter::Socket) -> Row {
+fn row(services: &Services, socket: &vs_sock_record) -> Row {
     let unix = socket.family == UNIX;
-    let path = &socket.path[..socket.path.iter().position(|b| *b == 0).unwrap_or(socket.path.len())];
     Row {
         service: services.name(socket.vs.into()),
         proto: Proto::numbered(socket.proto).map_or("?", Proto::name),
         state: STATES.get(usize::from(socket.state).wrapping_sub(1)).unwrap_or(&"?"),
-        local: if unix { String::from_utf8_lossy(path).into_owned() } else { address::show(socket.local) },
-        lport: (!unix).then_some(socket.lport),
+        local: if unix { path(socket) } else { address::show(socket.local) },
+        lport: (!unix).then_some(socket.local_port),
         peer: if unix { String::new() } else { address::show(socket.peer) },
-        pport: (!unix).then_some(socket.pport),
+        pport: (!unix).then_some(socket.peer_port),
         inode: socket.inode,
-        cookie: socket.cookie,
+    }
+}
+
+/// Where a unix socket is bound to, as rules write it. A path may or may not have a NUL behind it, an abstract name has
+/// one before it.
+fn path(socket: &vs_sock_record) -> String {
+    let name: Vec<u8> = socket.name.iter().take(socket.name_len.into()).map(|c| *c as u8).collect();
+    match name.split_first() {
+        Some((0, name)) => format!("@{}", String::from_utf8_lossy(name)),
+        _ => text(&socket.name[..name.len()]),
     }
 }
 
@@ -130,5 +136,18 @@ mod tests {
         assert_eq!(end("::1", Some(80)), "[::1]:80");
         assert_eq!(end("/run/a\n", None), "/run/a\\n");
         assert_eq!(STATES[10 - 1], "LISTEN");
+    }
+
+    #[test]
+    fn names_of_unix_sockets() {
+        let socket = |name: &[u8]| {
+            let mut socket = vs_sock_record { name_len: name.len() as u16, ..Default::default() };
+            crate::service::fill(&mut socket.name, name);
+            path(&socket)
+        };
+        assert_eq!(socket(b"/run/a.sock\0"), "/run/a.sock");
+        assert_eq!(socket(b"/run/a.sock"), "/run/a.sock");
+        assert_eq!(socket(b"\0bus"), "@bus");
+        assert_eq!(socket(b""), "");
     }
 }
