@@ -43,8 +43,7 @@ def fork_storm(dev):
             dev.place(storm[number & 1].pid, ids[number % len(ids)])
     finally:
         for process in storm:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            vs.kill_session(process)
     settled(dev)
 
 
@@ -60,8 +59,7 @@ def destroyed_under_their_feet(dev):
             dev.destroy(victim, heir)
             vs.within(dev.stat(heir).tasks, 1, 100000, "the heir's tasks")
     finally:
-        os.killpg(storm.pid, signal.SIGKILL)
-        storm.wait()
+        vs.kill_session(storm)
     settled(dev)
 
 
@@ -90,8 +88,7 @@ def moved_while_counting(dev):
             dev.stat(child)
     finally:
         mover.join()
-        os.killpg(storm.pid, signal.SIGKILL)
-        storm.wait()
+        vs.kill_session(storm)
     vs.until(lambda: dev.stat(child).tasks == 0, 10, "the child has no task")
     # the limits must be back at nothing taken: each of them admits a full house again
     for id in (left, right):

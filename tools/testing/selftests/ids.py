@@ -3,8 +3,6 @@
 # limit: 180
 """Ids: a tag that is still about must never name a tenant that it was not made for."""
 import errno
-import os
-import signal
 import socket
 import subprocess
 
@@ -81,8 +79,7 @@ def child_of_the_moved(dev):
         shell.stdout.readline()
         vs.eq(dev.stat(heir).tasks, 2, "the heir's tasks")
     finally:
-        os.killpg(shell.pid, signal.SIGKILL)
-        shell.communicate()
+        vs.kill_session(shell)
     vs.until(lambda: dev.stat(heir).tasks == 0, what="the heir has no task")
 
 

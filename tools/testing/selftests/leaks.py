@@ -44,6 +44,17 @@ def unchanged(rounds, work):
 
 
 @vs.test
+def counters_see(dev):
+    """What is kept is seen: a thousand services and rules make the counters grow"""
+    before = memory()
+    dev.apply([vs.config_service(f"n{n}") for n in range(1000)], [vs.rule("exec", [1 + n], uid=n) for n in range(1000)])
+    after = memory()
+    grown = {name: after[name] - before[name] for name in before}
+    print(f"# {grown} KiB", flush=True)
+    vs.eq(sum(grown.values()) > TOLERANCE // 2, True, f"{grown}")
+
+
+@vs.test
 def services(dev):
     """Services created and destroyed"""
     def work(_):

@@ -34,8 +34,7 @@ class Shell:
         return said
 
     def __exit__(self, *_):
-        os.killpg(self.pid, signal.SIGKILL)
-        self.process.communicate()
+        vs.kill_session(self.process)
 
 
 def tasks(dev, id):
@@ -170,24 +169,6 @@ def forks(count):
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
     return errno.errorcode.get(number, "0"), len(made)
-
-
-@vs.gated
-def limit_of_tasks(dev):
-    """At the limit fork fails with the errno chosen, is counted as refused, and works again below it"""
-    a = dev.create("a")
-    dev.detach(a, "tasks_max")
-    dev.set(a, "tasks_max", 4)
-
-    def within():
-        dev.place(os.getpid(), a)
-        return forks(10), forks(2)
-    vs.eq(vs.in_child(within), "(('EAGAIN', 3), ('0', 2))")
-    vs.eq(dev.stat(a).refused, 1, "refused")
-    dev.detach(a, "tasks_errno")
-    dev.set(a, "tasks_errno", errno.EPERM)
-    vs.eq(vs.in_child(within), "(('EPERM', 3), ('0', 2))")
-    vs.until(lambda: tasks(dev, a) == 0, what="no task")
 
 
 @vs.gated

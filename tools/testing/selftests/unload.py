@@ -3,8 +3,10 @@
 # limit: 240
 # module: no
 """Loading, using and unloading the module, fifty times; and unloading refused while something uses it."""
+import contextlib
 import os
 import shutil
+import socket
 
 import vs
 
@@ -21,6 +23,20 @@ def load(*parameters):
 
 def unload():
     return vs.run("rmmod", "vs").returncode
+
+
+@contextlib.contextmanager
+def loaded(*parameters):
+    """The module, loaded; at the end it must go, with nothing left."""
+    load(*parameters)
+    try:
+        yield
+    except BaseException:
+        vs.run("vsctl", "down")
+        unload()
+        raise
+    vs.eq(unload(), 0, "rmmod")
+    vs.eq(left_behind(), [])
 
 
 def use():
@@ -55,57 +71,48 @@ def fifty_times():
 @vs.test
 def never_used():
     """Loaded and unloaded at once"""
-    load()
-    vs.eq(unload(), 0)
-    vs.eq(left_behind(), [])
+    with loaded():
+        pass
 
 
 @vs.test
 def refused_while_open():
     """While the device is open the module stays; when it is closed it goes"""
-    load()
-    dev = vs.Device()
-    try:
-        vs.eq(unload() != 0, True, "rmmod refused")
-        dev.create("a")
-    finally:
-        dev.close()
-    vs.eq(unload(), 0)
+    with loaded():
+        dev = vs.Device()
+        try:
+            vs.eq(unload() != 0, True, "rmmod refused")
+            dev.create("a")
+        finally:
+            dev.close()
 
 
 @vs.test
 def refused_while_gates_are_attached():
     """While gates are attached the module stays, and goes on; after vsctl down it goes"""
-    load()
-    try:
+    with loaded():
         vs.vsctl("up", "--no-sched")
         vs.vsctl("create", "a")
         vs.eq(unload() != 0, True, "rmmod refused")
         vs.eq("a" in vs.vsctl("ls"), True, "the service is still there")
         vs.vsctl("down")
-    finally:
-        vs.eq(unload(), 0, "rmmod after down")
-    vs.eq(left_behind(), [])
 
 
 @vs.test
 def down_with_tags_about():
     """Down while processes and sockets carry tags: they go on, and the module can be unloaded"""
-    import socket
-    load()
     with socket.socket() as sock, vs.Sleeper() as pid:
-        vs.vsctl("up", "--no-sched")
-        dev = vs.Device()
-        try:
-            a = dev.create("a")
-            dev.place(pid, a)
-            dev.place_socket(sock, a)
-        finally:
-            dev.close()
-        vs.vsctl("down")
-        vs.eq(unload(), 0)
+        with loaded():
+            vs.vsctl("up", "--no-sched")
+            dev = vs.Device()
+            try:
+                a = dev.create("a")
+                dev.place(pid, a)
+                dev.place_socket(sock, a)
+            finally:
+                dev.close()
+            vs.vsctl("down")
         os.kill(pid, 0)
-    vs.eq(left_behind(), [])
 
 
 @vs.test
@@ -115,12 +122,11 @@ def parameters_are_checked():
         vs.eq(vs.run("insmod", MODULE, wrong).returncode != 0, True, wrong)
         vs.eq(left_behind(), [], wrong)
     for good in (0, 18):
-        load(f"mark_shift={good}")
-        dev = vs.Device()
-        shift = dev.info().mark_shift
-        dev.close()
-        vs.eq(unload(), 0)
-        vs.eq(shift, good, "mark_shift")
+        with loaded(f"mark_shift={good}"):
+            dev = vs.Device()
+            shift = dev.info().mark_shift
+            dev.close()
+            vs.eq(shift, good, "mark_shift")
 
 
 vs.main()
