@@ -25,6 +25,12 @@ def unload():
     return vs.run("rmmod", "vs").returncode
 
 
+def idle():
+    """Waits until nothing refers to the module: programs that were detached are freed a grace period later."""
+    with open("/sys/module/vs/refcnt", encoding="ascii") as count:
+        vs.until(lambda: count.seek(0) or int(count.read()) == 0, 10, "the module is not referred to")
+
+
 @contextlib.contextmanager
 def loaded(*parameters):
     """The module, loaded; at the end it must go, with nothing left."""
@@ -33,8 +39,10 @@ def loaded(*parameters):
         yield
     except BaseException:
         vs.run("vsctl", "down")
+        idle()
         unload()
         raise
+    idle()
     vs.eq(unload(), 0, "rmmod")
     vs.eq(left_behind(), [])
 
