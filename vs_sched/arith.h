@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The arithmetic of scx_vs: shares, virtual time, caps, and the order in which
+ * nodes are served. Plain C without kernel or BPF, so that the same lines run in
+ * the scheduler and in host tests (vs_sched/tests).
+ *
+ * Fixed point: a share is a fraction of VS_ONE. Times are CPU nanoseconds.
+ */
+#ifndef _VS_SCHED_ARITH_H
+#define _VS_SCHED_ARITH_H
+
+/* The user says what u8, u16, u32, u64, s64 and bool are. */
+
+/*
+ * A loop of a fixed number of rounds. In BPF the verifier looks at one round of it,
+ * not at each, nor at each way through all of them.
+ */
+#ifdef __bpf__
+#define VS_LOOP(i, n)	bpf_for(i, 0, n)
+#else
+#define VS_LOOP(i, n)	for (i = 0; i < (n); i++)
+#endif
+
+#define VS_ONE		(1ULL << 28)
+#define VS_SHARE_MIN	16ULL		/* so that virtual times stay far from overflow */
+#define VS_STEP_MAX	(1ULL << 34)	/* 17 s: the longest time charged in one step */
+
+#define VS_WEIGHT	100		/* of a node's own tasks beside its children; of a nice 0 task */
+
+#define VS_NO_CAP	0xffffffffu
+#define VS_CAP_PERIOD	100000000ULL	/* 100 ms: what may be used at once, and owed ten times */
+
+/* Virtual times wrap; two that are compared lie within 2^63 of each other. */
+static inline bool before(u64 a, u64 b)
+{
+	return (s64)(a - b) < 0;
+}
+
+static inline u64 later(u64 a, u64 b)
+{
+	return before(a, b) ? b : a;
+}
+
+static inline u64 earlier(u64 a, u64 b)
+{
+	return before(a, b) ? a : b;
+}
+
+/*
+ * The part of `share` that goes to one of weight `weight` among those whose
+ * weights sum up to `sum`. Rounds down: the shares of all never exceed VS_ONE.
+ */
+static inline u64 compound(u64 share, u64 weight, u64 sum)
+{
+	return sum > weight ? share * weight / sum : share;
+}
+
+/* By how much `ns` of CPU time move a node of this share forward. */
+static inline u64 virtual_time(u64 ns, u64 share)
+{
+	if (ns > VS_STEP_MAX)
+		ns = VS_STEP_MAX;
+	return ns * VS_ONE / (share < VS_SHARE_MIN ? VS_SHARE_MIN : share);
+}
+
+/* The same for a task among those of its node; `weight` as scx has it: nice 0 is 100. */
+static inline u64 task_time(u64 ns, u64 weight)
+{
+	if (ns > VS_STEP_MAX)
+		ns = VS_STEP_MAX;
+	return ns * VS_WEIGHT / (weight ? weight : 1);
+}
+
+/*
+ * How far a node that is served fairly may be behind the system's virtual time
+ * at most, when `nodes` others want `cpus` CPUs in slices of `slice`: it waits
+ * for a slice of each other one and of each CPU, and for two of its own.
+ */
+static inline u64 lag_max(u64 slice, u64 share, u64 nodes, u64 cpus)
+{
+	return 2 * virtual_time(slice, share) + (nodes + cpus) * slice;
+}
+
+/* And how far ahead: it was given every CPU at once. */
+static inline u64 lead_max(u64 slice, u64 share, u64 cpus)
+{
+	return (cpus + 1) * virtual_time(slice, share);
+}
+
+/*
+ * Where a node starts that did not wait until now, if it left off at `vtime`. It
+ * had all it wanted, so neither what it did not use nor what it used more than
+ * its share while nobody else wanted it counts beyond the above.
+ */
+static inline u64 resume(u64 vtime, u64 now, u64 lag, u64 lead)
+{
+	return earlier(later(vtime, now - lag), now + lead);
+}
+
+/* A cap: a bucket of CPU time that fills by `cap` thousandths of a CPU. */
+struct vs_bucket {
+	s64 level;	/* CPU ns left, negative if overdrawn */
+	u64 at;		/* ns, when the level was that */
+};
+
+static inline s64 bucket_size(u32 cap)
+{
+	return (s64)(VS_CAP_PERIOD / 1000 * cap);
+}
+
+static inline void bucket_fill(struct vs_bucket *b, u32 cap, u64 now)
+{
+	s64 size = bucket_size(cap);
+	u64 ns = before(b->at, now) ? now - b->at : 0;
+
+	if (ns >= 11 * VS_CAP_PERIOD) {
+		b->level = size;	/* full, however overdrawn it was */
+	} else {
+		b->level += (s64)(ns * cap / 1000);
+		if (b->level > size)
+			b->level = size;
+	}
+	b->at += ns;
+}
+
+static inline void bucket_take(struct vs_bucket *b, u32 cap, u64 ns)
+{
+	s64 floor = -10 * bucket_size(cap);
+
+	b->level -= (s64)(ns > VS_STEP_MAX ? VS_STEP_MAX : ns);
+	if (b->level < floor)
+		b->level = floor;
+}
+
+/*
+ * The nodes that wait, by virtual time: a tournament tree over all ids. Each
+ * inner place holds the winner of the two below it, so the first one of all is
+ * read at place 1, and to enter, move or leave is one walk from leaf to root,
+ * without allocation. Who does not wait is there with the key VS_NEVER. Keys do
+ * not wrap: they are CPU times since the start, and a little ahead.
+ */
+#define VS_LEAF_BITS	14
+#define VS_LEAVES	(1 << VS_LEAF_BITS)
+#define VS_NEVER	(~0ULL)
+#define VS_NOBODY	0xffffu
+
+struct vs_queue {
+	u64 key[VS_LEAVES];
+	u16 place[2 * VS_LEAVES];
+};
+
+static inline void queue_init(struct vs_queue *q)
+{
+	u32 i;
+
+	VS_LOOP(i, VS_LEAVES) {
+		q->key[i & (VS_LEAVES - 1)] = VS_NEVER;
+		q->place[VS_LEAVES | (i & (VS_LEAVES - 1))] = i;
+	}
+	/* Where all are equal, the left one has won. */
+	VS_LOOP(i, VS_LEAVES - 1) {
+		u32 at = (VS_LEAVES - 1 - i) & (VS_LEAVES - 1);
+
+		q->place[at] = q->place[2 * at];
+	}
+}
+
+static inline u32 queue_first(const struct vs_queue *q)
+{
+	u32 id = q->place[1];
+
+	return q->key[id & (VS_LEAVES - 1)] == VS_NEVER ? VS_NOBODY : id;
+}
+
+static inline u64 queue_key(const struct vs_queue *q, u32 id)
+{
+	return q->key[id & (VS_LEAVES - 1)];
+}
+
+/* Puts, moves or, with VS_NEVER, removes a node. */
+static inline void queue_set(struct vs_queue *q, u32 id, u64 key)
+{
+	u32 at = VS_LEAVES | (id & (VS_LEAVES - 1));
+	int level;
+
+	q->key[id & (VS_LEAVES - 1)] = key;
+	VS_LOOP(level, VS_LEAF_BITS) {
+		u16 left = q->place[at & (2 * VS_LEAVES - 2)];
+		u16 right = q->place[(at & (2 * VS_LEAVES - 2)) + 1];
+
+		at = at >> 1 & (VS_LEAVES - 1);
+		q->place[at] = q->key[right & (VS_LEAVES - 1)] < q->key[left & (VS_LEAVES - 1)] ?
+			       right : left;
+	}
+}
+
+#endif /* _VS_SCHED_ARITH_H */

@@ -1,0 +1,861 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * scx_vs: CPU time by virtual service.
+ *
+ * Weighted fair shares over the tree of services, then over the tasks of one
+ * service by their nice weight. Who a task is charged to is its *current* VS,
+ * which changes while it runs: a server's thread takes the next tenant's request
+ * without a system call to the scheduler. So nothing is charged by what was
+ * scheduled; all is charged by what settle() has accounted (see settle.bpf.h),
+ * and the order of service follows from that alone.
+ *
+ * A node is a service with a CPU weight or cap of its own; a service that shares
+ * both with its parent is part of the parent's node. A node's own tasks compete
+ * with its child nodes as one more child of weight 100 (root's own: of root's
+ * weight). Take
+ *
+ *   root (100) +-- a (300) --+-- a1 (100)
+ *              |             +-- a2 (200)
+ *              +-- b (100)
+ *
+ * and let a1, a2, b and untagged tasks all want to run. b's share is
+ * 100 / (300 + 100 + 100) = 1/5, so is that of root's own tasks, and a's is 3/5,
+ * of which a1 has 1/3 and a2 2/3: 1/5 and 2/5 of all. If a2 goes to sleep, a1 has
+ * all of a's 3/5. The tree is flattened to those products (`share`), which are
+ * worked out anew where the set of those that compete has changed.
+ *
+ * A node's virtual time grows by what it uses divided by its share, so nodes that
+ * get what they deserve keep step with the system's virtual time, which is just
+ * the CPU time used by all. A CPU takes the first task of the node that is
+ * furthest behind, or lets the present one go on if its node is; each tick asks
+ * anew. A node that did not wait until now is taken to be no further behind than
+ * fair service could leave it, nor further ahead (see resume() in arith.h): what
+ * it did not want cannot be saved up, and what nobody else wanted is free.
+ *
+ * Tasks that may not run everywhere wait in the queue of a CPU they may run on,
+ * by the virtual time that their node had; the CPU weighs the first of those
+ * against the first node. Kernel threads bound to one CPU pass all queues.
+ *
+ * A node that has used up its cap, or that of one above it, is parked: out of the
+ * order, and out of the sums, until the bucket fills again (a timer, 10 ms).
+ *
+ * Bound: a task that has waited for OVERDUE_AFTER = 10 s is served within the next
+ * second or two, whatever its VS, share, nice level or cap: of two tasks that a CPU
+ * takes, one may be such a task. This holds up to some 2,000 waiting tasks for each
+ * CPU; the kernel's watchdog ends us at 30 s. A cap is therefore kept as long as a
+ * node has not more tasks that always want to run than 10 s of its cap have ticks:
+ * 25 of them at the smallest cap, ten thousandths of a CPU, where HZ is 250.
+ *
+ * What it is bad at:
+ * - Flattening (as in scx_flatcg): if many nodes below a light one wake at once,
+ *   they can have more than their parent's share for some slices.
+ * - A slice ends with a tick, so with N nodes waiting for one CPU the last one
+ *   waits N ticks. A woken task preempts only where its node is a slice behind.
+ * - One lock for the order of nodes; it is taken a few times for each slice.
+ * - No notion of caches but select_cpu's: a node's tasks may run on any CPU.
+ */
+#include "task.bpf.h"
+
+char _license[] SEC("license") = "GPL";
+
+#define OVERDUE_AFTER	10000000000ULL	/* ns */
+#define OVERDUE_EVERY	1000000000ULL	/* ns, between two looks */
+#define OVERDUE_LOOK	8192		/* tasks looked at each time */
+#define PARKED_EVERY	10000000ULL	/* ns, between two looks at what is parked */
+#define MISSED_AFTER	200000ULL	/* ns, until an idle CPU is given what it has missed */
+#define PINNED_LOOK	32		/* tasks of a CPU's queue, past those of parked nodes */
+#define TRIES		8		/* nodes, until a CPU gives up for now */
+
+/* Queues: a node's by its id; then */
+#define DSQ_PINNED	(1ULL << 20)	/* | CPU */
+#define DSQ_OVERDUE	(1ULL << 21)
+
+/* Values of the running kernel, not of the one we were built for. */
+#define DSQ_LOCAL	bpf_core_enum_value(enum scx_dsq_id_flags, SCX_DSQ_LOCAL)
+#define DSQ_LOCAL_ON	bpf_core_enum_value(enum scx_dsq_id_flags, SCX_DSQ_LOCAL_ON)
+#define ENQ_WAKEUP	bpf_core_enum_value(enum scx_enq_flags, SCX_ENQ_WAKEUP)
+#define ENQ_SELECTED	bpf_core_enum_value(enum scx_enq_flags, SCX_ENQ_CPU_SELECTED)
+#define ENQ_PREEMPT	bpf_core_enum_value(enum scx_enq_flags, SCX_ENQ_PREEMPT)
+#define TASK_QUEUED	bpf_core_enum_value(enum scx_ent_flags, SCX_TASK_QUEUED)
+#define PF_KTHREAD	0x00200000
+
+/*
+ * In Debian's 7.2 the kernel's own description of this function, as of some others
+ * (scx_bpf_kick_cpu among them), came out wrong, and it cannot be called; there the
+ * field can still be written. So we wake and preempt CPUs by giving them a task,
+ * never by a kick.
+ */
+extern bool scx_bpf_task_set_slice(struct task_struct *p, u64 slice) __ksym __weak;
+
+static __always_inline void set_slice(struct task_struct *p, u64 slice)
+{
+	if (bpf_ksym_exists(scx_bpf_task_set_slice))
+		scx_bpf_task_set_slice(p, slice);
+	else
+		p->scx.slice = slice;
+}
+
+struct vs_timer {
+	struct bpf_timer timer;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct vs_timer);
+} vs_timers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct vs_sched_exit);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} vs_sched_exit SEC(".maps");
+
+u32 nr_possible = 1;	/* CPUs that a task without affinity may run on */
+u64 overdue_at;		/* ns, of the last look for overdue tasks */
+u32 overdue_looked;	/* tasks looked at in it */
+u32 queues;		/* nodes' DSQs that were made */
+
+/* --- Parking ---------------------------------------------------------------- */
+
+/* Looks at the parked nodes soon. The timer's callback goes on while there are any. */
+static __always_inline void timer_start(u64 ns)
+{
+	struct vs_timer *t;
+	u32 zero = 0;
+
+	t = bpf_map_lookup_elem(&vs_timers, &zero);
+	if (t)
+		bpf_timer_start(&t->timer, ns, 0);
+}
+
+static __always_inline void parked_one(void)
+{
+	count(VS_SCHED_PARKED);
+	if (parked == 1)
+		timer_start(PARKED_EVERY);
+}
+
+/* --- A CPU's own queue: tasks that may not run everywhere --------------------- */
+
+static __always_inline bool is_pinned(struct task_struct *p)
+{
+	/* Of the running task, our own program has disabled migration once. */
+	u32 own = p == bpf_get_current_task_btf();
+
+	return p->nr_cpus_allowed < nr_possible || p->migration_disabled > own;
+}
+
+static __noinline void pinned_first(s32 cpu, struct vs_due *due)
+{
+	struct task_struct *p;
+	struct vs_task *t;
+	u32 looked = 0;
+
+	due->task = 0;
+	due->first = true;
+	if (!scx_bpf_dsq_nr_queued(DSQ_PINNED | cpu))
+		return;
+	bpf_for_each(scx_dsq, p, DSQ_PINNED | cpu, 0) {
+		t = task_of(p);
+		if (t && !node_at(t->node)->parked) {
+			due->vtime = p->scx.dsq_vtime;
+			due->node = t->node;
+			due->task = (u64)p;
+			return;
+		}
+		due->first = false;
+		if (++looked >= PINNED_LOOK)
+			return;
+	}
+}
+
+static __noinline bool pinned_take(s32 cpu, struct vs_due *due)
+{
+	struct task_struct *p;
+
+	if (due->first)
+		return scx_bpf_dsq_move_to_local(DSQ_PINNED | cpu);
+	bpf_for_each(scx_dsq, p, DSQ_PINNED | cpu, 0) {
+		if ((u64)p == due->task)
+			return scx_bpf_dsq_move(&___it, p, DSQ_LOCAL, 0);
+	}
+	return false;
+}
+
+/* --- Waking and queueing ------------------------------------------------------ */
+
+SEC("struct_ops/select_cpu")
+s32 BPF_PROG(vs_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
+{
+	struct vs_task *t = task_of(p);
+	bool idle = false;
+	s32 cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
+
+	/* A parked node's task waits in its queue, idle CPU or not. */
+	if (idle && t && !node_at(node_of(vs_of(p)))->parked) {
+		count(VS_SCHED_DIRECT);
+		scx_bpf_dsq_insert(p, DSQ_LOCAL, VS_SLICE, 0);
+	}
+	return cpu;
+}
+
+/* Does the node deserve the CPU by more than a slice over the one that has it? */
+static __always_inline bool deserves_more(u32 id, struct vs_claim *c)
+{
+	struct vs_node *n = node_at(id);
+	u32 other = c->node;
+
+	return c->claimed && other != id && !n->parked &&
+	       before(n->vtime + virtual_time(VS_SLICE, n->share), node_at(other)->vtime);
+}
+
+/* A CPU that has nothing to do, for a task that select_cpu has not been asked about. */
+static __always_inline s32 idle_for(struct task_struct *p, s32 cpu, u64 enq_flags)
+{
+	if (is_pinned(p))
+		return scx_bpf_test_and_clear_cpu_idle(cpu) ? cpu : -1;
+	return enq_flags & ENQ_SELECTED ? -1 : scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
+}
+
+SEC("struct_ops/enqueue")
+void BPF_PROG(vs_enqueue, struct task_struct *p, u64 enq_flags)
+{
+	struct scx_bpf_dsq_insert_vtime_args args = {
+		.slice = VS_SLICE,
+		.enq_flags = enq_flags,
+	};
+	struct vs_task *t = task_of(p);
+	s32 cpu = scx_bpf_task_cpu(p);
+	struct vs_node *n;
+	u32 id;
+
+	if (!t || (p->nr_cpus_allowed == 1 && p->flags & PF_KTHREAD)) {
+		count(VS_SCHED_KTHREAD);
+		scx_bpf_dsq_insert(p, DSQ_LOCAL, VS_SLICE, enq_flags);
+		return;
+	}
+	id = task_node(p, t);
+	n = node_at(id);
+	t->since = scx_bpf_now();
+	/* Of what it did not use while it slept it may have one slice. */
+	t->vtime = later(t->vtime, n->task_now - VS_SLICE);
+
+	if (!n->parked) {
+		s32 idle = idle_for(p, cpu, enq_flags);
+
+		if (idle >= 0) {
+			count(VS_SCHED_DIRECT);
+			scx_bpf_dsq_insert(p, DSQ_LOCAL_ON | idle, VS_SLICE, enq_flags);
+			return;
+		}
+		if (enq_flags & ENQ_WAKEUP && deserves_more(id, cpu_at(cpu))) {
+			count(VS_SCHED_PREEMPT);
+			scx_bpf_dsq_insert(p, DSQ_LOCAL_ON | cpu, VS_SLICE,
+					   enq_flags | ENQ_PREEMPT);
+			return;
+		}
+	}
+	if (is_pinned(p)) {
+		s64 lag = t->vtime - n->task_now;
+
+		/* Within its node it is as far behind or ahead as its nice weight says. */
+		args.vtime = later(n->vtime, now - lag_max(VS_SLICE, n->share, competitors,
+							  nr_cpus)) + lag;
+		args.dsq_id = DSQ_PINNED | cpu;
+		count(VS_SCHED_PINNED);
+		__scx_bpf_dsq_insert_vtime(p, &args);
+		return;
+	}
+	args.vtime = t->vtime;
+	if (!n->homed) {
+		id = VS_ROOT;
+		args.vtime = node_at(id)->task_now;
+		count(VS_SCHED_HOMELESS);
+	}
+	args.dsq_id = id;
+	count(VS_SCHED_QUEUED);
+	__scx_bpf_dsq_insert_vtime(p, &args);
+	waiting_add(t, id);
+}
+
+/* The task has left its queue: to run, or because it sleeps or changes otherwise. */
+SEC("struct_ops/dequeue")
+void BPF_PROG(vs_dequeue, struct task_struct *p, u64 deq_flags)
+{
+	struct vs_task *t = task_of(p);
+
+	if (t)
+		waiting_sub(t);
+}
+
+/* --- Choosing ----------------------------------------------------------------- */
+
+enum choice { IDLE, NODE, PINNED, KEEP, PARKED };
+
+/*
+ * What runs next on this CPU: c->next is of which node. Called with the lock held.
+ */
+static __always_inline enum choice choose(struct vs_claim *c, u64 at)
+{
+	u32 id = queue_first(&queue);
+	enum choice choice = IDLE;
+	u64 best = 0;
+
+	if (id != VS_NOBODY && node_exhausted(id, at)) {
+		node_park(id);
+		return PARKED;
+	}
+	if (c->due.task) {
+		choice = PINNED;
+		best = c->due.vtime;
+		c->next = c->due.node;
+	}
+	if (c->keeps) {
+		u64 key = node_key(c->keep);
+
+		if (choice == IDLE || before(key, best)) {
+			choice = KEEP;
+			best = key;
+			c->next = c->keep;
+		}
+	}
+	if (id != VS_NOBODY) {
+		struct vs_node *n = node_at(id);
+
+		/* Nodes that wait say where the system's virtual time is. */
+		now = earlier(later(now, n->vtime), n->vtime +
+			      lag_max(VS_SLICE, share_now(id), competitors, nr_cpus));
+		if (choice == IDLE || !before(best, queue_key(&queue, id))) {
+			choice = NODE;
+			c->next = id;
+		}
+	}
+	if (choice != IDLE)
+		cpu_claim(c, c->next);
+	return choice;
+}
+
+/* Takes a task that another CPU has no time for; only where there is nothing else. */
+static __noinline bool steal(s32 cpu)
+{
+	s32 other;
+
+	bpf_for(other, 0, nr_cpus) {
+		if (other != cpu && scx_bpf_dsq_nr_queued(DSQ_PINNED | other) &&
+		    scx_bpf_dsq_move_to_local(DSQ_PINNED | other))
+			return true;
+	}
+	return false;
+}
+
+SEC("struct_ops/dispatch")
+void BPF_PROG(vs_dispatch, s32 cpu, struct task_struct *prev)
+{
+	struct vs_task *t = prev ? task_of(prev) : NULL;
+	struct vs_claim *c = cpu_at(cpu);
+	u64 at = scx_bpf_now(), used;
+	enum choice choice;
+	u32 ran;
+	int try;
+
+	c->keeps = t && prev->scx.flags & TASK_QUEUED;
+	if (t && c->keeps) {
+		settle(prev, vs_of(prev));
+		task_charge(prev, t);
+		c->keep = task_node(prev, t);
+	}
+	ran = c->node;
+	used = node_used(ran);
+	bpf_spin_lock(&lock);
+	if (c->claimed)
+		node_charge(ran, used, at);
+	cpu_release(c);
+	if (c->keeps && (node_at(c->keep)->parked || node_exhausted(c->keep, at)))
+		c->keeps = false;
+	bpf_spin_unlock(&lock);
+
+	c->turn = !c->turn;
+	if (c->turn && scx_bpf_dsq_move_to_local(DSQ_OVERDUE)) {
+		count(VS_SCHED_PICK_OVERDUE);
+		return;
+	}
+	pinned_first(cpu, &c->due);
+
+	bpf_for(try, 0, TRIES) {
+		bpf_spin_lock(&lock);
+		choice = choose(c, at);
+		bpf_spin_unlock(&lock);
+
+		if (choice == PARKED) {
+			parked_one();
+			continue;
+		}
+		if (choice == NODE && c->keeps && c->next == c->keep) {
+			/* Within a node the tasks' own virtual times decide. */
+			struct task_struct *first = scx_bpf_dsq_peek(c->next);
+
+			if (first && t && before(t->vtime, first->scx.dsq_vtime))
+				choice = KEEP;
+		}
+		switch (choice) {
+		case NODE:
+			if (scx_bpf_dsq_move_to_local(c->next)) {
+				count(VS_SCHED_PICK_NODE);
+				return;
+			}
+			/* Another CPU was faster, or the task is still on its way here. */
+			count(VS_SCHED_EMPTY);
+			bpf_spin_lock(&lock);
+			cpu_release(c);
+			if (queue_key(&queue, c->next) != VS_NEVER)
+				queue_set(&queue, c->next, node_key(c->next) +
+					  virtual_time(VS_SLICE, share_now(c->next)));
+			bpf_spin_unlock(&lock);
+			continue;
+		case PINNED:
+			if (pinned_take(cpu, &c->due)) {
+				count(VS_SCHED_PICK_PINNED);
+				return;
+			}
+			pinned_first(cpu, &c->due);
+			continue;
+		case KEEP:
+			count(VS_SCHED_KEEP);
+			if (prev)
+				set_slice(prev, VS_SLICE);
+			return;
+		default:
+			break;
+		}
+		break;
+	}
+	bpf_spin_lock(&lock);
+	cpu_release(c);
+	bpf_spin_unlock(&lock);
+	if (scx_bpf_dsq_move_to_local(DSQ_OVERDUE))
+		count(VS_SCHED_PICK_OVERDUE);
+	else if (steal(cpu))
+		count(VS_SCHED_PICK_STOLEN);
+	else
+		count(VS_SCHED_IDLE);
+}
+
+/*
+ * A task that is still on its way to its queue when the last CPU has looked there
+ * would wait until one looks again. The timer takes it to the idle CPU.
+ */
+SEC("struct_ops/update_idle")
+void BPF_PROG(vs_update_idle, s32 cpu, bool idle)
+{
+	if (idle && queue_first(&queue) != VS_NOBODY)
+		timer_start(MISSED_AFTER);
+}
+
+/* --- Running ------------------------------------------------------------------ */
+
+SEC("struct_ops/runnable")
+void BPF_PROG(vs_runnable, struct task_struct *p, u64 enq_flags)
+{
+	struct vs_task *t = task_of(p);
+
+	if (!t)
+		return;
+	task_node(p, t);
+	t->runnable = true;
+	runnable_add(t->node);
+}
+
+SEC("struct_ops/quiescent")
+void BPF_PROG(vs_quiescent, struct task_struct *p, u64 deq_flags)
+{
+	struct vs_task *t = task_of(p);
+
+	if (!t)
+		return;
+	t->runnable = false;
+	runnable_sub(t->node);
+}
+
+SEC("struct_ops/running")
+void BPF_PROG(vs_running, struct task_struct *p)
+{
+	struct vs_claim *c = cpu_at(bpf_get_smp_processor_id());
+	struct vs_task *t = task_of(p);
+	struct vs_node *n;
+
+	if (!t)
+		return;
+	n = node_at(t->node);
+	n->task_now = later(n->task_now, t->vtime);
+	t->exec = p->se.sum_exec_runtime;
+	if (c->claimed && c->node == t->node)
+		return;
+	bpf_spin_lock(&lock);
+	cpu_claim(c, t->node);
+	bpf_spin_unlock(&lock);
+}
+
+/* Charged before the order is looked at: sched_switch would come too late. */
+SEC("struct_ops/stopping")
+void BPF_PROG(vs_stopping, struct task_struct *p, bool runnable)
+{
+	struct vs_task *t = task_of(p);
+
+	if (!t)
+		return;
+	settle(p, vs_of(p));
+	task_charge(p, t);
+	task_node(p, t);
+}
+
+/*
+ * What has been used shows in the order from now on. The CPU is given up where the
+ * node has used up its cap, and where the task works for another node than before:
+ * that one may not have deserved it.
+ */
+SEC("struct_ops/tick")
+void BPF_PROG(vs_tick, struct task_struct *p)
+{
+	struct vs_claim *c = cpu_at(bpf_get_smp_processor_id());
+	struct vs_task *t = task_of(p);
+	u64 at = scx_bpf_now(), used, used_before;
+	bool exhausted, parks = false;
+	u32 old, id;
+
+	if (!t)
+		return;
+	settle(p, vs_of(p));
+	task_charge(p, t);
+	old = t->node;
+	id = task_node(p, t);
+	used_before = node_used(old);
+	used = node_used(id);
+	bpf_spin_lock(&lock);
+	if (old != id)
+		node_charge(old, used_before, at);
+	node_charge(id, used, at);
+	cpu_claim(c, id);
+	node_place(id);
+	exhausted = node_exhausted(id, at);
+	if (exhausted && !node_at(id)->parked) {
+		node_park(id);
+		parks = true;
+	}
+	bpf_spin_unlock(&lock);
+	if (parks)
+		parked_one();
+	if (exhausted || old != id)
+		set_slice(p, 0);
+}
+
+/* --- Timer -------------------------------------------------------------------- */
+
+static __noinline void unpark(u64 at)
+{
+	u32 word;
+
+	bpf_for(word, 0, VS_ID_COUNT / 64) {
+		u64 bits = parked_map[word & (VS_ID_COUNT / 64 - 1)];
+		u32 bit;
+
+		if (!bits)
+			continue;
+		bpf_for(bit, 0, 64) {
+			u32 id = word * 64 + bit;
+			bool done = false;
+
+			if (!(bits >> bit & 1))
+				continue;
+			bpf_spin_lock(&lock);
+			if (node_at(id)->parked && !node_exhausted(id, at)) {
+				node_unpark(id);
+				done = true;
+			}
+			bpf_spin_unlock(&lock);
+			if (done)
+				count(VS_SCHED_UNPARKED);
+		}
+	}
+}
+
+/* Gives the first task of a queue to an idle CPU of those given. False: there is none. */
+static __noinline bool feed_one(u64 dsq, s32 cpu)
+{
+	struct task_struct *p;
+	s32 idle = -1;
+
+	bpf_for_each(scx_dsq, p, dsq, 0) {
+		struct vs_task *t = task_of(p);
+
+		if (!t || node_at(t->node)->parked)
+			continue;
+		if (idle < 0 && cpu >= 0)
+			idle = scx_bpf_test_and_clear_cpu_idle(cpu) ? cpu : -1;
+		else if (idle < 0)
+			idle = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
+		if (idle < 0)
+			break;
+		if (scx_bpf_dsq_move(&___it, p, DSQ_LOCAL_ON | idle, 0))
+			return true;
+	}
+	return false;
+}
+
+/* Gives idle CPUs what waits; there is something only where a CPU has missed it. */
+static __noinline void feed(void)
+{
+	s32 cpu;
+
+	bpf_for(cpu, 0, nr_cpus) {
+		u32 id = queue_first(&queue);
+
+		if (scx_bpf_dsq_nr_queued(DSQ_PINNED | cpu))
+			feed_one(DSQ_PINNED | cpu, cpu);
+		if (id != VS_NOBODY)
+			feed_one(id, -1);
+	}
+}
+
+
+/* Moves the tasks of one queue that are overdue to where they are served next. */
+static __noinline void overdue_in(u64 dsq, u64 to, u64 at)
+{
+	struct task_struct *p;
+	struct vs_task *t;
+
+	bpf_for_each(scx_dsq, p, dsq, 0) {
+		if (++overdue_looked >= OVERDUE_LOOK)
+			break;
+		t = task_of(p);
+		if (!t || before(at, t->since + OVERDUE_AFTER))
+			continue;
+		if (scx_bpf_dsq_move(&___it, p, to, 0)) {
+			waiting_sub(t);
+			count(VS_SCHED_OVERDUE);
+		}
+	}
+}
+
+static __noinline void overdue(u64 at)
+{
+	u32 id;
+	s32 cpu;
+
+	overdue_looked = 0;
+	bpf_for(id, 0, VS_ID_COUNT) {
+		if (overdue_looked >= OVERDUE_LOOK)
+			break;
+		if (node_at(id)->waiting && node_at(id)->homed)
+			overdue_in(id, DSQ_OVERDUE, at);
+	}
+	bpf_for(cpu, 0, nr_cpus)
+		if (scx_bpf_dsq_nr_queued(DSQ_PINNED | cpu))
+			overdue_in(DSQ_PINNED | cpu, DSQ_LOCAL_ON | cpu, at);
+}
+
+static int timer_fires(void *map, u32 *key, struct vs_timer *t)
+{
+	u64 at = scx_bpf_now();
+
+	if (parked)
+		unpark(at);
+	feed();
+	if (!before(at, overdue_at + OVERDUE_EVERY)) {
+		overdue_at = at;
+		overdue(at);
+	}
+	bpf_timer_start(&t->timer, parked ? PARKED_EVERY : OVERDUE_EVERY, 0);
+	return 0;
+}
+
+/* --- Tasks and the whole ------------------------------------------------------ */
+
+/* May sleep. */
+SEC("struct_ops.s/init_task")
+s32 BPF_PROG(vs_init_task, struct task_struct *p, struct scx_init_task_args *args)
+{
+	struct vs_task *t = bpf_task_storage_get(&vs_tasks, p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (!t)
+		return -12; /* ENOMEM */
+	t->node = VS_ROOT;
+	return 0;
+}
+
+/* The task comes under our scheduling, at the end of what its node's tasks have used. */
+SEC("struct_ops/enable")
+void BPF_PROG(vs_enable, struct task_struct *p)
+{
+	struct vs_task *t = task_of(p);
+
+	if (!t)
+		return;
+	t->node = node_of(vs_of(p));
+	t->vtime = node_at(t->node)->task_now;
+}
+
+/* Makes the queues that are missing. May sleep. 0 or a negative errno. */
+static __noinline int make_queues(void)
+{
+	u32 id;
+	int error;
+
+	bpf_for(id, 0, VS_ID_COUNT) {
+		struct vs_node *n = node_at(id);
+
+		if (n->homed || (id && node_of(id) != id))
+			continue;
+		error = scx_bpf_create_dsq(id, -1);
+		if (error)
+			return error;
+		n->homed = true;
+		queues++;
+	}
+	return 0;
+}
+
+/*
+ * To be run after services were created or configured (vsctl does). The queue of a
+ * service that is gone stays, for the next one that gets the id: to take it away
+ * while a task could still be on its way to it would end the scheduler.
+ */
+SEC("syscall")
+int sync_services(struct vs_sched_sync *sync)
+{
+	sync->error = make_queues();
+	sync->queues = queues;
+	return 0;
+}
+
+static __always_inline void announce(bool on)
+{
+	u32 zero = 0, cpu;
+
+	bpf_for(cpu, 0, VS_CPUS) {
+		struct vs_cpu *c = bpf_map_lookup_percpu_elem(&vs_cpus, &zero, cpu);
+
+		if (!c)
+			break;
+		c->scheduler = on;
+	}
+}
+
+/* May sleep. No task is ours yet. */
+SEC("struct_ops.s/init")
+s32 BPF_PROG(vs_init)
+{
+	const struct cpumask *mask;
+	struct vs_sched_exit *e;
+	struct vs_timer *t;
+	u32 zero = 0, id;
+	s32 cpu;
+	int error;
+
+	if (scx_bpf_nr_cpu_ids() > VS_CPUS)
+		return -7; /* E2BIG */
+	nr_cpus = scx_bpf_nr_cpu_ids();
+	mask = scx_bpf_get_possible_cpumask();
+	nr_possible = bpf_cpumask_weight(mask);
+	scx_bpf_put_cpumask(mask);
+
+	queue_init(&queue);
+	/* What was used before is not held against anybody. */
+	bpf_for(id, 0, VS_ID_COUNT) {
+		node_at(id)->cap = VS_NO_CAP;
+		node_at(id)->seen = node_used(id);
+	}
+	error = make_queues();
+	if (error)
+		return error;
+	error = scx_bpf_create_dsq(DSQ_OVERDUE, -1);
+	if (error)
+		return error;
+	bpf_for(cpu, 0, nr_cpus) {
+		error = scx_bpf_create_dsq(DSQ_PINNED | cpu, -1);
+		if (error)
+			return error;
+	}
+
+	e = bpf_map_lookup_elem(&vs_sched_exit, &zero);
+	t = bpf_map_lookup_elem(&vs_timers, &zero);
+	if (!e || !t)
+		return -2; /* ENOENT */
+	__builtin_memset(e, 0, sizeof(*e));
+	e->cpus = nr_cpus;
+	error = bpf_timer_init(&t->timer, &vs_timers, 1 /* CLOCK_MONOTONIC */);
+	if (error)
+		return error;
+	bpf_timer_set_callback(&t->timer, timer_fires);
+	error = bpf_timer_start(&t->timer, OVERDUE_EVERY, 0);
+	if (error)
+		return error;
+	announce(true);
+	return 0;
+}
+
+/* Accounting goes on without us. */
+SEC("struct_ops/exit")
+void BPF_PROG(vs_exit, struct scx_exit_info *info)
+{
+	struct vs_sched_exit *e;
+	u32 zero = 0;
+
+	announce(false);
+	e = bpf_map_lookup_elem(&vs_sched_exit, &zero);
+	if (!e)
+		return;
+	e->code = info->exit_code;
+	bpf_probe_read_kernel_str(e->reason, sizeof(e->reason), info->reason);
+	bpf_probe_read_kernel_str(e->message, sizeof(e->message), info->msg);
+	e->kind = info->kind;
+}
+
+SEC("struct_ops/dump")
+void BPF_PROG(vs_dump, struct scx_dump_ctx *dump)
+{
+	static char head[] = "scx_vs: now=%llu shape=%llu competitors=%u parked=%u first=%u";
+	static char line[] = "  node %u: vtime=%lld share=%llu runnable=%u waiting=%u running=%u parked=%u level=%lld";
+	u64 globals[] = { now, shape, competitors, parked, queue_first(&queue) };
+	u32 id;
+
+	scx_bpf_dump_bstr(head, globals, sizeof(globals));
+	bpf_for(id, 0, VS_ID_COUNT) {
+		struct vs_node *n = node_at(id);
+		u64 values[] = { id, n->vtime - now, n->share, n->runnable, n->waiting,
+				 n->running, n->parked, n->bucket.level };
+
+		if (n->runnable)
+			scx_bpf_dump_bstr(line, values, sizeof(values));
+	}
+}
+
+/*
+ * Without cpu_online and cpu_offline the kernel ends us when a CPU comes or goes,
+ * and says so: nr_cpus and the CPUs' queues would no longer be right.
+ */
+SEC(".struct_ops.link")
+struct sched_ext_ops vs_ops = {
+	.select_cpu	= (void *)vs_select_cpu,
+	.enqueue	= (void *)vs_enqueue,
+	.dequeue	= (void *)vs_dequeue,
+	.dispatch	= (void *)vs_dispatch,
+	.tick		= (void *)vs_tick,
+	.runnable	= (void *)vs_runnable,
+	.running	= (void *)vs_running,
+	.stopping	= (void *)vs_stopping,
+	.quiescent	= (void *)vs_quiescent,
+	.update_idle	= (void *)vs_update_idle,
+	.init_task	= (void *)vs_init_task,
+	.enable		= (void *)vs_enable,
+	.dump		= (void *)vs_dump,
+	.init		= (void *)vs_init,
+	.exit		= (void *)vs_exit,
+	.flags		= SCX_OPS_ENQ_LAST | SCX_OPS_ENQ_EXITING | SCX_OPS_ENQ_MIGRATION_DISABLED |
+			  SCX_OPS_KEEP_BUILTIN_IDLE,
+	.timeout_ms	= 30000,
+	.name		= "vs",
+};

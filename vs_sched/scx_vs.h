@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What scx_vs shows to user space: counters, and why it ended. Read by vsctl from
+ * the maps vs_sched_stats and vs_sched_exit, pinned in /sys/fs/bpf/vs.
+ */
+#ifndef _VS_SCHED_SCX_VS_H
+#define _VS_SCHED_SCX_VS_H
+
+/*
+ * Indices of vs_sched_stats (u64, per CPU): how often each branch was taken.
+ * Names for display: the part after VS_SCHED_, in lower case.
+ */
+enum vs_sched_stat {
+	VS_SCHED_DIRECT,	/* woken onto an idle CPU */
+	VS_SCHED_KTHREAD,	/* a kernel thread of one CPU: past all queues */
+	VS_SCHED_QUEUED,	/* put into its node's queue */
+	VS_SCHED_PINNED,	/* put into a CPU's queue, because it may not run on all */
+	VS_SCHED_HOMELESS,	/* put into root's queue, because its node has none yet */
+	VS_SCHED_PICK_NODE,	/* the first node's first task was run next */
+	VS_SCHED_PICK_PINNED,	/* the CPU's own queue was due first */
+	VS_SCHED_PICK_OVERDUE,	/* a task that had waited too long was run next */
+	VS_SCHED_PICK_STOLEN,	/* nothing else to run: took from another CPU's queue */
+	VS_SCHED_KEEP,		/* the running task was still the most deserving one */
+	VS_SCHED_IDLE,		/* nothing to run */
+	VS_SCHED_EMPTY,		/* a node's task was gone before it was reached */
+	VS_SCHED_PREEMPT,	/* a woken task interrupted one whose node had had more */
+	VS_SCHED_REBOUND,	/* a task was found to work for another node than before */
+	VS_SCHED_PARKED,	/* a node had used up its cap */
+	VS_SCHED_UNPARKED,	/* and may run again */
+	VS_SCHED_OVERDUE,	/* a task had waited too long */
+	VS_SCHED_CLAMPED,	/* a node came back with a lag or lead that was cut */
+	VS_SCHED_NODE_CHANGED,	/* a node's parent, weight or cap changed */
+	VS_SCHED_STATS
+};
+
+/* The one element of vs_sched_exit. */
+struct vs_sched_exit {
+	__u64 code;		/* sched_ext's exit code: hotplug has bits 32-47 = 1 */
+	__u32 kind;		/* enum scx_exit_kind; 0: it has not ended */
+	__u32 cpus;		/* how many CPUs it was started for */
+	char reason[64];	/* in words, from the kernel */
+	char message[256];
+};
+
+/* The context of the program sync_services: what it says. */
+struct vs_sched_sync {
+	__u32 queues;		/* how many nodes have their queue now */
+	__s32 error;		/* 0 or a negative errno: the others wait in root's */
+};
+
+#endif /* _VS_SCHED_SCX_VS_H */

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A task, as scx_vs sees it: which node it is scheduled in, and its place there.
+ *
+ * The kernel calls us for a task under the lock of the run queue it is on, so
+ * these fields have one writer at a time; `queued` alone is also changed by the
+ * timer that looks for overdue tasks, and exchanged atomically.
+ */
+#ifndef _VS_SCHED_TASK_BPF_H
+#define _VS_SCHED_TASK_BPF_H
+
+#include "node.bpf.h"
+
+struct vs_task {
+	u64 vtime;	/* what it used, by its nice weight, in its node's task_now */
+	u64 exec;	/* its runtime up to which that counts */
+	u64 since;	/* ns, when it began to wait in a queue */
+	u32 node;	/* where it is scheduled and, if `runnable`, counted */
+	u32 queued;	/* 1 + the node in whose `waiting` it is counted; 0: none */
+	bool runnable;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct vs_task);
+} vs_tasks SEC(".maps");
+
+static __always_inline struct vs_task *task_of(struct task_struct *p)
+{
+	return bpf_task_storage_get(&vs_tasks, p, NULL, 0);
+}
+
+static __always_inline u32 vs_of(struct task_struct *p)
+{
+	struct vs_tag *tag = tag_of(p);
+
+	return tag ? tag->cur : VS_ROOT;
+}
+
+/* A task of the node became runnable. */
+static __noinline void runnable_add(u32 id)
+{
+	u64 used;
+
+	if (__sync_fetch_and_add(&node_at(id)->runnable, 1))
+		return;
+	used = node_used(id);
+	bpf_spin_lock(&lock);
+	node_charge(id, used, 0);
+	node_compete(id);
+	bpf_spin_unlock(&lock);
+}
+
+/* One ceased to be. What it used is charged while its node's share still counts. */
+static __noinline void runnable_sub(u32 id)
+{
+	u64 used;
+
+	if (__sync_fetch_and_sub(&node_at(id)->runnable, 1) != 1)
+		return;
+	used = node_used(id);
+	bpf_spin_lock(&lock);
+	node_charge(id, used, 0);
+	node_compete(id);
+	bpf_spin_unlock(&lock);
+}
+
+/* The task is about to wait in the queue of `id`. */
+static __noinline void waiting_add(struct vs_task *t, u32 id)
+{
+	struct vs_node *n = node_at(id);
+	u64 used, lag, lead, vtime;
+	bool cut = false;
+
+	t->queued = id + 1;
+	if (__sync_fetch_and_add(&n->waiting, 1))
+		return;
+	used = node_used(id);
+	bpf_spin_lock(&lock);
+	if (queue_key(&queue, id) == VS_NEVER) {
+		node_charge(id, used, 0);
+		lag = lag_max(VS_SLICE, share_now(id), competitors, nr_cpus);
+		lead = lead_max(VS_SLICE, share_now(id), nr_cpus);
+		vtime = resume(n->vtime, now, lag, lead);
+		cut = vtime != n->vtime;
+		n->vtime = vtime;
+		node_place(id);
+	}
+	bpf_spin_unlock(&lock);
+	if (cut)
+		count(VS_SCHED_CLAMPED);
+}
+
+/* The task has left the queue, whoever took it out. Idempotent. */
+static __noinline void waiting_sub(struct vs_task *t)
+{
+	u32 id = __sync_lock_test_and_set(&t->queued, 0);
+
+	if (!id)
+		return;
+	id--;
+	if (__sync_fetch_and_sub(&node_at(id)->waiting, 1) != 1)
+		return;
+	bpf_spin_lock(&lock);
+	node_place(id);
+	bpf_spin_unlock(&lock);
+}
+
+/*
+ * Sees to it that the task is scheduled where its VS is, and returns that node.
+ * The gates have changed its VS if not, or the tree was changed. It comes to its
+ * new node with the lag it had in the old one, within a few slices.
+ */
+static __noinline u32 task_node(struct task_struct *p, struct vs_task *t)
+{
+	u32 id = node_of(vs_of(p)), old = t->node;
+	s64 lag;
+
+	if (id == old)
+		return id;
+	lag = t->vtime - node_at(old)->task_now;
+	if (lag < -(s64)VS_SLICE)
+		lag = -(s64)VS_SLICE;
+	if (lag > 10 * (s64)VS_SLICE)
+		lag = 10 * (s64)VS_SLICE;
+	t->vtime = node_at(id)->task_now + lag;
+	t->node = id;
+	if (t->runnable) {
+		runnable_add(id);
+		runnable_sub(old);
+	}
+	count(VS_SCHED_REBOUND);
+	return id;
+}
+
+/* Puts what the task has run on its virtual time. */
+static __always_inline void task_charge(struct task_struct *p, struct vs_task *t)
+{
+	u64 exec = p->se.sum_exec_runtime;
+
+	t->vtime += task_time(exec - t->exec, p->scx.weight);
+	t->exec = exec;
+}
+
+#endif /* _VS_SCHED_TASK_BPF_H */
