@@ -20,6 +20,11 @@ fn colour(setup: Setup) -> RGBColor {
     }
 }
 
+/// Width of the line and size of the points. The ideal lies broad below all: what reaches it shall not hide it.
+fn strokes(setup: Setup) -> (u32, i32) {
+    if setup == Setup::Replicated { (9, 7) } else { (3, 4) }
+}
+
 /// Draws the picture as SVG.
 ///
 /// # Errors
@@ -92,11 +97,11 @@ fn panel<'a>(
         .y_labels(if logarithmic { (range.end - range.start) as usize + 1 } else { 6 })
         .y_label_formatter(&|y| if logarithmic { format!("{}", 10f64.powf(*y)) } else { format!("{y:.0}") })
         .draw()?;
-    for setup in Setup::ALL {
+    for setup in [Setup::Replicated, Setup::None, Setup::Cgroup, Setup::Vs] {
         let points: Vec<_> = results.of(setup).map(|row| (place(row.b_load), value(row))).collect();
-        let colour = colour(setup);
-        chart.draw_series(LineSeries::new(points.clone(), colour.stroke_width(3)))?;
-        chart.draw_series(points.into_iter().map(|point| Circle::new(point, 4, colour.filled())))?;
+        let (line, dot) = strokes(setup);
+        chart.draw_series(LineSeries::new(points.clone(), colour(setup).stroke_width(line)))?;
+        chart.draw_series(points.into_iter().map(|point| Circle::new(point, dot, colour(setup).filled())))?;
     }
     Ok(())
 }
@@ -106,8 +111,9 @@ fn key<'a>(area: &Area<'a>) -> Outcome<'a> {
     let step = SIZE.0 as i32 / Setup::ALL.len() as i32;
     for (n, setup) in Setup::ALL.into_iter().enumerate() {
         let x = 48 + n as i32 * step;
-        area.draw(&PathElement::new([(x, 20), (x + 34, 20)], colour(setup).stroke_width(3)))?;
-        area.draw(&Circle::new((x + 17, 20), 4, colour(setup).filled()))?;
+        let (line, dot) = strokes(setup);
+        area.draw(&PathElement::new([(x, 20), (x + 34, 20)], colour(setup).stroke_width(line)))?;
+        area.draw(&Circle::new((x + 17, 20), dot, colour(setup).filled()))?;
         area.draw(&Text::new(title(setup), (x + 44, 11), ("sans-serif", 17)))?;
     }
     Ok(())
