@@ -21,6 +21,7 @@
 //! | `netfilter` | packets |
 //! | `vs_bindings` | C interfaces that the kernel crate does not bind |
 
+use core::borrow::Borrow;
 use kernel::error::to_result;
 use kernel::prelude::*;
 
@@ -67,7 +68,8 @@ module! {
 
 /// Lowest bit of the id in a mark. Fixed while the module is loaded.
 pub(crate) fn mark_shift() -> u32 {
-    *module_parameters::mark_shift.value()
+    // 7.2 gives a reference, 7.3 the value.
+    *Borrow::<u32>::borrow(&module_parameters::mark_shift.value())
 }
 
 /// The module, while it is loaded.
