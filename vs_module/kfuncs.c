@@ -111,5 +111,8 @@ int vs_register_kfuncs(void)
 	error = register_btf_kfunc_id_set(BPF_PROG_TYPE_STRUCT_OPS, &vs_kfunc_set);
 	if (error)
 		return error;
+	error = register_btf_kfunc_id_set(BPF_PROG_TYPE_SYSCALL, &vs_kfunc_set);
+	if (error)
+		return error;
 	return register_btf_kfunc_id_set(BPF_PROG_TYPE_CGROUP_SOCKOPT, &vs_kfunc_set);
 }

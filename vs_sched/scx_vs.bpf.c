@@ -106,18 +106,12 @@ struct {
 	__type(value, struct vs_timer);
 } vs_timers SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct vs_sched_exit);
-	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} vs_sched_exit SEC(".maps");
+/* Why we ended: in a section of its own, that is a map of its own, which outlives us. */
+struct vs_sched_exit uei SEC(".data.uei");
 
 u32 nr_possible = 1;	/* CPUs that a task without affinity may run on */
 u64 overdue_at;		/* ns, of the last look for overdue tasks */
 u32 overdue_looked;	/* tasks looked at in it */
-u32 queues;		/* nodes' DSQs that were made */
 
 /* --- Parking ---------------------------------------------------------------- */
 
@@ -713,22 +707,20 @@ static __noinline int make_queues(void)
 		if (error)
 			return error;
 		n->homed = true;
-		queues++;
 	}
 	return 0;
 }
 
 /*
- * To be run after services were created or configured (vsctl does). The queue of a
+ * To be run after services were created or configured (vsctl does). 0 or a negative
+ * errno. The queue of a
  * service that is gone stays, for the next one that gets the id: to take it away
  * while a task could still be on its way to it would end the scheduler.
  */
 SEC("syscall")
-int sync_services(struct vs_sched_sync *sync)
+int sync_services(void *ctx)
 {
-	sync->error = make_queues();
-	sync->queues = queues;
-	return 0;
+	return make_queues();
 }
 
 static __always_inline void announce(bool on)
@@ -749,7 +741,6 @@ SEC("struct_ops.s/init")
 s32 BPF_PROG(vs_init)
 {
 	const struct cpumask *mask;
-	struct vs_sched_exit *e;
 	struct vs_timer *t;
 	u32 zero = 0, id;
 	s32 cpu;
@@ -780,12 +771,9 @@ s32 BPF_PROG(vs_init)
 			return error;
 	}
 
-	e = bpf_map_lookup_elem(&vs_sched_exit, &zero);
 	t = bpf_map_lookup_elem(&vs_timers, &zero);
-	if (!e || !t)
+	if (!t)
 		return -2; /* ENOENT */
-	__builtin_memset(e, 0, sizeof(*e));
-	e->cpus = nr_cpus;
 	error = bpf_timer_init(&t->timer, &vs_timers, 1 /* CLOCK_MONOTONIC */);
 	if (error)
 		return error;
@@ -801,17 +789,11 @@ s32 BPF_PROG(vs_init)
 SEC("struct_ops/exit")
 void BPF_PROG(vs_exit, struct scx_exit_info *info)
 {
-	struct vs_sched_exit *e;
-	u32 zero = 0;
-
 	announce(false);
-	e = bpf_map_lookup_elem(&vs_sched_exit, &zero);
-	if (!e)
-		return;
-	e->code = info->exit_code;
-	bpf_probe_read_kernel_str(e->reason, sizeof(e->reason), info->reason);
-	bpf_probe_read_kernel_str(e->message, sizeof(e->message), info->msg);
-	e->kind = info->kind;
+	uei.code = info->exit_code;
+	bpf_probe_read_kernel_str(uei.reason, sizeof(uei.reason), info->reason);
+	bpf_probe_read_kernel_str(uei.message, sizeof(uei.message), info->msg);
+	uei.kind = info->kind;
 }
 
 SEC("struct_ops/dump")

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What scx_vs shows to user space: counters, and why it ended. Read by vsctl from
- * the maps vs_sched_stats and vs_sched_exit, pinned in /sys/fs/bpf/vs.
+ * What scx_vs shows to user space: counters, and why it ended.
  */
 #ifndef _VS_SCHED_SCX_VS_H
 #define _VS_SCHED_SCX_VS_H
@@ -33,19 +32,16 @@ enum vs_sched_stat {
 	VS_SCHED_STATS
 };
 
-/* The one element of vs_sched_exit. */
+/*
+ * Why it ended: the map ".data.uei", in the layout that tools know from other
+ * sched_ext schedulers (struct user_exit_info).
+ */
 struct vs_sched_exit {
-	__u64 code;		/* sched_ext's exit code: hotplug has bits 32-47 = 1 */
-	__u32 kind;		/* enum scx_exit_kind; 0: it has not ended */
-	__u32 cpus;		/* how many CPUs it was started for */
-	char reason[64];	/* in words, from the kernel */
-	char message[256];
-};
-
-/* The context of the program sync_services: what it says. */
-struct vs_sched_sync {
-	__u32 queues;		/* how many nodes have their queue now */
-	__s32 error;		/* 0 or a negative errno: the others wait in root's */
+	__s32 kind;		/* enum scx_exit_kind; 0: it has not ended */
+	__u32 reserved;
+	__s64 code;		/* of sched_ext; bits 32-47 are 1 for hotplug */
+	char reason[128];	/* in words, from the kernel */
+	char message[1024];
 };
 
 #endif /* _VS_SCHED_SCX_VS_H */
