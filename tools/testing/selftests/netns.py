@@ -56,10 +56,11 @@ class Here:
         yield
 
 
-def link(one, other, subnet=77):
-    """Joins two namespaces by a veth pair `vs0`: 10.SUBNET.0.1 and .2, fd00:SUBNET::1 and ::2.
+def link(one, other, subnet=77, multicast=True):
+    """Joins two namespaces by a veth pair, vsSUBNET on both sides: 10.SUBNET.0.1 and .2, fd00:SUBNET::1 and ::2.
 
-    Neighbours are written down, so that no ARP, which IP hooks do not see, is among what the interfaces count.
+    Neighbours are written down, so that no ARP, which IP hooks do not see, is among what the interfaces count. Without
+    multicast nothing is sent but what the test sends: IPv6 reports no memberships and asks for no routers.
     """
     pair = f"vsa{subnet}", f"vsb{subnet}"
     ip("link", "add", pair[0], "type", "veth", "peer", "name", pair[1])
@@ -70,8 +71,8 @@ def link(one, other, subnet=77):
             ip("link", "set", end, "netns", space.name)
     for n, (end, space) in enumerate(zip(pair, (one, other)), 1):
         with space.inside():
-            ip("link", "set", end, "name", f"vs{subnet}")
             device = f"vs{subnet}"
+            ip("link", "set", end, "name", device, "multicast", "on" if multicast else "off")
             ip("addr", "add", f"10.{subnet}.0.{n}/24", "dev", device)
             ip("addr", "add", f"fd00:{subnet}::{n}/64", "dev", device, "nodad")
             ip("link", "set", device, "up")
