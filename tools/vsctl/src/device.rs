@@ -13,7 +13,8 @@ use nix::libc;
 use crate::abi::*;
 use crate::failure::Failure;
 
-const PATH: &str = "/dev/vsctl";
+/// Where it is.
+pub const PATH: &str = "/dev/vsctl";
 /// How many items of a list are fetched at once.
 const CHUNK: usize = 256;
 

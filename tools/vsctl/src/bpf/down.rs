@@ -13,7 +13,7 @@ use super::object::{OBJECTS, gates};
 use super::pin::{self, LINKS};
 use super::{iter, scheduler, up};
 use crate::abi::{VS_PLACE_THREAD, VS_ROOT, VS_WHY_NO_GATES};
-use crate::device::Device;
+use crate::device::{self, Device};
 use crate::failure::Failure;
 use crate::place;
 
@@ -43,18 +43,30 @@ pub fn down(device: Option<&Device>) -> Result<usize> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let left = still_loaded(&names);
-        if left.is_empty() {
+        // programs leave the list first and let go of the module after a grace period more
+        if left.is_empty() && !module_is_held(device) {
             return Ok(links.len());
         }
         if Instant::now() > deadline {
+            let what = match left.as_slice() {
+                [] => "something still holds the module".to_owned(),
+                left => format!("these BPF programs are still loaded: {}", left.join(", ")),
+            };
             return Err(Failure::Held(format!(
-                "all is detached, but these BPF programs are still loaded: {}\n  do: see who holds them: `bpftool prog show`, `bpftool link show`",
-                left.join(", ")
+                "all is detached, but {what}\n  do: see who holds it: `bpftool prog show`, `bpftool link show`, `lsmod`"
             ))
             .into());
         }
         thread::sleep(STEP);
     }
+}
+
+/// Whether the module is held by more than the descriptors of its device.
+fn module_is_held(device: Option<&Device>) -> bool {
+    let count = fs::read_to_string("/sys/module/vs/refcnt").ok().and_then(|text| text.trim().parse::<usize>().ok());
+    let (Some(_), Some(count)) = (device, count) else { return false };
+    let descriptors: usize = holders().iter().map(|holder| holder.descriptors).sum();
+    count > descriptors
 }
 
 /// Puts every tagged task into root.
@@ -104,20 +116,27 @@ fn still_loaded(names: &[String]) -> Vec<String> {
     left
 }
 
-/// Who has the device open, besides us: it keeps the module from being unloaded.
-pub fn holders() -> Vec<String> {
-    let us = std::process::id().to_string();
+/// A process that has the device open.
+pub struct Holder {
+    /// Its number.
+    pub pid: u32,
+    /// Its command's name.
+    pub name: String,
+    /// How many descriptors it has.
+    descriptors: usize,
+}
+
+/// Who has the device open, us among them: that keeps the module from being unloaded.
+pub fn holders() -> Vec<Holder> {
     let mut found = Vec::new();
-    let Ok(processes) = fs::read_dir("/proc") else { return found };
-    for process in processes.flatten() {
-        let pid = process.file_name().to_string_lossy().into_owned();
-        if pid == us || !pid.bytes().all(|b| b.is_ascii_digit()) {
-            continue;
-        }
-        let Ok(descriptors) = fs::read_dir(process.path().join("fd")) else { continue };
-        if descriptors.flatten().any(|fd| fs::read_link(fd.path()).is_ok_and(|to| to == Path::new("/dev/vsctl"))) {
-            let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-            found.push(format!("{pid} ({})", name.trim()));
+    for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Ok(pid) = process.file_name().to_string_lossy().parse() else { continue };
+        let descriptors = fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten();
+        let ours = descriptors.filter(|fd| fs::read_link(fd.path()).is_ok_and(|to| to == Path::new(device::PATH)));
+        let descriptors = ours.count();
+        if descriptors > 0 {
+            let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default().trim().to_owned();
+            found.push(Holder { pid, name, descriptors });
         }
     }
     found

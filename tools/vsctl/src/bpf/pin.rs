@@ -108,5 +108,11 @@ impl Drop for Undo {
                 eprintln!("vsctl: while undoing: {error:#}");
             }
         }
+        if !self.made.is_empty() {
+            for folder in [LINKS, PROGS, MAPS, ROOT] {
+                // fails where something was pinned before, which is to stay
+                let _ = fs::remove_dir(folder);
+            }
+        }
     }
 }

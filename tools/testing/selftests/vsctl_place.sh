@@ -1,0 +1,42 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Members by hand: place, exec, ps, ss; and what down makes of them.
+# limit: 240
+. "${0%/*}/lib.sh"
+
+home() { vsctl ps --all | awk -v tid="$1" '$2 == tid { print $3 }'; }
+stat_of() { vsctl stat "$1" | awk -v n="$2" 'NR == 2 { print $n }'; }
+cleanup() { kill $(jobs -p) 2>/dev/null; }
+
+check "a service" vsctl create a
+check "and another" vsctl create b
+check "up" vsctl up --no-sched
+
+sleep 1000 &
+pid=$!
+check "a process is placed" vsctl place $pid a
+is "it is at home there" "$(home $pid)" a
+is "it is counted" "$(stat_of a 4)" 1
+check "it moves" vsctl place $pid b
+is "and is counted there only" "$(stat_of a 4) $(stat_of b 4)" "0 1"
+refuse 1 "its service cannot be destroyed" vsctl destroy b
+
+is "exec places before it runs" "$(vsctl exec a -- sh -c 'exec vsctl ps a' | awk 'NR == 2 { print $3, $4, $5 }')" "a a vsctl"
+vsctl exec a -- sh -c 'sleep 1000 & wait' &
+until (($(stat_of a 4) == 2)); do sleep 0.2; done
+is "children are born where their parent is" "$(vsctl ps a | awk '$5 == "sleep" { print $3 }')" a
+
+vsctl exec b -- socat UNIX-LISTEN:/tmp/b.sock,fork EXEC:cat &
+until [[ -S /tmp/b.sock ]]; do sleep 0.2; done
+is "its socket is its own" "$(vsctl ss b | awk '$3 == "LISTEN" { print $1, $2, $4 }')" "b unix-stream /tmp/b.sock"
+check "threads can be placed alone" vsctl place --thread $pid a
+is "as ps shows" "$(home $pid)" a
+
+check "down" vsctl down
+is "nobody has a task" "$(stat_of a 4) $(stat_of b 4)" "0 0"
+is "nobody has a socket" "$(stat_of a 5) $(stat_of b 5)" "0 0"
+check "up again" vsctl up --no-sched
+is "tags of before are not believed" "$(vsctl ps | sed 1d)$(vsctl ss | sed 1d)" ""
+check "down at the end" vsctl down
+check "a service nobody is in can go" vsctl destroy b
+finish

@@ -1,0 +1,55 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# up and down: all or nothing, mending what is missing, leaving nothing behind.
+# limit: 300
+. "${0%/*}/lib.sh"
+
+pins=/sys/fs/bpf/vs
+links() { find $pins/links -type f 2>/dev/null | wc -l; }
+status_of() { vsctl status | awk -v key="$1" '$1 == key { $1 = ""; print substr($0, 2) }'; }
+
+is "nothing is attached at first" "$(status_of gates)" none
+check "up" vsctl up --no-sched
+all=$(links)
+is "every gate is in force" "$(status_of gates)" \
+	"fork exec exit setuid setgid socket socketpair connect accept send recv close wait packet"
+is "a second up finds nothing missing" "$(vsctl up --no-sched 2>&1 >/dev/null)" "vsctl: nothing was missing"
+is "and attaches nothing twice" "$(links)" "$all"
+
+rm $pins/links/accept__sock_graft $pins/links/core__place
+check "up mends what is half made" vsctl up --no-sched
+is "all links are there again" "$(links)" "$all"
+
+check "a choice of gates" vsctl up --no-sched --gates fork,exec
+is "the others are off" "$(status_of gates)" "fork exec"
+check "all again" vsctl up --no-sched
+is "packets too" "$(status_of gates | grep -ow packet)" packet
+
+check "down" vsctl down
+is "no gate is left" "$(status_of gates)" none
+is "no pin is left" "$(find /sys/fs/bpf -mindepth 1)" ""
+is "no BPF program is left" "$(bpftool prog show | grep -c 'core__\|fork__')" 0
+is "down again says so" "$(vsctl down)" "nothing was attached"
+
+# core__setsockopt cannot be attached without cgroup2: what was attached before it must go again
+check "cgroup2 is taken away" umount /sys/fs/cgroup
+refuse 5 "up fails in its middle" vsctl up --no-sched
+is "and leaves no pin" "$(find /sys/fs/bpf -mindepth 1)" ""
+is "and no gate, the one of the module included" "$(status_of gates)" none
+check "cgroup2 is back" mount -t cgroup2 cgroup2 /sys/fs/cgroup
+check "up works then" vsctl up --no-sched
+
+cat >/tmp/bad.toml <<'TOML'
+[services.a]
+cpu_weight = 0
+TOML
+check "down, to try a configuration" vsctl down
+refuse 2 "up with a bad configuration" vsctl up --no-sched --config /tmp/bad.toml
+is "attaches nothing" "$(status_of gates)" none
+printf '[services.a]\ncpu_weight = 7\n' >/tmp/good.toml
+check "up with a good one" vsctl up --no-sched --config /tmp/good.toml
+check "applies it" grep -q 'a ([0-9]*) cpu_weight=7$' <(vsctl tree)
+
+check "down at the end" vsctl down
+check "the module can go" rmmod vs
+finish
