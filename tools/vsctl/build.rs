@@ -15,6 +15,9 @@ const VMLINUX: &str = "VS_VMLINUX";
 /// Folders, from the top of the repository, whose *.bpf.c are objects.
 const BPF_FOLDERS: [&str; 2] = ["vs_module/gates", "vs_sched"];
 
+/// What is shared with C: the ABI, what the iterators write, what the scheduler shows.
+const HEADERS: [&str; 3] = ["uapi/vs.h", "vs_module/gates/records.h", "vs_sched/scx_vs.h"];
+
 fn main() {
     if let Err(error) = make() {
         println!("cargo::error={error:#}");
@@ -24,17 +27,19 @@ fn main() {
 fn make() -> Result<()> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../..").canonicalize()?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    abi(&root.join("uapi/vs.h"), &root.join("vs_module/gates/records.h"), &out)?;
+    abi(&HEADERS.map(|header| root.join(header)), &out)?;
     objects(&root, &out)
 }
 
-/// Types and constants of the ABI, and of what the iterators write. Command numbers are expressions, which bindgen does not evaluate, so each is made a
-/// constant of its own first.
-fn abi(header: &Path, records: &Path, out: &Path) -> Result<()> {
-    println!("cargo::rerun-if-changed={}", header.display());
-    println!("cargo::rerun-if-changed={}", records.display());
-    let text = fs::read_to_string(header).with_context(|| header.display().to_string())?;
-    let mut wrapper = format!("#include \"{}\"\n#include \"{}\"\n", header.display(), records.display());
+/// Types and constants of the headers. Command numbers are expressions, which bindgen does not evaluate, so each is made
+/// a constant of its own first.
+fn abi(headers: &[PathBuf; 3], out: &Path) -> Result<()> {
+    let mut wrapper = String::new();
+    for header in headers {
+        println!("cargo::rerun-if-changed={}", header.display());
+        writeln!(wrapper, "#include \"{}\"", header.display())?;
+    }
+    let text = fs::read_to_string(&headers[0]).with_context(|| headers[0].display().to_string())?;
     for name in text.lines().filter_map(|line| line.strip_prefix("#define ")?.split_whitespace().next()) {
         if name.starts_with("VS_IOC_") && name != "VS_IOC_MAGIC" {
             writeln!(wrapper, "static const unsigned int NR_{name} = {name};")?;
@@ -60,9 +65,6 @@ fn objects(root: &Path, out: &Path) -> Result<()> {
     for folder in BPF_FOLDERS {
         let folder = root.join(folder);
         println!("cargo::rerun-if-changed={}", folder.display());
-        if !folder.is_dir() {
-            continue;
-        }
         for source in sources(&folder)? {
             let file = source.file_name().and_then(|name| name.to_str()).context("name of a BPF source")?;
             let name = file.trim_end_matches(".bpf.c");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! uapi/vs.h and vs_module/gates/records.h, as bindgen reads them. The ABI's layout is pinned by the test below: a change of the header that moves a field
+//! The headers shared with C, as bindgen reads them: uapi/vs.h, and what gates and scheduler show. The ABI's layout is pinned by the test below: a change of the header that moves a field
 //! breaks it, and must be meant.
 
 #![allow(missing_docs, non_camel_case_types, non_upper_case_globals, dead_code)]

@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 
 use super::pin::LINKS;
-use crate::abi::{vs_sock_record, vs_task_record};
+use crate::abi::{vs_sched_exit, vs_sock_record, vs_task_record};
 use crate::failure::Failure;
 
 /// All threads and their tags; none if the gates are not up.
@@ -53,14 +53,17 @@ fn read(name: &str) -> Result<Vec<u8>> {
 ///
 /// # Safety
 /// It consists of integers, without padding.
-unsafe trait Plain: Copy {}
+pub unsafe trait Plain: Copy {}
 
 // SAFETY: integers and arrays of them; records.h is laid out without implicit padding.
 unsafe impl Plain for vs_task_record {}
 // SAFETY: likewise.
 unsafe impl Plain for vs_sock_record {}
+// SAFETY: likewise, of scx_vs.h.
+unsafe impl Plain for vs_sched_exit {}
 
-fn records<T: Plain>(bytes: &[u8]) -> Result<Vec<T>> {
+/// Takes records apart.
+pub fn records<T: Plain>(bytes: &[u8]) -> Result<Vec<T>> {
     ensure!(
         bytes.len() % size_of::<T>() == 0,
         "the iterators write records of another size: run `vsctl down` and `vsctl up` with this vsctl"

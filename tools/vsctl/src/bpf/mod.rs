@@ -8,7 +8,6 @@
 //! /sys/fs/bpf/vs/links/PROGRAM   a link: while it is there, the program is attached
 //! /sys/fs/bpf/vs/links/sched     the scheduler
 //! /sys/fs/bpf/vs/progs/PROGRAM   programs that are run on demand
-//! /sys/fs/bpf/vs/maps/MAP        maps of one object that vsctl reads
 //! ```
 
 pub mod clear;

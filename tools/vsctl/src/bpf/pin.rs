@@ -20,8 +20,6 @@ pub const ROOT: &str = "/sys/fs/bpf/vs";
 pub const LINKS: &str = "/sys/fs/bpf/vs/links";
 /// Programs run on demand.
 pub const PROGS: &str = "/sys/fs/bpf/vs/progs";
-/// Maps that vsctl reads.
-pub const MAPS: &str = "/sys/fs/bpf/vs/maps";
 
 /// Mounts bpffs if it is not there, and makes our folders.
 pub fn prepare() -> Result<()> {
@@ -31,7 +29,7 @@ pub fn prepare() -> Result<()> {
             Failure::Permission(format!("cannot mount bpffs at {BPFFS}: {errno}\n  do: run it as root"))
         })?;
     }
-    for folder in [ROOT, LINKS, PROGS, MAPS] {
+    for folder in [ROOT, LINKS, PROGS] {
         match fs::create_dir(folder) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error).context(folder),
             _ => {}
@@ -68,7 +66,7 @@ pub fn remove(path: &Path) -> Result<()> {
 pub fn remove_all() -> Result<()> {
     let mut first = Ok(());
     // links before maps: while a program runs, the maps it works on stay to be found
-    for folder in [LINKS, PROGS, MAPS, ROOT] {
+    for folder in [LINKS, PROGS, ROOT] {
         for name in names(folder)? {
             let path = Path::new(folder).join(name);
             if !path.is_dir() {
@@ -109,7 +107,7 @@ impl Drop for Undo {
             }
         }
         if !self.made.is_empty() {
-            for folder in [LINKS, PROGS, MAPS, ROOT] {
+            for folder in [LINKS, PROGS, ROOT] {
                 // fails where something was pinned before, which is to stay
                 let _ = fs::remove_dir(folder);
             }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The scheduler scx_vs: whether it runs, why it ended, and telling it of changes.
 
-use std::ffi::CStr;
 use std::fs;
 use std::os::fd::AsRawFd;
 use std::path::Path;
@@ -11,14 +10,15 @@ use libbpf_rs::libbpf_sys::{bpf_prog_test_run_opts, bpf_test_run_opts};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, Program};
 use nix::errno::Errno;
 
-use super::pin::{self, LINKS, MAPS, PROGS};
+use super::iter::records;
+use super::pin::{self, LINKS, PROGS, ROOT};
+use crate::abi::{vs_sched_exit, vs_sched_sync};
+use crate::service::text;
 
 /// Name of its link's pin.
 pub const LINK: &str = "sched";
-/// How the name of the map ends that holds its exit record.
-pub const EXIT_MAP: &str = ".data.uei";
-/// Name of that map's pin.
-pub const EXIT_PIN: &str = "sched_exit";
+/// The map with its exit record.
+const EXIT: &str = "vs_sched_exit";
 /// Name it gives itself: sched_ext_ops.name.
 const NAME: &str = "vs";
 /// The program that takes over a changed tree.
@@ -38,13 +38,11 @@ pub enum State {
     Other(String),
 }
 
-/// Why the scheduler ended: struct user_exit_info of sched_ext.
+/// Why the scheduler ended: struct vs_sched_exit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exit {
     /// enum scx_exit_kind; 0: nothing was recorded.
-    pub kind: i32,
-    /// The code it gave itself.
-    pub code: i64,
+    pub kind: u32,
     /// The kind, in the kernel's words.
     pub reason: String,
     /// Details.
@@ -52,24 +50,6 @@ pub struct Exit {
 }
 
 impl Exit {
-    /// Reads the record: { int kind; s64 exit_code; char reason[128]; char msg[1024]; … }, as the user side of sched_ext
-    /// defines it for all schedulers.
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        const REASON: usize = 16;
-        const MESSAGE: usize = REASON + 128;
-        const END: usize = MESSAGE + 1024;
-        let text = |range: std::ops::Range<usize>| {
-            let field = bytes.get(range)?;
-            Some(CStr::from_bytes_until_nul(field).ok()?.to_string_lossy().trim().to_owned())
-        };
-        Some(Self {
-            kind: i32::from_ne_bytes(bytes.get(..4)?.try_into().ok()?),
-            code: i64::from_ne_bytes(bytes.get(8..REASON)?.try_into().ok()?),
-            reason: text(REASON..MESSAGE)?,
-            message: text(MESSAGE..END)?,
-        })
-    }
-
     /// In words.
     pub fn sentence(&self) -> String {
         match (self.kind, self.message.as_str()) {
@@ -96,19 +76,19 @@ pub fn state() -> Result<State> {
 
 /// The exit record that the scheduler has left.
 pub fn exit() -> Option<Exit> {
-    let map = MapHandle::from_pinned_path(Path::new(MAPS).join(EXIT_PIN)).ok()?;
-    Exit::parse(&map.lookup(&0u32.to_ne_bytes(), MapFlags::ANY).ok()??)
+    let map = MapHandle::from_pinned_path(Path::new(ROOT).join(EXIT)).ok()?;
+    let record: vs_sched_exit = *records(&map.lookup(&0u32.to_ne_bytes(), MapFlags::ANY).ok()??).ok()?.first()?;
+    Some(Exit { kind: record.kind, reason: text(&record.reason), message: text(&record.message) })
 }
 
 /// Removes what a scheduler that has ended left pinned.
 pub fn forget() -> Result<()> {
     pin::remove(&Path::new(LINKS).join(LINK))?;
-    pin::remove(&Path::new(MAPS).join(EXIT_PIN))?;
     pin::remove(&Path::new(PROGS).join(SYNC))
 }
 
-/// Has the scheduler take over a tree that changed, if it runs. It would notice by itself at a service's next charge;
-/// this is so that a command has taken effect when it returns.
+/// Has the scheduler make queues for new services, if it runs: it cannot where it schedules. Until then they wait in
+/// root's.
 pub fn sync() -> Result<()> {
     if state()? != State::Ours {
         return Ok(());
@@ -118,16 +98,23 @@ pub fn sync() -> Result<()> {
         return Ok(());
     }
     let program = Program::fd_from_pinned_path(&path).with_context(|| path.display().to_string())?;
-    let mut options = bpf_test_run_opts { sz: size_of::<bpf_test_run_opts>() as _, ..Default::default() };
-    // SAFETY: `program` is an open descriptor, and `options` is valid, of the stated size, and without any buffer, as a
-    // program of type syscall without context takes it.
+    let mut told = vs_sched_sync::default();
+    let mut options = bpf_test_run_opts {
+        sz: size_of::<bpf_test_run_opts>() as _,
+        ctx_in: (&raw mut told).cast(),
+        ctx_size_in: size_of_val(&told) as u32,
+        ..Default::default()
+    };
+    // SAFETY: `program` is an open descriptor; `options` is valid and of the stated size, and so is the context it points
+    // to, which outlives the call. The kernel writes the context back.
     let result = unsafe { bpf_prog_test_run_opts(program.as_raw_fd(), &mut options) };
     if result != 0 {
-        return Err(Errno::from_raw(-result)).context(format!("running {}", path.display()));
+        return Err(Errno::from_raw(-result)).with_context(|| path.display().to_string());
     }
-    match options.retval as i32 {
+    match told.error {
         0 => Ok(()),
-        retval => Err(Errno::from_raw(-retval)).context("the scheduler did not take over the services"),
+        error => Err(Errno::from_raw(-error))
+            .context("the scheduler has no queue for every service; those without are scheduled together with root"),
     }
 }
 
@@ -136,15 +123,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exit_records() {
-        let mut bytes = vec![0u8; 16 + 128 + 1024];
-        bytes[0] = 64;
-        bytes[8..16].copy_from_slice(&(-5i64).to_ne_bytes());
-        bytes[16..24].copy_from_slice(b"runtime\0");
-        bytes[144..156].copy_from_slice(b"stalled task");
-        let exit = Exit::parse(&bytes).unwrap();
-        assert_eq!((exit.kind, exit.code, exit.sentence().as_str()), (64, -5, "runtime: stalled task"));
-        assert_eq!(Exit::parse(&bytes[..100]), None, "cut off");
+    fn exits_in_words() {
+        let exit = |kind, message: &str| Exit { kind, reason: "runtime".to_owned(), message: message.to_owned() };
+        assert_eq!(exit(64, "stalled task").sentence(), "runtime: stalled task");
+        assert_eq!(exit(64, "").sentence(), "runtime");
         assert!(Exit::default().sentence().contains("dmesg"));
     }
 }

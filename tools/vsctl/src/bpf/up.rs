@@ -18,7 +18,7 @@ use vs_text::gate::Gate;
 
 use super::clear::Sweeper;
 use super::object::{Embedded, OBJECTS, Purpose, gates};
-use super::pin::{self, LINKS, MAPS, PROGS, ROOT, Undo};
+use super::pin::{self, LINKS, PROGS, ROOT, Undo};
 use super::scheduler::{self, State};
 use crate::abi::VS_FEATURE_PACKETS;
 use crate::device::Device;
@@ -74,14 +74,11 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
     let packets = Packets::new(device)?;
     let chosen = wanted.gates.clone().unwrap_or_else(|| Gate::ALL.to_vec());
     let present = pin::names(LINKS)?;
-    let on_demand = pin::names(PROGS)?;
     let missing = |name: &str, kind: ProgramType| match Purpose::of(name, kind) {
         Purpose::Gate(gate) => chosen.contains(&gate) && !present.iter().any(|link| link == name),
         Purpose::Core | Purpose::Iterator => !present.iter().any(|link| link == name),
-        // goes with the scheduler: it works on the scheduler's maps
-        Purpose::OnDemand => {
-            scheduler || (present.iter().any(|link| link == scheduler::LINK) && !on_demand.iter().any(|p| p == name))
-        }
+        // it works on the scheduler's own maps, and so is loaded with it
+        Purpose::OnDemand => scheduler,
         Purpose::Scheduler | Purpose::Sweep => false,
     };
 
@@ -241,23 +238,13 @@ fn keep(mut link: Link, path: PathBuf, undo: &mut Undo) -> Result<()> {
     Ok(())
 }
 
-/// Starts the scheduler, if it is this object, and pins what tells of its end.
+/// Starts the scheduler, if it is this object.
 fn start(object: &mut Object, undo: &mut Undo) -> Result<()> {
-    if !object.maps().any(|map| map.map_type() == MapType::StructOps) {
-        return Ok(());
-    }
-    for mut map in object.maps_mut() {
-        if map.name().to_string_lossy().ends_with(scheduler::EXIT_MAP) {
-            let path = Path::new(MAPS).join(scheduler::EXIT_PIN);
-            pin::remove(&path)?;
-            map.pin(&path).with_context(|| path.display().to_string())?;
-            undo.made(path);
-        }
-    }
     for mut map in object.maps_mut().filter(|map| map.map_type() == MapType::StructOps) {
         let link = map.attach_struct_ops().map_err(|error| {
+            let why = scheduler::exit().filter(|exit| exit.kind != 0).map_or_else(String::new, |exit| format!(": {}", exit.sentence()));
             Failure::Bpf(format!(
-                "the scheduler cannot be started: {error}\n  do: see `dmesg`; `vsctl up --no-sched` accounts without it"
+                "the scheduler cannot be started: {error}{why}\n  do: see `dmesg`; `vsctl up --no-sched` accounts without it"
             ))
         })?;
         keep(link, Path::new(LINKS).join(scheduler::LINK), undo)?;
