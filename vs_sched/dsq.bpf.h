@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The queues of tasks (sched_ext's DSQs), and what we say to the kernel about them.
+ *
+ * A node's tasks wait in the DSQ with the node's id, by their virtual times; tasks
+ * that may not run on every CPU in that of a CPU they may run on; tasks that have
+ * waited too long in the last one, which every CPU looks at first, every other time.
+ */
+#ifndef _VS_SCHED_DSQ_BPF_H
+#define _VS_SCHED_DSQ_BPF_H
+
+#include "task.bpf.h"
+
+/* Beside those with nodes' ids, which are below. */
+#define DSQ_PINNED	(1ULL << 20)	/* | CPU */
+#define DSQ_OVERDUE	(1ULL << 21)
+
+/* Values of the running kernel, not of the one we were built for. */
+#define DSQ_LOCAL	bpf_core_enum_value(enum scx_dsq_id_flags, SCX_DSQ_LOCAL)
+#define DSQ_LOCAL_ON	bpf_core_enum_value(enum scx_dsq_id_flags, SCX_DSQ_LOCAL_ON)
+#define ENQ_WAKEUP	bpf_core_enum_value(enum scx_enq_flags, SCX_ENQ_WAKEUP)
+#define ENQ_SELECTED	bpf_core_enum_value(enum scx_enq_flags, SCX_ENQ_CPU_SELECTED)
+#define ENQ_PREEMPT	bpf_core_enum_value(enum scx_enq_flags, SCX_ENQ_PREEMPT)
+#define TASK_QUEUED	bpf_core_enum_value(enum scx_ent_flags, SCX_TASK_QUEUED)
+#define PF_KTHREAD	0x00200000
+
+/*
+ * In Debian's 7.2 the kernel's own description of this function, as of some others
+ * (scx_bpf_kick_cpu among them), came out wrong, and it cannot be called; there the
+ * field can still be written. So we wake and preempt CPUs by giving them a task,
+ * never by a kick.
+ */
+extern bool scx_bpf_task_set_slice(struct task_struct *p, u64 slice) __ksym __weak;
+
+static __always_inline void set_slice(struct task_struct *p, u64 slice)
+{
+	if (bpf_ksym_exists(scx_bpf_task_set_slice))
+		scx_bpf_task_set_slice(p, slice);
+	else
+		p->scx.slice = slice;
+}
+
+u32 nr_possible = 1;	/* CPUs that a task without affinity may run on */
+
+static __always_inline bool is_pinned(struct task_struct *p)
+{
+	/* Of the running task, our own program has disabled migration once. */
+	u32 own = p == bpf_get_current_task_btf();
+
+	return p->nr_cpus_allowed < nr_possible || p->migration_disabled > own;
+}
+
+#endif /* _VS_SCHED_DSQ_BPF_H */

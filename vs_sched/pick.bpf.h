@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Which task a CPU runs next: of the first node, of its own queue, or the one that
+ * has run until now.
+ */
+#ifndef _VS_SCHED_PICK_BPF_H
+#define _VS_SCHED_PICK_BPF_H
+
+#include "dsq.bpf.h"
+
+#define PINNED_LOOK	32	/* tasks of a CPU's queue, past those of parked nodes */
+
+static __noinline void pinned_first(s32 cpu, struct vs_due *due)
+{
+	struct task_struct *p;
+	struct vs_task *t;
+	u32 looked = 0;
+
+	due->task = 0;
+	due->first = true;
+	if (!scx_bpf_dsq_nr_queued(DSQ_PINNED | cpu))
+		return;
+	bpf_for_each(scx_dsq, p, DSQ_PINNED | cpu, 0) {
+		t = task_of(p);
+		if (t && !node_at(t->node)->parked) {
+			due->vtime = p->scx.dsq_vtime;
+			due->node = t->node;
+			due->task = (u64)p;
+			return;
+		}
+		due->first = false;
+		if (++looked >= PINNED_LOOK)
+			return;
+	}
+}
+
+static __noinline bool pinned_take(s32 cpu, struct vs_due *due)
+{
+	struct task_struct *p;
+
+	if (due->first)
+		return scx_bpf_dsq_move_to_local(DSQ_PINNED | cpu);
+	bpf_for_each(scx_dsq, p, DSQ_PINNED | cpu, 0) {
+		if ((u64)p == due->task)
+			return scx_bpf_dsq_move(&___it, p, DSQ_LOCAL, 0);
+	}
+	return false;
+}
+
+enum choice { IDLE, NODE, PINNED, KEEP, PARKED };
+
+/*
+ * What runs next on this CPU: c->next is of which node. Called with the lock held.
+ */
+static __always_inline enum choice choose(struct vs_claim *c, u64 at)
+{
+	u32 id = queue_first(&queue);
+	enum choice choice = IDLE;
+	u64 best = 0;
+
+	if (id != VS_NOBODY && node_exhausted(id, at)) {
+		node_park(id);
+		return PARKED;
+	}
+	if (c->due.task) {
+		choice = PINNED;
+		best = c->due.vtime;
+		c->next = c->due.node;
+	}
+	if (c->keeps) {
+		u64 key = node_key(c->keep);
+
+		if (choice == IDLE || before(key, best)) {
+			choice = KEEP;
+			best = key;
+			c->next = c->keep;
+		}
+	}
+	if (id != VS_NOBODY) {
+		struct vs_node *n = node_at(id);
+
+		/* Nodes that wait say where the system's virtual time is. */
+		now = earlier(later(now, n->vtime), n->vtime +
+			      lag_max(VS_SLICE, share_now(id), competitors, nr_cpus));
+		if (choice == IDLE || !before(best, queue_key(&queue, id))) {
+			choice = NODE;
+			c->next = id;
+		}
+	}
+	if (choice != IDLE)
+		cpu_claim(c, c->next);
+	return choice;
+}
+
+/* Takes a task that another CPU has no time for; only where there is nothing else. */
+static __noinline bool steal(s32 cpu)
+{
+	s32 other;
+
+	bpf_for(other, 0, nr_cpus) {
+		if (other != cpu && scx_bpf_dsq_nr_queued(DSQ_PINNED | other) &&
+		    scx_bpf_dsq_move_to_local(DSQ_PINNED | other))
+			return true;
+	}
+	return false;
+}
+
+#endif /* _VS_SCHED_PICK_BPF_H */

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What has to happen without a scheduling event: one timer looks
+ *
+ * - every 10 ms, while nodes are parked, whether their caps have filled again;
+ * - every second, for tasks that have waited too long;
+ * - shortly after a CPU went idle although a node had tasks, for what it missed.
+ *
+ * Its callback runs in softirq, holds no run queue's lock and may move any task.
+ */
+#ifndef _VS_SCHED_TIMER_BPF_H
+#define _VS_SCHED_TIMER_BPF_H
+
+#include "dsq.bpf.h"
+
+#define OVERDUE_AFTER	10000000000ULL	/* ns */
+#define OVERDUE_EVERY	1000000000ULL	/* ns, between two looks */
+#define OVERDUE_LOOK	8192		/* tasks looked at each time */
+#define PARKED_EVERY	10000000ULL	/* ns, between two looks at what is parked */
+#define MISSED_AFTER	200000ULL	/* ns, until an idle CPU is given what it has missed */
+
+struct vs_timer {
+	struct bpf_timer timer;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct vs_timer);
+} vs_timers SEC(".maps");
+
+u64 overdue_at;		/* ns, of the last look for overdue tasks */
+u32 overdue_looked;	/* tasks looked at in it; not a local, which would be the verifier's to count */
+
+/* Looks at the parked nodes soon. The timer's callback goes on while there are any. */
+static __always_inline void timer_start(u64 ns)
+{
+	struct vs_timer *t;
+	u32 zero = 0;
+
+	t = bpf_map_lookup_elem(&vs_timers, &zero);
+	if (t)
+		bpf_timer_start(&t->timer, ns, 0);
+}
+
+static __always_inline void parked_one(void)
+{
+	count(VS_SCHED_PARKED);
+	if (parked == 1)
+		timer_start(PARKED_EVERY);
+}
+
+static __noinline void unpark(u64 at)
+{
+	u32 word;
+
+	bpf_for(word, 0, VS_ID_COUNT / 64) {
+		u64 bits = parked_map[word & (VS_ID_COUNT / 64 - 1)];
+		u32 bit;
+
+		if (!bits)
+			continue;
+		bpf_for(bit, 0, 64) {
+			u32 id = word * 64 + bit;
+			bool done = false;
+
+			if (!(bits >> bit & 1))
+				continue;
+			bpf_spin_lock(&lock);
+			if (node_at(id)->parked && !node_exhausted(id, at)) {
+				node_unpark(id);
+				done = true;
+			}
+			bpf_spin_unlock(&lock);
+			if (done)
+				count(VS_SCHED_UNPARKED);
+		}
+	}
+}
+
+/* Gives the first task of a queue to an idle CPU of those given. False: there is none. */
+static __noinline bool feed_one(u64 dsq, s32 cpu)
+{
+	struct task_struct *p;
+	s32 idle = -1;
+
+	bpf_for_each(scx_dsq, p, dsq, 0) {
+		struct vs_task *t = task_of(p);
+
+		if (!t || node_at(t->node)->parked)
+			continue;
+		if (idle < 0 && cpu >= 0)
+			idle = scx_bpf_test_and_clear_cpu_idle(cpu) ? cpu : -1;
+		else if (idle < 0)
+			idle = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
+		if (idle < 0)
+			break;
+		if (scx_bpf_dsq_move(&___it, p, DSQ_LOCAL_ON | idle, 0))
+			return true;
+	}
+	return false;
+}
+
+/* Gives idle CPUs what waits; there is something only where a CPU has missed it. */
+static __noinline void feed(void)
+{
+	s32 cpu;
+
+	bpf_for(cpu, 0, nr_cpus) {
+		u32 id = queue_first(&queue);
+
+		if (scx_bpf_dsq_nr_queued(DSQ_PINNED | cpu))
+			feed_one(DSQ_PINNED | cpu, cpu);
+		if (id != VS_NOBODY)
+			feed_one(id, -1);
+	}
+}
+
+
+/* Moves the tasks of one queue that are overdue to where they are served next. */
+static __noinline void overdue_in(u64 dsq, u64 to, u64 at)
+{
+	struct task_struct *p;
+	struct vs_task *t;
+
+	bpf_for_each(scx_dsq, p, dsq, 0) {
+		if (++overdue_looked >= OVERDUE_LOOK)
+			break;
+		t = task_of(p);
+		if (!t || before(at, t->since + OVERDUE_AFTER))
+			continue;
+		if (scx_bpf_dsq_move(&___it, p, to, 0)) {
+			waiting_sub(t);
+			count(VS_SCHED_OVERDUE);
+		}
+	}
+}
+
+static __noinline void overdue(u64 at)
+{
+	u32 id;
+	s32 cpu;
+
+	overdue_looked = 0;
+	bpf_for(id, 0, VS_ID_COUNT) {
+		if (overdue_looked >= OVERDUE_LOOK)
+			break;
+		if (node_at(id)->waiting && node_at(id)->homed)
+			overdue_in(id, DSQ_OVERDUE, at);
+	}
+	bpf_for(cpu, 0, nr_cpus)
+		if (scx_bpf_dsq_nr_queued(DSQ_PINNED | cpu))
+			overdue_in(DSQ_PINNED | cpu, DSQ_LOCAL_ON | cpu, at);
+}
+
+static int timer_fires(void *map, u32 *key, struct vs_timer *t)
+{
+	u64 at = scx_bpf_now();
+
+	if (parked)
+		unpark(at);
+	feed();
+	if (!before(at, overdue_at + OVERDUE_EVERY)) {
+		overdue_at = at;
+		overdue(at);
+	}
+	bpf_timer_start(&t->timer, parked ? PARKED_EVERY : OVERDUE_EVERY, 0);
+	return 0;
+}
+
+#endif /* _VS_SCHED_TIMER_BPF_H */
