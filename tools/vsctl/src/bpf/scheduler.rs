@@ -12,13 +12,15 @@ use nix::errno::Errno;
 
 use super::iter::records;
 use super::pin::{self, LINKS, PROGS, ROOT};
-use crate::abi::{vs_sched_exit, vs_sched_sync};
+use crate::abi::vs_sched_exit;
 use crate::service::text;
 
 /// Name of its link's pin.
 pub const LINK: &str = "sched";
-/// The map with its exit record.
-const EXIT: &str = "vs_sched_exit";
+/// How the name of the map ends that holds its exit record.
+pub const EXIT_MAP: &str = ".data.uei";
+/// Name of that map's pin.
+pub const EXIT_PIN: &str = "sched_exit";
 /// Name it gives itself: sched_ext_ops.name.
 const NAME: &str = "vs";
 /// The program that takes over a changed tree.
@@ -42,7 +44,7 @@ pub enum State {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exit {
     /// enum scx_exit_kind; 0: nothing was recorded.
-    pub kind: u32,
+    pub kind: i32,
     /// The kind, in the kernel's words.
     pub reason: String,
     /// Details.
@@ -76,7 +78,7 @@ pub fn state() -> Result<State> {
 
 /// The exit record that the scheduler has left.
 pub fn exit() -> Option<Exit> {
-    let map = MapHandle::from_pinned_path(Path::new(ROOT).join(EXIT)).ok()?;
+    let map = MapHandle::from_pinned_path(Path::new(ROOT).join(EXIT_PIN)).ok()?;
     let record: vs_sched_exit = *records(&map.lookup(&0u32.to_ne_bytes(), MapFlags::ANY).ok()??).ok()?.first()?;
     Some(Exit { kind: record.kind, reason: text(&record.reason), message: text(&record.message) })
 }
@@ -84,6 +86,7 @@ pub fn exit() -> Option<Exit> {
 /// Removes what a scheduler that has ended left pinned.
 pub fn forget() -> Result<()> {
     pin::remove(&Path::new(LINKS).join(LINK))?;
+    pin::remove(&Path::new(ROOT).join(EXIT_PIN))?;
     pin::remove(&Path::new(PROGS).join(SYNC))
 }
 
@@ -98,20 +101,14 @@ pub fn sync() -> Result<()> {
         return Ok(());
     }
     let program = Program::fd_from_pinned_path(&path).with_context(|| path.display().to_string())?;
-    let mut told = vs_sched_sync::default();
-    let mut options = bpf_test_run_opts {
-        sz: size_of::<bpf_test_run_opts>() as _,
-        ctx_in: (&raw mut told).cast(),
-        ctx_size_in: size_of_val(&told) as u32,
-        ..Default::default()
-    };
-    // SAFETY: `program` is an open descriptor; `options` is valid and of the stated size, and so is the context it points
-    // to, which outlives the call. The kernel writes the context back.
+    let mut options = bpf_test_run_opts { sz: size_of::<bpf_test_run_opts>() as _, ..Default::default() };
+    // SAFETY: `program` is an open descriptor, and `options` is valid, of the stated size, and without any buffer, as a
+    // program of type syscall without context takes it.
     let result = unsafe { bpf_prog_test_run_opts(program.as_raw_fd(), &mut options) };
     if result != 0 {
         return Err(Errno::from_raw(-result)).with_context(|| path.display().to_string());
     }
-    match told.error {
+    match options.retval as i32 {
         0 => Ok(()),
         error => Err(Errno::from_raw(-error))
             .context("the scheduler has no queue for every service; those without are scheduled together with root"),

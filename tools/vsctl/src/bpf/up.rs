@@ -240,6 +240,11 @@ fn keep(mut link: Link, path: PathBuf, undo: &mut Undo) -> Result<()> {
 
 /// Starts the scheduler, if it is this object.
 fn start(object: &mut Object, undo: &mut Undo) -> Result<()> {
+    for mut map in object.maps_mut().filter(|map| map.name().to_string_lossy().ends_with(scheduler::EXIT_MAP)) {
+        let path = Path::new(ROOT).join(scheduler::EXIT_PIN);
+        map.pin(&path).with_context(|| path.display().to_string())?;
+        undo.made(path);
+    }
     for mut map in object.maps_mut().filter(|map| map.map_type() == MapType::StructOps) {
         let link = map.attach_struct_ops().map_err(|error| {
             let why = scheduler::exit().filter(|exit| exit.kind != 0).map_or_else(String::new, |exit| format!(": {}", exit.sentence()));

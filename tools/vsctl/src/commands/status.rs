@@ -38,7 +38,7 @@ record! {
         /// The other scheduler's name, or why ours has stopped; null if neither.
         pub scheduler_detail: Option<String>,
         /// enum scx_exit_kind of a scheduler that has stopped; null if none has.
-        pub scheduler_exit_kind: Option<u32>,
+        pub scheduler_exit_kind: Option<i32>,
     }
 }
 
