@@ -42,8 +42,7 @@ def fork_storm(dev):
         for number in range(40):
             dev.place(storm[number & 1].pid, ids[number % len(ids)])
     finally:
-        for process in storm:
-            vs.kill_session(process)
+        vs.kill_sessions(*storm)
     settled(dev)
 
 
@@ -59,7 +58,7 @@ def destroyed_under_their_feet(dev):
             dev.destroy(victim, heir)
             vs.within(dev.stat(heir).tasks, 1, 100000, "the heir's tasks")
     finally:
-        vs.kill_session(storm)
+        vs.kill_sessions(storm)
     settled(dev)
 
 
@@ -88,7 +87,7 @@ def moved_while_counting(dev):
             dev.stat(child)
     finally:
         mover.join()
-        vs.kill_session(storm)
+        vs.kill_sessions(storm)
     vs.until(lambda: dev.stat(child).tasks == 0, 10, "the child has no task")
     # the limits must be back at nothing taken: each of them admits a full house again
     for id in (left, right):

@@ -79,7 +79,7 @@ def child_of_the_moved(dev):
         shell.stdout.readline()
         vs.eq(dev.stat(heir).tasks, 2, "the heir's tasks")
     finally:
-        vs.kill_session(shell)
+        vs.kill_sessions(shell)
     vs.until(lambda: dev.stat(heir).tasks == 0, what="the heir has no task")
 
 

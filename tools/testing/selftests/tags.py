@@ -34,7 +34,7 @@ class Shell:
         return said
 
     def __exit__(self, *_):
-        vs.kill_session(self.process)
+        vs.kill_sessions(self.process)
 
 
 def tasks(dev, id):

@@ -327,10 +327,12 @@ def reap():
             return
 
 
-def kill_session(process):
-    """Kills a process that leads a session, with all that is in it, and reaps them."""
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+def kill_sessions(*leaders):
+    """Kills processes that lead sessions, with all that is in these, and reaps. Nothing else may be running then."""
+    for leader in leaders:
+        os.killpg(leader.pid, signal.SIGKILL)
+    for leader in leaders:
+        leader.communicate()
     reap()
 
 
