@@ -114,4 +114,5 @@ def forks(count):
     return len(made)
 
 
+vs.adopt()
 vs.main()

@@ -97,4 +97,5 @@ def all_ids_can_be_used(dev):
     vs.eq(dev.info().services, 1)
 
 
+vs.adopt()
 vs.main()

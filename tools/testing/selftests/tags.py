@@ -237,4 +237,5 @@ def clone_variants(dev):
     vs.until(lambda: tasks(dev, a) == 0, what="no task")
 
 
+vs.adopt()
 vs.main()

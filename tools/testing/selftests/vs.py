@@ -318,8 +318,12 @@ def until(condition, seconds=5, what="condition"):
         time.sleep(0.02)
 
 
-def reap():
-    """Waits for all that this process has started, and for what that left behind: a zombie still counts as a task."""
+def adopt():
+    """From here on what outlives its parent becomes our child. A zombie counts as a task, and kill_sessions() reaps it."""
+    _libc.prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+
+
+def _reap():
     while True:
         try:
             os.waitpid(-1, 0)
@@ -333,7 +337,7 @@ def kill_sessions(*leaders):
         os.killpg(leader.pid, signal.SIGKILL)
     for leader in leaders:
         leader.communicate()
-    reap()
+    _reap()
 
 
 class Sleeper:
@@ -381,8 +385,6 @@ def _case(function):
 
 def main():
     """Runs the cases in order, speaks TAP, and exits 0, 1 (a case failed) or 4 (all were skipped)."""
-    # what outlives its parent becomes our child, so that reap() finds it
-    _libc.prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
     print(f"TAP version 13\n1..{len(_cases)}", flush=True)
     failures = skipped = 0
     for number, function in enumerate(_cases, 1):
