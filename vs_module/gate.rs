@@ -136,7 +136,9 @@ fn used(
                 return refusal(error);
             }
         }
-        Answer::works_for(verdict.to[0]).pack()
+        // Of the other protocols a message cannot be told from its socket on the way.
+        let message = verdict.to[2].filter(|_| gate == Gate::Send && sock.proto() == c::VS_PROTO_UDP);
+        Answer { message, ..Answer::works_for(verdict.to[0]) }.pack()
     })
 }
 
@@ -158,7 +160,7 @@ extern "C" fn vs_gate_fork_body(who: u32) -> u64 {
         let verdict = ask(s, Gate::Fork, who, from, Source::default());
         let home = verdict.to[1].unwrap_or_else(|| s.resolve(who.cur));
         match s.task_born(home) {
-            Ok(()) => Answer { cur: verdict.to[0], home: Some(home) }.pack(),
+            Ok(()) => Answer { home: Some(home), ..Answer::works_for(verdict.to[0]) }.pack(),
             Err(error) => refusal(error),
         }
     })
@@ -261,6 +263,9 @@ unsafe extern "C" fn vs_gate_accept_body(conn: *const c::sock, who: u32) -> u64 
     used(Gate::Accept, who, Some(conn), None, None, Untold::CallersIfNobodys)
 }
 
+/// The message itself can be given to a VS if it is a UDP datagram: its BPF program keeps that in
+/// the task's tag, where [`crate::tag::message_of`] asks for it when the packet leaves.
+///
 /// # Safety
 ///
 /// `socket` and `message` are valid, the former in use; what the latter names lies in kernel memory.

@@ -63,6 +63,12 @@ noinline void vs_place(struct task_struct *task, u32 vs)
 	barrier();
 }
 
+noinline u32 vs_message_of(const struct sock *sk)
+{
+	barrier();
+	return 0;
+}
+
 BTF_KFUNCS_START(vs_kfuncs)
 BTF_ID_FLAGS(func, vs_gate_fork)
 BTF_ID_FLAGS(func, vs_gate_exec)
@@ -96,6 +102,16 @@ BTF_ID_FLAGS(func, vs_cpu_node)
 BTF_ID_FLAGS(func, vs_charge_cpu)
 BTF_KFUNCS_END(vs_kfuncs)
 
+/* What BPF programs may answer in the place of. */
+BTF_KFUNCS_START(vs_replaced)
+BTF_ID_FLAGS(func, vs_message_of)
+BTF_KFUNCS_END(vs_replaced)
+
+static const struct btf_kfunc_id_set vs_replaced_set = {
+	.owner = THIS_MODULE,
+	.set = &vs_replaced,
+};
+
 static const struct btf_kfunc_id_set vs_kfunc_set = {
 	.owner = THIS_MODULE,
 	.set = &vs_kfuncs,
@@ -114,5 +130,8 @@ int vs_register_kfuncs(void)
 	error = register_btf_kfunc_id_set(BPF_PROG_TYPE_SYSCALL, &vs_kfunc_set);
 	if (error)
 		return error;
-	return register_btf_kfunc_id_set(BPF_PROG_TYPE_CGROUP_SOCKOPT, &vs_kfunc_set);
+	error = register_btf_kfunc_id_set(BPF_PROG_TYPE_CGROUP_SOCKOPT, &vs_kfunc_set);
+	if (error)
+		return error;
+	return register_btf_fmodret_id_set(&vs_replaced_set);
 }

@@ -37,8 +37,11 @@ struct task_struct;
  */
 #define VS_VERDICT_CUR		0	/* bits 0-15: new current VS */
 #define VS_VERDICT_HOME		16	/* bits 16-31: new home VS */
+#define VS_VERDICT_MESSAGE	32	/* bits 32-47, of send: VS of the datagram */
 #define VS_VERDICT_ERRNO	48	/* bits 48-62: positive errno, 0: go on */
 #define VS_UNCHANGED		0xffff
+
+#define VS_MESSAGE		(1 << 16)	/* see vs_message_of() */
 
 /*
  * The gates, one each. They count the call, classify it, put the tag on the
@@ -117,6 +120,13 @@ VS_KFUNC(void) vs_charge_cpu(__u32 vs, __u64 ns);
  * home and current. Empty in itself. May sleep.
  */
 void vs_place(struct task_struct *task, u32 vs);
+
+/*
+ * Where send__message attaches and answers in its place: VS_MESSAGE with the VS of
+ * the datagram that the running task sends by `sk`. 0: it is the socket's. Any
+ * context but NMI.
+ */
+u32 vs_message_of(const struct sock *sk);
 
 /* For the BPF program types that use them. Once, at load; may sleep. */
 int vs_register_kfuncs(void);

@@ -42,31 +42,43 @@ pub(crate) struct Answer {
     pub(crate) cur: Option<VsId>,
     /// Its new home VS, or for `fork` the child's. `None`: unchanged.
     pub(crate) home: Option<VsId>,
+    /// The VS of the datagram that is being sent. `None`: its socket's.
+    pub(crate) message: Option<VsId>,
 }
 
 impl Answer {
     /// Nothing changes.
-    pub(crate) const UNCHANGED: Answer = Answer { cur: None, home: None };
+    pub(crate) const UNCHANGED: Answer = Answer { cur: None, home: None, message: None };
 
     /// The task works for `cur` from here on.
     pub(crate) fn works_for(cur: Option<VsId>) -> Self {
-        Answer { cur, home: None }
+        Answer { cur, ..Self::UNCHANGED }
     }
 
     /// The task becomes `home`'s.
     pub(crate) fn belongs_to(home: Option<VsId>) -> Self {
-        Answer { cur: home, home }
+        Answer { cur: home, home, message: None }
     }
 
     pub(crate) fn pack(self) -> u64 {
         let id = |id: Option<VsId>| id.map_or(u64::from(vs_bindings::VS_UNCHANGED), |id| id.get().into());
-        id(self.cur) << vs_bindings::VS_VERDICT_CUR | id(self.home) << vs_bindings::VS_VERDICT_HOME
+        id(self.cur) << vs_bindings::VS_VERDICT_CUR
+            | id(self.home) << vs_bindings::VS_VERDICT_HOME
+            | id(self.message) << vs_bindings::VS_VERDICT_MESSAGE
     }
 }
 
 /// The verdict that refuses the call.
 pub(crate) fn refusal(error: Error) -> u64 {
     Answer::UNCHANGED.pack() | u64::from(error.to_errno().unsigned_abs()) << vs_bindings::VS_VERDICT_ERRNO
+}
+
+/// The VS of the datagram that the running task just sends by `sk`, if a rule of the gate `send` gave
+/// it one. Any context but NMI.
+pub(crate) fn message_of(sk: *const vs_bindings::sock) -> Option<VsId> {
+    // SAFETY: Only compared with the socket that the task sends by.
+    let answer = unsafe { vs_bindings::vs_message_of(sk) };
+    (answer & vs_bindings::VS_MESSAGE != 0).then(|| Who::new(answer).home)
 }
 
 fn release(s: &State, who: Who) {

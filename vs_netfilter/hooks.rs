@@ -10,7 +10,8 @@
 //!
 //! Whose is a packet? Coming in: its connection's, if there is one; else what the rules of the gate
 //! `packet` say, given the tag that is believed; a datagram of which nothing is known is counted to
-//! the socket that receives it. Going out: its socket's, be that a request for a connection or a
+//! the socket that receives it. Going out: what a rule of `send` gave this
+//! datagram to, else its socket's, be that a request for a connection or a
 //! remainder in TIME_WAIT; without a socket, what the rules say of the other direction. What nobody
 //! says is root's.
 //!
@@ -159,7 +160,7 @@ fn stamp(state: &State, skb: &mut Skb<'_>, call: &HookState<'_>) {
     let claimed = skb.tag();
     let tag = match skb.sock() {
         // Whatever the packet claims: a sender can have set its mark by a control message.
-        Some(sock) if !sock.is_stack() => sock.tag(),
+        Some(sock) if !sock.is_stack() => sock.message().unwrap_or_else(|| sock.tag()),
         _ if !claimed.is_root() => claimed,
         _ => match Packet::parse(skb) {
             Some(packet) => classify(state, &packet, Way::Out, claimed, call.device_out()),

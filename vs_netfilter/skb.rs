@@ -209,6 +209,11 @@ impl<'a> Sock<'a> {
         }
     }
 
+    /// The VS of what is being sent by it just now, if it is not the socket's.
+    pub(crate) fn message(&self) -> Option<VsId> {
+        crate::tag::message_of(self.raw.as_ptr())
+    }
+
     /// The VS that the socket, request or TIME_WAIT remainder carries.
     pub(crate) fn tag(&self) -> VsId {
         let raw = self.raw.as_ptr();

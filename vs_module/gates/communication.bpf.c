@@ -45,12 +45,36 @@ int BPF_PROG(accept__unix_stream_connect, struct sock *client, struct sock *list
 SEC("lsm/socket_sendmsg")
 int BPF_PROG(send__socket_sendmsg, struct socket *sock, struct msghdr *msg, int size, int ret)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
 	struct vs_tag *tag;
+	__u16 message;
+	__u64 verdict;
 
 	if (ret)
 		return ret;
-	tag = tag_of(bpf_get_current_task_btf());
-	return obey(tag, vs_gate_send(sock, msg, who(tag)));
+	tag = tag_of(task);
+	verdict = vs_gate_send(sock, msg, who(tag));
+	message = verdict_message(verdict);
+	if (message != VS_UNCHANGED && !tag)
+		tag = tag_made(task);
+	if (tag) {
+		tag->message = message;
+		tag->sends = message != VS_UNCHANGED ? (__u64)sock->sk : 0;
+	}
+	return obey(tag, verdict);
+}
+
+/*
+ * A datagram leaves, in the call that send__socket_sendmsg has seen. One socket
+ * serves many tenants, so the VS is kept with the task, which does one thing at a
+ * time; what leaves by another socket meanwhile (softirq) is not meant.
+ */
+SEC("fmod_ret/vs_message_of")
+int BPF_PROG(send__message, const struct sock *sk)
+{
+	struct vs_tag *tag = tag_of(bpf_get_current_task_btf());
+
+	return tag && tag->sends && tag->sends == (__u64)sk ? VS_MESSAGE | tag->message : 0;
 }
 
 /* Keeps the VS of a datagram from where it is taken off the queue to recv__sock_recv_length. */
@@ -63,8 +87,10 @@ static __always_inline void keep_message(__u32 mark)
 	/* A task without a tag has a message of root's already. */
 	if (!tag && message != VS_ROOT)
 		tag = tag_made(task);
-	if (tag)
+	if (tag) {
 		tag->message = message;
+		tag->sends = 0;
+	}
 }
 
 SEC("fexit/__skb_recv_udp")

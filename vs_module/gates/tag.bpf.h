@@ -29,8 +29,9 @@ struct vs_tag {
 		};
 		__u32 both;		/* VS_WHO(home, cur) */
 	};
-	__u32 message;	/* VS of the datagram in hand, while it is being received */
+	__u32 message;	/* VS of the datagram in hand, while it is received or sent */
 	__u64 work;	/* cookie of the socket the work in hand came by, 0: none */
+	__u64 sends;	/* address of the socket that `message` is being sent by, or 0 */
 };
 
 struct {

@@ -25,6 +25,11 @@ static __always_inline __u16 verdict_cur(__u64 verdict)
 	return verdict >> VS_VERDICT_CUR;
 }
 
+static __always_inline __u16 verdict_message(__u64 verdict)
+{
+	return verdict >> VS_VERDICT_MESSAGE;
+}
+
 static __always_inline __u16 verdict_home(__u64 verdict)
 {
 	return verdict >> VS_VERDICT_HOME;

@@ -66,6 +66,35 @@ def datagrams(dev):
 
 
 @gates.case
+def answering(dev):
+    """send task=dns => msg=task: an answer by the server's one UDP socket is the tenant's, the next one again another's"""
+    a, b, dns, reader = (dev.create(name) for name in ("a", "b", "dns", "reader"))
+    dev.call("GATE_PACKET", on=1)
+    for family in (INET, INET6):
+        gates.enter(dev, dns)
+        server = gates.listener(family, DGRAM)
+        senders = {id: gates.client(dev, id, server, DGRAM) for id in (a, b)}
+        rules = [dev.add("recv", [dns], BY_MESSAGE), dev.add("recv", [reader], BY_MESSAGE)]
+        for ruled in (True, False):
+            if ruled:
+                rules.append(dev.add("send", [vs.ANY, dns], [vs.ANY, vs.ANY, uapi.VS_REF(0)], proto="udp"))
+            else:
+                dev.delete(rules.pop())
+            for id in (a, b, b, a):
+                senders[id].send(b"x")
+                gates.enter(dev, dns)
+                before = dev.stat(id).packets_out, dev.stat(dns).packets_out
+                server.sendto(b"y", server.recvfrom(9)[1])
+                vs.eq(gates.vs_of(server), dns, "the socket")
+                out = dev.stat(id).packets_out - before[0], dev.stat(dns).packets_out - before[1]
+                gates.enter(dev, reader)
+                senders[id].recv(9)
+                vs.eq((out, gates.tag()), (((1, 0), (reader, id)) if ruled else ((0, 1), (reader, dns))), f"{family} {ruled}")
+        for rule in rules:
+            dev.delete(rule)
+
+
+@gates.case
 def peeking(dev):
     """A look at what could be received (MSG_PEEK) binds nobody"""
     a, pg = dev.create("a"), dev.create("pg")
