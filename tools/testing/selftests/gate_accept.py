@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
+# limit: 180
 """Gate accept: the connection is its client's, and by rule whoever accepts it works for that client."""
 import errno
 import os

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
+# limit: 180
 """Gate close: work ends where the connection it came by is closed, not before, and not by another one."""
 import os
 import socket

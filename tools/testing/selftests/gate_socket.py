@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
+# limit: 180
 """Gates socket, socketpair, connect and send: whose a socket is, what else its mark may say, how many there may be."""
 import errno
 import socket

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-# limit: 180
 """Ids: a tag that is still about must never name a tenant that it was not made for."""
 import errno
 import socket
@@ -81,20 +80,6 @@ def child_of_the_moved(dev):
     finally:
         vs.kill_sessions(shell)
     vs.until(lambda: dev.stat(heir).tasks == 0, what="the heir has no task")
-
-
-# the last case: its ids rest for two minutes
-@vs.test
-def all_ids_can_be_used(dev):
-    """All 16383 ids can be in use at once; then ENOSPC"""
-    names = [f"f{n}" for n in range(uapi.VS_ID_COUNT - 1)]
-    dev.apply([vs.config_service(name) for name in names])
-    vs.eq(dev.info().services, uapi.VS_ID_COUNT)
-    vs.refused(errno.ENOSPC, "FULL", dev.create, "more")
-    services = dev.services(room=4096)
-    vs.eq([service.id for service in services], list(range(uapi.VS_ID_COUNT)), "list")
-    dev.apply(prune=True)
-    vs.eq(dev.info().services, 1)
 
 
 vs.adopt()

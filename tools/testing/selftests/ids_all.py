@@ -1,0 +1,25 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+# limit: 180
+"""All ids there are. A file of its own: an id that something carried rests, and is not to be had here."""
+import errno
+
+import uapi
+import vs
+
+
+@vs.test
+def all_at_once(dev):
+    """All 16383 ids can be in use at once; then ENOSPC"""
+    dev.apply([vs.config_service(f"f{n}") for n in range(uapi.VS_ID_COUNT - 1)])
+    vs.eq(dev.info().services, uapi.VS_ID_COUNT)
+    vs.refused(errno.ENOSPC, "FULL", dev.create, "more")
+    services = dev.services(room=4096)
+    vs.eq([service.id for service in services], list(range(uapi.VS_ID_COUNT)), "list")
+    dev.destroy(dev.find("f77").id)
+    dev.create("more")
+    dev.apply(prune=True)
+    vs.eq(dev.info().services, 1)
+
+
+vs.main()
