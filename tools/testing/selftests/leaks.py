@@ -4,8 +4,8 @@
 """What is made and taken away again leaves no memory behind.
 
 The kernel's own counters are compared before and after many rounds: unreclaimable slab, vmalloc and per-CPU memory.
-They move by themselves (other slabs fill up, caches keep empty pages), by less than TOLERANCE in these tests; the
-rounds are so many that ROUNDS times the smallest thing the module allocates, 128 bytes, is more than that.
+They are pages, not objects, and others use them too, so that they may differ by TOLERANCE without a leak (in quiet
+guests they came back to the very page). In ROUNDS rounds a leak of 32 bytes a round would be more than that.
 """
 import os
 import time
@@ -14,7 +14,7 @@ import uapi
 import vs
 
 ROUNDS = 8000
-TOLERANCE = 768  # KiB
+TOLERANCE = 192  # KiB
 
 
 def memory():
@@ -39,19 +39,19 @@ def unchanged(rounds, work):
     grown = {name: after[name] - before[name] for name in before}
     print(f"# {rounds} rounds: {grown} KiB", flush=True)
     for name, much in grown.items():
-        if much > TOLERANCE * rounds // ROUNDS + 256:
+        if much > TOLERANCE:
             raise AssertionError(f"{name} grew by {much} KiB in {rounds} rounds")
 
 
 @vs.test
 def counters_see(dev):
-    """What is kept is seen: a thousand services and rules make the counters grow"""
+    """What is kept is seen: two thousand services make the counters grow"""
     before = memory()
-    dev.apply([vs.config_service(f"n{n}") for n in range(1000)], [vs.rule("exec", [1 + n], uid=n) for n in range(1000)])
+    dev.apply([vs.config_service(f"n{n}") for n in range(2000)])
     after = memory()
     grown = {name: after[name] - before[name] for name in before}
     print(f"# {grown} KiB", flush=True)
-    vs.eq(sum(grown.values()) > TOLERANCE // 2, True, f"{grown}")
+    vs.eq(max(grown.values()) > TOLERANCE, True, f"{grown}")
 
 
 @vs.test
@@ -79,7 +79,7 @@ def services_with_an_heir(dev):
         dev.destroy(b)
         for rule in dev.rules():
             dev.delete(rule.id)
-    unchanged(300, work)
+    unchanged(500, work)
 
 
 @vs.test
