@@ -49,6 +49,8 @@ struct Plan {
     turn: IdTurn,
     /// By place in the configuration.
     placed: Table<Placed>,
+    /// By id: the configuration names it. It cannot name root, which stays all the same.
+    named: Table<bool>,
     created: Table<RcuBox<Service>>,
     /// Existing services that get another parent; those above come first.
     relinked: Table<(VsId, RcuBox<Link>)>,
@@ -63,6 +65,7 @@ impl Plan {
             tree: config.tree.copy()?,
             turn: config.turn.clone(),
             placed: Table::new(),
+            named: Table::filled(VsId::COUNT, false)?,
             created: Table::new(),
             relinked: Table::new(),
             pruned: Table::new(),
@@ -130,9 +133,7 @@ impl Plan {
 
         let (id, service) = match self.tree.named(&name) {
             Some(VsId::ROOT) => return Err(Why::Root.into()),
-            Some(id) if self.placed.iter().any(|placed| placed.id == id) => {
-                return Err(Why::Duplicate.into());
-            }
+            Some(id) if self.named[id.index()] => return Err(Why::Duplicate.into()),
             Some(id) => {
                 if self.tree.get(id).is_some_and(|node| node.parent != parent) {
                     // SAFETY: The parent is in the planned tree, and not destroyed before this has
@@ -163,19 +164,17 @@ impl Plan {
                 self.tree.share(id, attr)?;
             }
         }
+        self.named[id.index()] = true;
         Ok(self.placed.push(Placed { id, service })?)
     }
 
     /// Plans to take away what the configuration does not name.
     fn prune(&mut self, config: &Config) -> Result<(), Failure> {
-        let mut named = Table::filled(VsId::COUNT, false)?;
-        named[VsId::ROOT.index()] = true;
-        for placed in self.placed.iter() {
-            named[placed.id.index()] = true;
-        }
         let mut below = Table::new();
-        for node in self.tree.nodes().iter().filter(|node| !named[node.id.index()]) {
-            below.push((node.depth, node.id))?;
+        for node in self.tree.nodes() {
+            if !node.id.is_root() && !self.named[node.id.index()] {
+                below.push((node.depth, node.id))?;
+            }
         }
         // From the bottom up. What hangs below these is pruned too, or was moved away.
         sort(&mut below, |a, b| a > b);

@@ -13,7 +13,10 @@ use crate::rcu;
 /// # Invariants
 ///
 /// There is at most one.
-pub(crate) struct Writer(());
+pub(crate) struct Writer {
+    /// How many cells forward to another id's service.
+    forwards: usize,
+}
 
 /// A service that was given another parent, and its link to the old one.
 pub(crate) struct Moved {
@@ -33,7 +36,7 @@ impl Writer {
         let service = unsafe { Service::new(VsId::ROOT, core::ptr::null()) }?;
         CLASSIFIER.store(rules.into_raw(), Release);
         // INVARIANT: By the requirement of this function.
-        let mut writer = Writer(());
+        let mut writer = Writer { forwards: 0 };
         writer.open(service, root);
         Ok(writer)
     }
@@ -78,7 +81,8 @@ impl Writer {
         if cell.tags.load(Relaxed) != CLOSED && !self.close(id) {
             return false;
         }
-        cell.service.store(core::ptr::null_mut(), Release);
+        let forward = cell.service.xchg(core::ptr::null_mut(), Full);
+        self.forwards -= usize::from(!forward.is_null());
         true
     }
 
@@ -126,15 +130,21 @@ impl Writer {
     /// The ids that lead to the service of `id`: itself, and those that forward to it.
     fn names(&self, id: VsId) -> impl Iterator<Item = VsId> {
         let service = self.pointer(id);
-        VsId::all().filter(move |name| CELLS[name.index()].service.load(Relaxed).cast_const() == service)
+        let (first, count) = match self.forwards {
+            0 => (id.index(), 1),
+            _ => (0, VsId::COUNT),
+        };
+        VsId::all()
+            .skip(first)
+            .take(count)
+            .filter(move |name| CELLS[name.index()].service.load(Relaxed).cast_const() == service)
     }
 
     /// Takes a service away that was shut. What asks for it finds root.
     pub(crate) fn withdraw(&mut self, id: VsId) {
-        for name in self.names(id) {
-            if name != id {
-                CELLS[name.index()].service.store(core::ptr::null_mut(), Release);
-            }
+        for name in self.names(id).filter(|name| *name != id) {
+            CELLS[name.index()].service.store(core::ptr::null_mut(), Release);
+            self.forwards -= 1;
         }
         if let Some(service) = self.take(id, core::ptr::null_mut()) {
             service.retire();
@@ -145,12 +155,11 @@ impl Writer {
     /// counted. Sleeps for a grace period.
     pub(crate) fn forward(&mut self, from: VsId, to: VsId) {
         let target = self.pointer(to).cast_mut();
-        for name in self.names(from) {
-            if name != from {
-                CELLS[name.index()].service.store(target, Release);
-            }
+        for name in self.names(from).filter(|name| *name != from) {
+            CELLS[name.index()].service.store(target, Release);
         }
         let Some(old) = self.take(from, target) else { return };
+        self.forwards += 1;
         // Those who count on the old one still do so; when they have left, its counts are final.
         rcu::synchronize();
         if let (Some(new), Some(parent)) = (self.service(to), old.parent()) {
