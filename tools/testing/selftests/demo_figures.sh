@@ -14,7 +14,7 @@ runs=$(mktemp -d /run/demo-figures-XXXX)
 mkdir "$runs/out"
 VS_DEMO_RUNS=$runs/runs VS_DEMO_SETUPS="vs replicated" VS_DEMO_LOADS=$load /vs/tools/demo/guest >"$runs/log" 2>&1 ||
 	{ note "$(tail -n 20 "$runs/log")" && bail "the demonstration runs"; }
-/vs/tools/target/release/vs-demo report "$runs/runs" "$runs/out" >"$runs/log" 2>&1 ||
+"${VS_BIN:-/vs/tools/target/release}/vs-demo" report "$runs/runs" "$runs/out" >"$runs/log" 2>&1 ||
 	{ note "$(tail -n 20 "$runs/log")" && bail "its results are computed"; }
 note "$(<"$runs/log")"
 
