@@ -142,7 +142,7 @@ def tagged_tasks(dev):
 
     def children():
         dev.place(os.getpid(), a)
-        for _ in range(400):
+        for _ in range(150):
             pid = os.fork()
             if not pid:
                 os._exit(0)
