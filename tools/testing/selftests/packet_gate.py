@@ -20,7 +20,7 @@ def machines(dev):
     """A client's machine and a server's, the gate on, and a tenant `a`."""
     dev.call("GATE_PACKET", on=1)
     with Namespace("one") as one, Namespace("two") as two:
-        netns.link(one, two, multicast=False)
+        netns.link(one, two)
         yield one, two, dev.create("a")
 
 

@@ -19,7 +19,7 @@ SERVER = {"v4": "10.77.0.2", "v6": "fd00:77::2"}
 def machines(dev):
     dev.call("GATE_PACKET", on=1)
     with Namespace("one") as one, Namespace("two") as two:
-        netns.link(one, two, multicast=False)
+        netns.link(one, two)
         yield one, two, dev.create("a")
 
 
