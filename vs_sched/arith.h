@@ -28,7 +28,7 @@
 #define VS_WEIGHT	100		/* of a node's own tasks beside its children; of a nice 0 task */
 
 #define VS_NO_CAP	0xffffffffu
-#define VS_CAP_PERIOD	100000000ULL	/* 100 ms: what may be used at once, and owed ten times */
+#define VS_CAP_PERIOD	100000000ULL	/* 100 ms: what may be used at once, and owed a hundred times */
 
 /* Virtual times wrap; two that are compared lie within 2^63 of each other. */
 static inline bool before(u64 a, u64 b)
@@ -113,7 +113,7 @@ static inline void bucket_fill(struct vs_bucket *b, u32 cap, u64 now)
 	s64 size = bucket_size(cap);
 	u64 ns = before(b->at, now) ? now - b->at : 0;
 
-	if (ns >= 11 * VS_CAP_PERIOD) {
+	if (ns >= 101 * VS_CAP_PERIOD) {
 		b->level = size;	/* full, however overdrawn it was */
 	} else {
 		b->level += (s64)(ns * cap / 1000);
@@ -125,7 +125,7 @@ static inline void bucket_fill(struct vs_bucket *b, u32 cap, u64 now)
 
 static inline void bucket_take(struct vs_bucket *b, u32 cap, u64 ns)
 {
-	s64 floor = -10 * bucket_size(cap);
+	s64 floor = -100 * bucket_size(cap);
 
 	b->level -= (s64)(ns > VS_STEP_MAX ? VS_STEP_MAX : ns);
 	if (b->level < floor)

@@ -350,7 +350,7 @@ static __noinline void node_refresh(u32 id, u64 generation)
 					n->bucket.level = bucket_size(tree.cap);
 				}
 				if (!at && own)
-					n->weights += n->weight - own;
+					n->weights += (s64)n->weight - own;
 				if (linked)
 					sums_add(n->parent, n->weight);
 				shape++;

@@ -150,9 +150,11 @@ void BPF_PROG(vs_enqueue, struct task_struct *p, u64 enq_flags)
 	}
 	args.vtime = t->vtime;
 	if (!n->homed) {
+		/* Past it by a slice each time, so that root's own tasks are not passed for ever. */
 		id = VS_ROOT;
-		args.vtime = node_at(id)->task_now;
+		args.vtime = __sync_fetch_and_add(&node_at(id)->task_now, VS_SLICE);
 		count(VS_SCHED_HOMELESS);
+		queues_wanted();
 	}
 	args.dsq_id = id;
 	count(VS_SCHED_QUEUED);
@@ -398,28 +400,9 @@ void BPF_PROG(vs_enable, struct task_struct *p)
 	t->vtime = node_at(t->node)->task_now;
 }
 
-/* Makes the queues that are missing. May sleep. 0 or a negative errno. */
-static __noinline int make_queues(void)
-{
-	u32 id;
-	int error;
-
-	bpf_for(id, 0, VS_ID_COUNT) {
-		struct vs_node *n = node_at(id);
-
-		if (n->homed || (id && node_of(id) != id))
-			continue;
-		error = scx_bpf_create_dsq(id, -1);
-		if (error)
-			return error;
-		n->homed = true;
-	}
-	return 0;
-}
-
 /*
- * To be run after services were created or configured (vsctl does). 0 or a negative
- * errno. The queue of a
+ * To be run after services were created or configured, so that their tasks need not
+ * wait in root's queue until we notice. 0 or a negative errno. The queue of a
  * service that is gone stays, for the next one that gets the id: to take it away
  * while a task could still be on its way to it would end the scheduler.
  */
@@ -481,9 +464,16 @@ s32 BPF_PROG(vs_init)
 	if (!t)
 		return -2; /* ENOENT */
 	error = bpf_timer_init(&t->timer, &vs_timers, 1 /* CLOCK_MONOTONIC */);
-	if (error)
+	if (error && error != -16) /* EBUSY: the map is pinned, and was used before */
 		return error;
 	bpf_timer_set_callback(&t->timer, timer_fires);
+	t->making = false;
+	error = bpf_wq_init(&t->queues, &vs_timers, 0);
+	if (error && error != -16)
+		return error;
+	error = bpf_wq_set_callback(&t->queues, queues_make, 0);
+	if (error)
+		return error;
 	error = bpf_timer_start(&t->timer, OVERDUE_EVERY, 0);
 	if (error)
 		return error;

@@ -21,6 +21,8 @@
 
 struct vs_timer {
 	struct bpf_timer timer;
+	struct bpf_wq queues;	/* makes queues: that may sleep */
+	bool making;
 };
 
 struct {
@@ -28,6 +30,7 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, u32);
 	__type(value, struct vs_timer);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);	/* timers go with the last user of their map */
 } vs_timers SEC(".maps");
 
 u64 overdue_at;		/* ns, of the last look for overdue tasks */
@@ -130,10 +133,9 @@ static __noinline void overdue_in(u64 dsq, u64 to, u64 at)
 		t = task_of(p);
 		if (!t || before(at, t->since + OVERDUE_AFTER))
 			continue;
-		if (scx_bpf_dsq_move(&___it, p, to, 0)) {
-			waiting_sub(t);
+		/* It stays counted as waiting until a CPU takes it: vs_dequeue() is called then. */
+		if (scx_bpf_dsq_move(&___it, p, to, 0))
 			count(VS_SCHED_OVERDUE);
-		}
 	}
 }
 
@@ -167,6 +169,49 @@ static int timer_fires(void *map, u32 *key, struct vs_timer *t)
 	}
 	bpf_timer_start(&t->timer, parked ? PARKED_EVERY : OVERDUE_EVERY, 0);
 	return 0;
+}
+
+/* Makes the queues that are missing. May sleep. 0 or a negative errno. */
+static __noinline int make_queues(void)
+{
+	u32 id;
+	int error;
+
+	bpf_for(id, 0, VS_ID_COUNT) {
+		struct vs_node *n = node_at(id);
+
+		if (n->homed || (id && node_of(id) != id))
+			continue;
+		error = scx_bpf_create_dsq(id, -1);
+		if (error)
+			return error;
+		n->homed = true;
+	}
+	return 0;
+}
+
+/* Runs in a work queue, so it may sleep. */
+static int queues_make(void *map, int *key, void *value)
+{
+	struct vs_timer *t = value;
+
+	make_queues();
+	t->making = false;
+	return 0;
+}
+
+/* A node was met that has no queue: it became one just now. */
+static __always_inline void queues_wanted(void)
+{
+	struct vs_timer *t;
+	u32 zero = 0;
+
+	t = bpf_map_lookup_elem(&vs_timers, &zero);
+	if (t && !t->making) {
+		t->making = true;
+		if (bpf_wq_start(&t->queues, 0))
+			t->making = false;
+	}
 }
 
 #endif /* _VS_SCHED_TIMER_BPF_H */
