@@ -34,11 +34,6 @@
 	static_assert(sizeof(type) == VS_SIZEOF_##name, #type " has another size for clang");
 VS_LAYOUT
 
-void *vs_per_cpu_ptr(void __percpu *base, unsigned int cpu)
-{
-	return per_cpu_ptr(base, cpu);
-}
-
 void vs_this_cpu_add_u64(u64 __percpu *counter, u64 value)
 {
 	this_cpu_add(*counter, value);

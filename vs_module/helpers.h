@@ -12,8 +12,7 @@
 #include <linux/types.h>
 #include <net/sock.h>
 
-/* per-CPU data; `base` is what alloc_percpu() gave, `cpu` a possible one */
-void *vs_per_cpu_ptr(void __percpu *base, unsigned int cpu);
+/* per-CPU data */
 void vs_this_cpu_add_u64(u64 __percpu *counter, u64 value);
 u64 vs_per_cpu_sum_u64(const u64 __percpu *counter); /* over all possible CPUs */
 

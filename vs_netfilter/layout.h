@@ -28,13 +28,12 @@
 	VS_FIELD(nf_hook_state_net, struct nf_hook_state, net)		\
 	VS_SIZE(nf_hook_ops, struct nf_hook_ops)			\
 	VS_FIELD(nf_hook_ops_hook, struct nf_hook_ops, hook)		\
-	VS_FIELD(nf_hook_ops_priv, struct nf_hook_ops, priv)		\
 	VS_FIELD(nf_hook_ops_pf, struct nf_hook_ops, pf)		\
 	VS_FIELD(nf_hook_ops_hooknum, struct nf_hook_ops, hooknum)	\
 	VS_FIELD(nf_hook_ops_priority, struct nf_hook_ops, priority)	\
 	VS_SIZE(pernet_operations, struct pernet_operations)		\
 	VS_FIELD(pernet_operations_init, struct pernet_operations, init)	\
-	VS_FIELD(pernet_operations_exit, struct pernet_operations, exit)	\
+	VS_FIELD(pernet_operations_pre_exit, struct pernet_operations, pre_exit)	\
 	VS_FIELD(sock_family, struct sock, __sk_common.skc_family)	\
 	VS_FIELD(sock_state, struct sock, __sk_common.skc_state)	\
 	VS_FIELD(sock_num, struct sock, __sk_common.skc_num)		\
