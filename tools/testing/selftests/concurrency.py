@@ -38,9 +38,9 @@ def fork_storm(dev):
     try:
         done = vs.run(FUZZ, "30000", "11", "2")
         vs.eq(done.returncode, 0, done.stdout)
-        ids = [service.id for service in dev.services() if service.id][:4]
+        ids = [dev.create(f"storm{number}") for number in range(4)]
         for number in range(40):
-            dev.place(storm[number & 1].pid, ids[number % len(ids)])
+            dev.place(storm[number & 1].pid, ids[number & 3])
     finally:
         vs.kill_sessions(*storm)
     settled(dev)

@@ -6,9 +6,6 @@ import errno
 import uapi
 import vs
 
-DEFAULTS = {"cpu_weight": 100, "cpu_cap": vs.UNLIMITED, "tasks_max": vs.UNLIMITED, "sockets_max": vs.UNLIMITED,
-            "tasks_errno": errno.EAGAIN, "sockets_errno": errno.ENOBUFS}
-
 
 def attribute(dev, id, name):
     return dev.query(id).attr[uapi.constants["VS_ATTR_" + name.upper()]]
@@ -32,7 +29,7 @@ def root_is_there(dev):
     [root] = dev.services()
     vs.eq((root.id, root.parent, vs.text(root.name), root.depth, root.children, root.priority), (0, 0, "root", 0, 0, 0))
     vs.eq(root.detached, (1 << uapi.VS_ATTR_COUNT) - 1, "detached")
-    vs.eq(list(root.attr), [*DEFAULTS.values(), 0, 0], "attributes")
+    vs.eq(list(root.attr), [*vs.DEFAULTS.values(), 0, 0], "attributes")
     vs.eq(dev.info().services, 1, "count")
 
 
@@ -202,7 +199,7 @@ def attributes_are_shared(dev):
     """An attribute is the parent's until detached, then its own, then the parent's again"""
     a = dev.create("a")
     b = dev.create("b", a)
-    for name, wanted in DEFAULTS.items():
+    for name, wanted in vs.DEFAULTS.items():
         vs.eq(attribute(dev, b, name), wanted, name)
         value = 50 if wanted == vs.UNLIMITED or wanted == 100 else errno.EPERM
         vs.refused(errno.EPERM, "SHARED", dev.set, a, name, value)

@@ -21,6 +21,10 @@ ANY, ROOT, HOME, UNLIMITED = uapi.VS_ANY, uapi.VS_ROOT, uapi.VS_HOME, uapi.VS_UN
 REF = uapi.VS_REF
 DEVICE = "/dev/vsctl"
 
+# what root has after loading, in the order of enum vs_attr
+DEFAULTS = {"cpu_weight": 100, "cpu_cap": UNLIMITED, "tasks_max": UNLIMITED, "sockets_max": UNLIMITED,
+            "tasks_errno": errno.EAGAIN, "sockets_errno": errno.ENOBUFS}
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p]
 
@@ -236,6 +240,16 @@ class Device:
             rule_size=ctypes.sizeof(uapi.vs_rule),
             flags=check * uapi.VS_APPLY_CHECK | prune * uapi.VS_APPLY_PRUNE)
 
+    def wipe(self):
+        """Leaves root alone, as it is after loading."""
+        self.apply(prune=True)
+        root = self.query(ROOT)
+        if root.priority:
+            self.set_priority(ROOT, 0)
+        for number, (name, value) in enumerate(DEFAULTS.items()):
+            if root.attr[number] != value:
+                self.set(ROOT, name, value)
+
     def state(self):
         """All that can be listed, byte for byte, counters of hits aside."""
         rules = self.rules()
@@ -377,7 +391,7 @@ def _case(function):
         return function()
     device = Device()
     try:
-        device.apply(prune=True)
+        device.wipe()
         return function(device)
     finally:
         device.close()
