@@ -221,7 +221,7 @@ struct vs_rule {
 	__u32 id;		/* out, and for VS_IOC_RULE_DEL in; grows with age */
 	__u16 gate;		/* enum vs_gate */
 	__u16 from[VS_ENTITIES];	/* left: VS id or VS_ANY */
-	__u16 to[VS_ENTITIES];	/* right: VS id, VS_REF(n), VS_HOME or VS_ANY */
+	__u16 to[VS_ENTITIES];	/* right: VS id, VS_REF(n), VS_HOME or VS_ANY; of VS_GATE_RECV's msg only VS_ANY */
 	__u16 props;		/* VS_P_*: which of the following count */
 	__u32 uid;
 	__u32 gid;

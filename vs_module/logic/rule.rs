@@ -96,6 +96,14 @@ impl Gate {
         }
     }
 
+    /// Whether a rule can give entity `n` another VS. A message that has come has its sender's.
+    pub(crate) const fn binds(self, n: usize) -> bool {
+        match self {
+            Gate::Recv => n < 2,
+            _ => n < self.entities(),
+        }
+    }
+
     /// Whether entity `n` is a task: what it is bound to, it works for.
     pub(crate) const fn is_task(self, n: usize) -> bool {
         match self {
@@ -469,7 +477,7 @@ impl RuleSet {
         let mut from = [ANY; ENTITIES];
         let mut to = [ANY; ENTITIES];
         for n in 0..ENTITIES {
-            if n >= entities && (spec.from[n] != ANY || spec.to[n] != ANY) {
+            if (n >= entities && spec.from[n] != ANY) || (!gate.binds(n) && spec.to[n] != ANY) {
                 return Err(Why::Entity.into());
             }
             if spec.from[n] != ANY {

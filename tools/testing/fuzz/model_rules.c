@@ -126,6 +126,9 @@ reasons rule_check(struct model *m, const struct vs_rule *r, bool (*exists)(stru
 	for (unsigned int e = 0; e < VS_ENTITIES; e++) {
 		if (e >= entities && (r->from[e] != VS_ANY || r->to[e] != VS_ANY))
 			why |= WHY(ENTITY);
+		/* a message that has come keeps its sender's VS */
+		if (r->gate == VS_GATE_RECV && e == 2 && r->to[e] != VS_ANY)
+			why |= WHY(ENTITY);
 		if (r->from[e] != VS_ANY && !exists(m, r->from[e]))
 			why |= WHY(NO_SERVICE);
 		if (r->to[e] == VS_ANY || r->to[e] == VS_HOME)
