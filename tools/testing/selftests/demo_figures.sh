@@ -6,7 +6,8 @@
 # limit: 400
 #
 # Tolerance: the figures are bounds and are taken as they are. Of the wrong tenant's share, a thousandth is allowed
-# for: the truth and the charge are not read at one and the same instruction.
+# for. (The truth is read outside of the charges at both ends; what runs between the two readings, some milliseconds
+# of eight seconds, is the most that a wrong charge could hide in.)
 . "${0%/*}/lib.sh"
 
 load=48
