@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the selftests of scheduler and accounting share: tasks that spin, and who had how much CPU time.
+
+All figures are CPU times as vs.ko has charged them.
+"""
+import contextlib
+import os
+import pathlib
+import signal
+import time
+
+import gates
+import vs
+
+SCHED_EXT = pathlib.Path("/sys/kernel/sched_ext")
+WARM_UP = 0.5  # seconds, until those that were just started have found their places
+SLOT = 0.02  # seconds of CPU time in one VS, of tasks that change it: long beside the change itself, under emulation too
+
+
+def scheduler():
+    """The name of the sched_ext scheduler that runs, or None."""
+    if (SCHED_EXT / "state").read_text(encoding="ascii").strip() != "enabled":
+        return None
+    return (SCHED_EXT / "root/ops").read_text(encoding="ascii").strip()
+
+
+def scheduled(function):
+    """Marks a case that needs gates and scheduler. Both are brought up for it, and the scheduler must outlive it."""
+    def run(dev):
+        vs.vsctl("up")
+        try:
+            vs.eq(scheduler(), "vs", "scheduler")
+            function(dev)
+            vs.eq(scheduler(), "vs", "scheduler at the end")
+        finally:
+            vs.vsctl("down")
+    run.__doc__, run.__name__ = function.__doc__, function.__name__
+    return vs.test(run)
+
+
+def service(dev, name, parent=vs.ROOT, **attributes):
+    """Creates a service with attributes of its own (cpu_weight, cpu_cap); returns its id."""
+    id = dev.create(name, parent)
+    for attribute, value in attributes.items():
+        dev.detach(id, attribute)
+        dev.set(id, attribute, value)
+    return id
+
+
+def _spin(cpu, nice):
+    if cpu is not None:
+        os.sched_setaffinity(0, {cpu})
+    os.nice(nice)
+    while True:
+        pass
+
+
+@contextlib.contextmanager
+def spinning(dev, *groups):
+    """Runs tasks that never wait: for each (id, count), also with cpu= and nice=, in a third place. Yields their pids."""
+    pids = []
+    try:
+        for id, number, *how in groups:
+            for _ in range(number):
+                pid = os.fork()
+                if not pid:
+                    _spin(**{"cpu": None, "nice": 0, **(how[0] if how else {})})
+                pids.append(pid)
+                dev.place(pid, id)
+        time.sleep(WARM_UP)
+        yield pids
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        for pid in pids:
+            os.waitpid(pid, 0)
+
+
+def used(dev, ids, seconds):
+    """CPU seconds that each service used while this slept."""
+    before = [dev.stat(id).cpu_ns for id in ids]
+    time.sleep(seconds)
+    return [(dev.stat(id).cpu_ns - start) / 1e9 for id, start in zip(ids, before)]
+
+
+def shares(dev, ids, seconds):
+    """In percent, what each had of what they had together."""
+    had = used(dev, ids, seconds)
+    return [100 * one / sum(had) for one in had]
+
+
+def near(got, wanted, tolerance, what):
+    """Checks figures one by one; the tolerance is absolute."""
+    print(f"# {what}: " + ", ".join(f"{one:.2f} ({want:g})" for one, want in zip(got, wanted)), flush=True)
+    for one, want in zip(got, wanted):
+        vs.within(one, want - tolerance, want + tolerance, what)
+
+
+def runtime(pid):
+    """CPU seconds of a task, by the kernel's own count."""
+    return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0]) / 1e9
+
+
+def alternate(dev, one, other, seconds):
+    """Works for `one` and for `other`, which gets twice as much, in turns; returns the CPU seconds in each."""
+    spent = {one: 0.0, other: 0.0}
+    gates.enter(dev, one)
+    at, current = time.thread_time(), one
+    end = at + seconds
+    while at < end:
+        until = at + (SLOT if current == one else 2 * SLOT)
+        while time.thread_time() < until:
+            pass
+        following = other if current == one else one
+        gates.enter(dev, following)
+        now = time.thread_time()
+        spent[current] += now - at
+        at, current = now, following
+    gates.enter(dev, vs.ROOT)
+    return spent[one], spent[other]
+
+
+def alternating(dev, crowd):
+    """Checks that a task which changes its VS every few ms, among `crowd` others, is charged to each for its own time."""
+    ids = service(dev, "a", cpu_weight=100), service(dev, "b", cpu_weight=100)
+    with spinning(dev, (vs.ROOT, crowd)):
+        before = [dev.stat(id).cpu_ns for id in ids]
+        true = alternate(dev, *ids, 2)
+        charged = [(dev.stat(id).cpu_ns - was) / 1e9 for id, was in zip(ids, before)]
+    print(f"# {crowd} others: true {true[0]:.4f} {true[1]:.4f}, charged {charged[0]:.4f} {charged[1]:.4f}", flush=True)
+    for got, wanted in zip(charged, true):
+        vs.within(got / wanted, 0.98, 1.02, "charged, in terms of the true time")

@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+# guest: cpus=2
+# limit: 280
+"""scx_vs: shares by weight, over the tree, under caps, of pinned tasks, and that nobody starves."""
+import time
+
+import cpu
+import vs
+
+
+@cpu.scheduled
+def two(dev):
+    """Two services of weights 300 and 100, four spinning tasks each, share 3:1"""
+    ids = [cpu.service(dev, "a", cpu_weight=300), cpu.service(dev, "b", cpu_weight=100)]
+    with cpu.spinning(dev, *((id, 4) for id in ids)):
+        cpu.near(cpu.shares(dev, ids, 8), [75, 25], 1, "percent")
+
+
+@cpu.scheduled
+def tree(dev):
+    """Over a tree of depth 3 shares compound, and an inner node's own tasks weigh 100"""
+    a, b = cpu.service(dev, "a", cpu_weight=300), cpu.service(dev, "b", cpu_weight=100)
+    a1, a2 = cpu.service(dev, "a1", a, cpu_weight=100), cpu.service(dev, "a2", a, cpu_weight=100)
+    a21, a22 = cpu.service(dev, "a21", a2, cpu_weight=100), cpu.service(dev, "a22", a2, cpu_weight=300)
+    ids = [a, b, a1, a21, a22]
+    with cpu.spinning(dev, *((id, 2) for id in ids)):
+        # a: 3/4, of which its own tasks, a1 and a2 have a third each; a22 has 3/4 of a2's
+        cpu.near(cpu.shares(dev, ids, 8), [25, 25, 25, 6.25, 18.75], 1.5, "percent")
+
+
+@cpu.scheduled
+def shared(dev):
+    """A service that shares its weight with its parent is scheduled together with it"""
+    a, b = cpu.service(dev, "a", cpu_weight=100), cpu.service(dev, "b", cpu_weight=100)
+    c = dev.create("c", a)
+    with cpu.spinning(dev, (a, 2), (b, 2), (c, 2)):
+        had = cpu.shares(dev, [a, b, c], 8)
+        cpu.near([had[0] + had[2], had[1]], [50, 50], 1, "percent")
+
+
+@cpu.scheduled
+def conserving(dev):
+    """What a service does not want, others get: a weight of 1 does not leave a CPU idle"""
+    a = cpu.service(dev, "a", cpu_weight=1)
+    with cpu.spinning(dev, (a, 2)):
+        cpu.near(cpu.used(dev, [a], 4), [8], 0.8, "CPU seconds")
+
+
+@cpu.scheduled
+def capped(dev):
+    """A capped service gets its cap, not more, although CPUs are idle"""
+    a = cpu.service(dev, "a", cpu_cap=300)
+    with cpu.spinning(dev, (a, 3)):
+        cpu.near(cpu.used(dev, [a], 8), [2.4], 0.25, "CPU seconds")
+
+
+@cpu.scheduled
+def pinned(dev):
+    """Tasks bound to one CPU share it by weight, and do not hold up those that are not"""
+    a, b, c = (cpu.service(dev, name, cpu_weight=weight) for name, weight in (("a", 300), ("b", 100), ("c", 100)))
+    with cpu.spinning(dev, (a, 2, {"cpu": 0}), (b, 2, {"cpu": 0}), (c, 2)):
+        had = cpu.used(dev, [a, b, c], 6)
+        # a and b have no more than CPU 0; c takes what they leave, which is CPU 1
+        vs.within(had[2], 5.2, 7.2, "CPU seconds of c")
+        vs.within(had[0] / had[1], 1.8, 4.2, "a's time in terms of b's")
+
+
+@cpu.scheduled
+def starving(dev):
+    """Under the smallest cap, the least weight and nice 19, every task still runs within 14 s"""
+    capped, light, heavy = (cpu.service(dev, "capped", cpu_cap=10), cpu.service(dev, "light", cpu_weight=1),
+                            cpu.service(dev, "heavy", cpu_weight=10000))
+    with cpu.spinning(dev, (capped, 12), (light, 2), (light, 1, {"nice": 19}), (heavy, 4)) as pids:
+        first = [cpu.runtime(pid) for pid in pids]
+        time.sleep(14)
+        still = [pid for pid, was in zip(pids, first) if cpu.runtime(pid) == was]
+        vs.eq(still, [], "tasks that did not run")
+
+
+vs.main()
