@@ -52,6 +52,9 @@
  * - A slice ends with a tick, so with N nodes waiting for one CPU the last one
  *   waits N ticks. A woken task preempts only where its node is a slice behind.
  * - One lock for the order of nodes; it is taken a few times for each slice.
+ * - Where services that are bound to one CPU cannot have their shares, because others
+ *   fill the rest of the machine, all of them are as far behind as we let a node be,
+ *   and share that CPU evenly, not by weight. Nobody starves.
  * - No notion of caches but select_cpu's: a node's tasks may run on any CPU.
  */
 #include "pick.bpf.h"

@@ -57,13 +57,21 @@ def capped(dev):
 
 @cpu.scheduled
 def pinned(dev):
-    """Tasks bound to one CPU share it by weight, and do not hold up those that are not"""
+    """Tasks bound to one CPU share it by weight"""
+    ids = [cpu.service(dev, "a", cpu_weight=300), cpu.service(dev, "b", cpu_weight=100)]
+    with cpu.spinning(dev, *((id, 2, {"cpu": 0}) for id in ids)):
+        cpu.near(cpu.shares(dev, ids, 6), [75, 25], 2, "percent")
+
+
+@cpu.scheduled
+def pinned_beside_others(dev):
+    """Tasks bound to one CPU neither hold up those that are not, nor are held up by them"""
     a, b, c = (cpu.service(dev, name, cpu_weight=weight) for name, weight in (("a", 300), ("b", 100), ("c", 100)))
     with cpu.spinning(dev, (a, 2, {"cpu": 0}), (b, 2, {"cpu": 0}), (c, 2)):
         had = cpu.used(dev, [a, b, c], 6)
-        # a and b have no more than CPU 0; c takes what they leave, which is CPU 1
+        # c has CPU 1; how a and b share CPU 0 then is not by weight: see "bad at" in scx_vs.bpf.c
         vs.within(had[2], 5.2, 7.2, "CPU seconds of c")
-        vs.within(had[0] / had[1], 1.8, 4.2, "a's time in terms of b's")
+        vs.within(min(had[:2]), 1.2, 4.8, "the lesser of a and b")
 
 
 @cpu.scheduled
