@@ -124,6 +124,7 @@ def alternating(dev, crowd):
     """Checks that a task which changes its VS every few ms, among `crowd` others, is charged to each for its own time."""
     ids = service(dev, "a", cpu_weight=100), service(dev, "b", cpu_weight=100)
     with spinning(dev, (vs.ROOT, crowd)):
+        alternate(dev, *ids, 0.2)  # so that all it needs is in memory
         before = [dev.stat(id).cpu_ns for id in ids]
         true = alternate(dev, *ids, 2)
         charged = [(dev.stat(id).cpu_ns - was) / 1e9 for id, was in zip(ids, before)]
