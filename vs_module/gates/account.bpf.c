@@ -35,11 +35,12 @@ int BPF_PROG(core__sched_switch, bool preempt, struct task_struct *prev,
 	if (!cpu)
 		return 0;
 	task = cpu->task;
-	cpu->task = (u64)next;
+	*(volatile u64 *)&cpu->task = 0; /* so that nobody settles a task by the other's figure */
 	settled = __sync_lock_test_and_set(&cpu->settled,
 					   next->se.sum_exec_runtime);
 	if (task == (u64)prev && prev->pid && runtime > settled)
 		vs_charge(cpu, current_vs(prev), runtime - settled);
+	*(volatile u64 *)&cpu->task = (u64)next;
 	return 0;
 }
 

@@ -147,6 +147,8 @@ static __always_inline void settle(struct task_struct *p, u32 vs)
 		return;
 	settled = *(volatile u64 *)&cpu->settled;
 	runtime = vs_runtime(p, nr);
+	if (*(volatile u64 *)&cpu->task != (u64)p)
+		return; /* it has stopped meanwhile, and `settled` may be another's */
 	if (runtime > settled &&
 	    __sync_val_compare_and_swap(&cpu->settled, settled, runtime) == settled)
 		vs_charge(cpu, vs, runtime - settled);
