@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # guest: cpus=2
 # limit: 280
+# open: Tasks bound to one CPU share it by weight | 75.5 and 77.6 % were seen where 75 is wanted; cause not found yet
 """scx_vs: shares by weight, over the tree, under caps, of pinned tasks, and that nobody starves."""
 import time
 

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# open: * | has not been seen passing as a whole yet
 # up and down: all or nothing, mending what is missing, leaving nothing behind.
 # limit: 300
 . "${0%/*}/lib.sh"
