@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# open: * | has not been seen passing as a whole yet
 # Every kind of failure has its exit code, and says where it is and what to do.
 # module: no
 # limit: 300

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# open: * | has not been seen passing as a whole yet
 # Members by hand: place, exec, ps, ss; and what down makes of them.
 # limit: 240
 . "${0%/*}/lib.sh"

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# open: * | has not been seen passing as a whole yet
 # rule test: the kernel decides, vsctl explains, and the two agree.
 # limit: 240
 . "${0%/*}/lib.sh"
