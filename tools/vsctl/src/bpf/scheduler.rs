@@ -4,8 +4,10 @@
 use std::fs;
 use std::os::fd::AsRawFd;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use libbpf_rs::libbpf_sys::{bpf_prog_test_run_opts, bpf_test_run_opts};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, Program};
 use nix::errno::Errno;
@@ -83,7 +85,20 @@ pub fn exit() -> Option<Exit> {
     Some(Exit { kind: record.kind, reason: text(&record.reason), message: text(&record.message) })
 }
 
-/// Removes what a scheduler that has ended left pinned.
+/// Ends our scheduler: the kernel's own takes over, accounts go on. It has ended when this returns.
+pub fn stop() -> Result<()> {
+    /// The kernel ends it in the background, at the latest when every task has been told.
+    const PATIENCE: Duration = Duration::from_secs(10);
+    forget()?;
+    let deadline = Instant::now() + PATIENCE;
+    while state()? == State::Ours {
+        ensure!(Instant::now() < deadline, "the scheduler was told to end and still runs\n  do: see `dmesg`");
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// Removes what a scheduler has left pinned, or has pinned as long as it runs: that ends it.
 pub fn forget() -> Result<()> {
     pin::remove(&Path::new(LINKS).join(LINK))?;
     pin::remove(&Path::new(ROOT).join(EXIT_PIN))?;

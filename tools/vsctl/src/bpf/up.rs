@@ -3,7 +3,8 @@
 //!
 //! Every object is loaded before anything is attached, so that a program the kernel does not take changes nothing. Then
 //! what every gate needs is attached, then the gates, then the scheduler; each link is pinned at once. What is pinned
-//! already is left alone, so a second run mends what is missing and does nothing else.
+//! already is left alone, so a second run mends what is missing; last, when nothing can fail any more, what runs and was
+//! explicitly not asked for is taken away.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -42,8 +43,8 @@ pub struct Done {
     pub attached: usize,
     /// Gates that were attached and were not asked for.
     pub detached: Vec<Gate>,
-    /// Gates in force.
-    pub gates: Vec<Gate>,
+    /// Whether our scheduler ran and was not asked for: it has been stopped.
+    pub stopped: bool,
     /// Why a scheduler of ours had stopped before, if one had.
     pub ejected: Option<String>,
 }
@@ -52,7 +53,8 @@ pub struct Done {
 pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
     let mut done = Done::default();
     let mut scheduler = wanted.scheduler;
-    match scheduler::state()? {
+    let state = scheduler::state()?;
+    match &state {
         State::Ours => scheduler = false,
         State::Other(name) if scheduler => {
             return Err(Failure::Bpf(format!(
@@ -118,7 +120,10 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
     undo.keep();
     packets.keep();
 
-    // only now, when nothing can fail any more, what is not wanted goes
+    if state == State::Ours && !wanted.scheduler {
+        scheduler::stop()?;
+        done.stopped = true;
+    }
     if wanted.gates.is_some() {
         for gate in gates(present.iter().map(String::as_str)).into_iter().filter(|gate| !chosen.contains(gate)) {
             detach(gate, &present)?;
@@ -128,7 +133,6 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
             device.gate_packet(false)?;
         }
     }
-    done.gates = in_force(device)?;
     Ok(done)
 }
 

@@ -22,7 +22,7 @@ pub struct Up {
     /// Only these gates, separated by commas; others that are attached are detached [default: all]
     #[arg(long, value_delimiter = ',', value_name = "LIST", value_parser = gate)]
     gates: Option<Vec<Gate>>,
-    /// Account only: leave scheduling to the kernel's own scheduler
+    /// Account only: leave scheduling to the kernel's own scheduler; if scx_vs runs, it is stopped
     #[arg(long)]
     no_sched: bool,
     /// Apply this configuration first
@@ -63,6 +63,9 @@ impl Up {
         }
         for gate in done.detached {
             eprintln!("vsctl: detached the gate {}", gate.name());
+        }
+        if done.stopped {
+            eprintln!("vsctl: stopped scx_vs: the kernel's own scheduler runs");
         }
         if done.attached == 0 {
             eprintln!("vsctl: nothing was missing");
