@@ -77,10 +77,11 @@ def spinning(dev, *groups):
 
 
 def used(dev, ids, seconds):
-    """CPU seconds that each service used while this slept."""
-    before = [dev.stat(id).cpu_ns for id in ids]
+    """How many CPUs each service used, on average, while this slept: which can be for longer than was asked."""
+    began, before = time.monotonic(), [dev.stat(id).cpu_ns for id in ids]
     time.sleep(seconds)
-    return [(dev.stat(id).cpu_ns - start) / 1e9 for id, start in zip(ids, before)]
+    elapsed, after = time.monotonic() - began, [dev.stat(id).cpu_ns for id in ids]
+    return [(end - start) / 1e9 / elapsed for start, end in zip(before, after)]
 
 
 def shares(dev, ids, seconds):
