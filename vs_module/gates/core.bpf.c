@@ -24,14 +24,33 @@ int BPF_PROG(core__place, struct task_struct *task, __u32 vs)
 	return 0;
 }
 
-/* The last reference to a task is gone, or its fork has failed. Any context. */
+/* Counts the task off where its tag says, and makes it root's. */
+static __always_inline void task_gone(struct task_struct *task, struct vs_tag *tag)
+{
+	if (!tag || !tag->both)
+		return;
+	settle(task, tag->cur);
+	vs_task_gone(__sync_lock_test_and_set(&tag->both, VS_WHO(VS_ROOT, VS_ROOT)));
+}
+
+/*
+ * A task that has ended has been waited for, or nobody waits for it. It is no
+ * task of its service's from here on, as it is none for RLIMIT_NPROC and the
+ * pids controller; its memory may stay for a grace period and longer. What a
+ * thread runs of its own exit after this is root's.
+ */
+SEC("fentry/cgroup_task_release")
+int BPF_PROG(core__cgroup_task_release, struct task_struct *task)
+{
+	task_gone(task, tag_of(task));
+	return 0;
+}
+
+/* A fork has failed, or a task was placed after it was released. Any context. */
 SEC("fentry/security_task_free")
 int BPF_PROG(core__task_free, struct task_struct *task)
 {
-	struct vs_tag *tag = tag_of(task);
-
-	if (tag)
-		vs_task_gone(tag->both);
+	task_gone(task, tag_of(task));
 	return 0;
 }
 

@@ -65,8 +65,7 @@ def counted(dev):
     gates.enter(dev, a)
     vs.eq(dev.stat(a).tasks, 1, "placed")
     vs.eq(int(vs.in_child(lambda: dev.stat(a).tasks)), 2, "with a child")
-    # a task that has been waited for is counted until it is freed, a grace period later
-    vs.until(lambda: dev.stat(a).tasks == 1, what="one task")
+    vs.eq(dev.stat(a).tasks, 1, "waited for")
     vs.eq(int(gates.thread(lambda: dev.stat(a).tasks)), 2, "with a thread")
     vs.until(lambda: dev.stat(a).tasks == 1, what="one task")
     gates.enter(dev, vs.ROOT)
@@ -106,9 +105,23 @@ def limited(dev):
             os.close(writer)
         for pid in pids:
             os.waitpid(pid, 0)
-        vs.until(lambda: dev.stat(b).tasks == 1, what="room again")
+        vs.eq(dev.stat(b).tasks, 1, "room again")
         vs.eq(child_tag(), str((b, b)), "fork with room")
-        vs.until(lambda: dev.stat(b).tasks == 1, what="room again")
+
+
+@gates.case
+def one_after_another(dev):
+    """Tasks that are waited for make room at once: a limit of two lets hundreds run one after another"""
+    a = dev.create("a")
+    dev.detach(a, "tasks_max")
+    dev.set(a, "tasks_max", 2)
+    gates.enter(dev, a)
+    for _ in range(300):
+        pid = os.fork()
+        if not pid:
+            os._exit(0)
+        os.waitpid(pid, 0)
+    vs.eq((dev.stat(a).tasks, dev.stat(a).refused), (1, 0), "tasks, refused")
 
 
 @gates.case

@@ -337,12 +337,13 @@ def adopt():
     _libc.prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
 
 
-def _reap():
-    while True:
-        try:
-            os.waitpid(-1, 0)
-        except ChildProcessError:
-            return
+def reap(flags=os.WNOHANG):
+    """Waits for children: for those that have ended, or with flags=0 for all."""
+    try:
+        while os.waitpid(-1, flags)[0]:
+            pass
+    except ChildProcessError:
+        pass
 
 
 def kill_sessions(*leaders):
@@ -351,7 +352,7 @@ def kill_sessions(*leaders):
         os.killpg(leader.pid, signal.SIGKILL)
     for leader in leaders:
         leader.communicate()
-    _reap()
+    reap(0)
 
 
 class Sleeper:
