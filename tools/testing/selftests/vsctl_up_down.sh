@@ -1,13 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# open: * | has not been seen passing as a whole yet
 # up and down: all or nothing, mending what is missing, leaving nothing behind.
 # limit: 300
 . "${0%/*}/lib.sh"
 
 pins=/sys/fs/bpf/vs
 links() { find $pins/links -type f 2>/dev/null | wc -l; }
-status_of() { vsctl status | awk -v key="$1" '$1 == key { $1 = ""; print substr($0, 2) }'; }
+# the line that begins with this word alone: not `gates off` for `gates`
+status_of() { vsctl status | sed -n "s/^$1  \+//p"; }
+# the gates that the links are for
+linked() { find $pins/links -type f -name '*__*' -printf '%f\n' | sed 's/__.*//' | grep -vx 'core\|iter' | sort -u | xargs; }
 
 is "nothing is attached at first" "$(status_of gates)" none
 check "up" vsctl up --no-sched
@@ -23,6 +25,15 @@ is "all links are there again" "$(links)" "$all"
 
 check "a choice of gates" vsctl up --no-sched --gates fork,exec
 is "the others are off" "$(status_of gates)" "fork exec"
+is "and named" "$(vsctl status | sed -n 's/^gates off  *//p')" \
+	"exit setuid setgid socket socketpair connect accept send recv close wait packet"
+is "their programs are detached" "$(linked)" "exec fork"
+for gate in fork exec exit setuid setgid socket socketpair connect accept send recv close wait; do
+	check "$gate alone" vsctl up --no-sched --gates $gate
+	is "only $gate" "$(status_of gates), $(linked)" "$gate, $gate"
+done
+check "packet alone" vsctl up --no-sched --gates packet
+is "only packet" "$(status_of gates), $(linked)" "packet, "
 check "all again" vsctl up --no-sched
 is "packets too" "$(status_of gates | grep -ow packet)" packet
 
