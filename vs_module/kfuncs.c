@@ -69,6 +69,12 @@ noinline u32 vs_message_of(const struct sock *sk)
 	return 0;
 }
 
+noinline int vs_sockets_counted(void)
+{
+	barrier();
+	return 0;
+}
+
 BTF_KFUNCS_START(vs_kfuncs)
 BTF_ID_FLAGS(func, vs_gate_fork)
 BTF_ID_FLAGS(func, vs_gate_exec)
@@ -105,6 +111,7 @@ BTF_KFUNCS_END(vs_kfuncs)
 /* What BPF programs may answer in the place of. */
 BTF_KFUNCS_START(vs_replaced)
 BTF_ID_FLAGS(func, vs_message_of)
+BTF_ID_FLAGS(func, vs_sockets_counted)
 BTF_KFUNCS_END(vs_replaced)
 
 static const struct btf_kfunc_id_set vs_replaced_set = {

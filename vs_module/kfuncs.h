@@ -128,6 +128,13 @@ void vs_place(struct task_struct *task, u32 vs);
  */
 u32 vs_message_of(const struct sock *sk);
 
+/*
+ * Where core__sockets_counted attaches and answers 1 in its place: the end of a
+ * socket is seen, so that one that is given to a VS will be counted off. Any
+ * context but NMI.
+ */
+int vs_sockets_counted(void);
+
 /* For the BPF program types that use them. Once, at load; may sleep. */
 int vs_register_kfuncs(void);
 #endif

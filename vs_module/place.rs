@@ -4,7 +4,8 @@
 //!
 //! A task's tag is BPF's to write, so vs.ko calls an empty function, `vs_place()`, to which
 //! `core__place` is attached. If that program does not answer, no gates are attached and there are
-//! no tags: the task cannot be placed.
+//! no tags: the task cannot be placed. A socket's tag vs.ko writes itself; but it is BPF that sees
+//! the socket's end, so without gates it is refused likewise (`vs_sockets_counted()`).
 
 use crate::logic::id::VsId;
 use crate::logic::why::Why;
@@ -97,7 +98,8 @@ fn one(task: *mut c::task_struct, id: VsId) -> Result<(), Why> {
     Ok(())
 }
 
-/// Makes the socket that is open as `fd` of the caller `id`'s. No limit refuses it. May sleep.
+/// Makes the socket that is open as `fd` of the caller `id`'s. No limit refuses it. May sleep; under the
+/// mutex for changes.
 pub(crate) fn socket(fd: i32, id: VsId) -> Result<(), Why> {
     let file = File::open(fd)?;
     // SAFETY: The file is open; it keeps its socket.
@@ -109,7 +111,10 @@ pub(crate) fn socket(fd: i32, id: VsId) -> Result<(), Why> {
         Sock::of(socket)
     };
     let sock = sock.filter(|sock| sock.is_tagged_kind()).ok_or(Why::Fd)?;
+    // SAFETY: It may be called in any context.
+    if unsafe { c::vs_sockets_counted() } == 0 {
+        return Err(Why::NoGates);
+    }
     state::with(|s| sock.force(s, id));
     Ok(())
 }
-

@@ -70,6 +70,13 @@ int BPF_PROG(core__inet_csk_clone, struct sock *conn, const struct request_sock 
 	return 0;
 }
 
+/* Sockets are placed only while they are counted off below. See kfuncs.h: vs_sockets_counted(). */
+SEC("fmod_ret/vs_sockets_counted")
+int BPF_PROG(core__sockets_counted)
+{
+	return 1;
+}
+
 /* Any context. */
 SEC("lsm/sk_free_security")
 int BPF_PROG(core__sk_free_security, struct sock *sk)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Placing tasks and sockets, and tags under pressure: nothing is lost or counted twice."""
 # limit: 120
+"""Placing tasks and sockets, and tags under pressure: nothing is lost or counted twice."""
 import errno
 import os
 import socket
@@ -11,6 +11,17 @@ import time
 import gates
 import uapi
 import vs
+
+
+@vs.test
+def without_gates(dev):
+    """Without gates there are no tags, and nothing would see the end of a task or socket: ENOTCONN"""
+    a = dev.create("a")
+    with socket.socket() as sock:
+        vs.refused(errno.ENOTCONN, "NO_GATES", dev.place_socket, sock, a)
+        vs.eq(gates.vs_of(sock), vs.ROOT, "the socket")
+    vs.refused(errno.ENOTCONN, "NO_GATES", dev.place, os.getpid(), a)
+    vs.eq((dev.stat(a).tasks, dev.stat(a).sockets), (0, 0), "tasks, sockets")
 
 
 @gates.case
