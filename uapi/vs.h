@@ -120,7 +120,7 @@ enum vs_reason {
 	VS_WHY_RANGE,		/* ERANGE: the value is outside the attribute's range */
 	VS_WHY_GATE,		/* EINVAL: no such gate, or it takes no rules */
 	VS_WHY_PROPERTY,	/* EINVAL: this gate has no such property */
-	VS_WHY_ENTITY,		/* EINVAL: this gate has no such entity */
+	VS_WHY_ENTITY,		/* EINVAL: this gate has no such entity, or cannot give it a VS */
 	VS_WHY_VALUE,		/* EINVAL: a property's value is malformed */
 	VS_WHY_NO_RULE,		/* ENOENT: no rule has this number */
 	VS_WHY_NO_TASK,		/* ESRCH: the task has exited */
@@ -217,11 +217,17 @@ struct vs_list {
 	__u32 item_size;	/* in: sizeof one item, as the caller knows it */
 };
 
+/*
+ * The right side can give a message another VS only where it can be told from
+ * its socket: of VS_GATE_SEND, sent by UDP. A rule that asks for another proto
+ * and names it is refused, one that asks for none acts on UDP alone. What
+ * VS_GATE_RECV sees has its sender's.
+ */
 struct vs_rule {
 	__u32 id;		/* out, and for VS_IOC_RULE_DEL in; grows with age */
 	__u16 gate;		/* enum vs_gate */
 	__u16 from[VS_ENTITIES];	/* left: VS id or VS_ANY */
-	__u16 to[VS_ENTITIES];	/* right: VS id, VS_REF(n), VS_HOME or VS_ANY; of VS_GATE_RECV's msg only VS_ANY */
+	__u16 to[VS_ENTITIES];	/* right: VS id, VS_REF(n), VS_HOME or VS_ANY */
 	__u16 props;		/* VS_P_*: which of the following count */
 	__u32 uid;
 	__u32 gid;

@@ -5,7 +5,7 @@
 use crate::logic::classify::{Classifier, SHAPES_MAX};
 use crate::logic::hierarchy::{Attr, Name, Tree, DEPTH_MAX, NAME_LEN, UNLIMITED};
 use crate::logic::id::VsId;
-use crate::logic::rule::{props, Facts, Gate, Rule, Spec, ENTITIES, PROTO_COUNT, RULES_MAX};
+use crate::logic::rule::{props, Facts, Gate, Rule, Spec, ENTITIES, PROTO_COUNT, PROTO_UDP, RULES_MAX};
 use crate::logic::why::{Refusal, Why};
 use crate::table::NoMemory;
 use crate::vs_bindings as uapi;
@@ -219,6 +219,7 @@ const _: () = {
     assert!(uapi::VS_P_IFACE == props::IFACE as u32);
     assert!(uapi::VS_P_ALL == (props::IFACE as u32) * 2 - 1);
     assert!(uapi::VS_PROTO_COUNT == PROTO_COUNT as u32);
+    assert!(uapi::VS_PROTO_UDP == PROTO_UDP as u32);
     assert!(uapi::VS_ATTR_COUNT as usize == Attr::COUNT);
     assert!(uapi::VS_ATTR_CPU_WEIGHT == Attr::CpuWeight as u32);
     assert!(uapi::VS_ATTR_CPU_CAP == Attr::CpuCap as u32);

@@ -41,6 +41,8 @@ pub(crate) mod props {
 
 /// How many protocols there are: `VS_PROTO_COUNT`.
 pub(crate) const PROTO_COUNT: u8 = 6;
+/// The protocol of which a message can be told from its socket on the way: `VS_PROTO_UDP`.
+pub(crate) const PROTO_UDP: u8 = 2;
 
 /// Interception points: `enum vs_gate`, in its order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -501,6 +503,9 @@ impl RuleSet {
             || (has(props::IFACE) && facts.iface[0] == 0)
         {
             return Err(Why::Value.into());
+        }
+        if gate == Gate::Send && to[2] != ANY && has(props::PROTO) && facts.proto != PROTO_UDP {
+            return Err(Why::Entity.into());
         }
         let local_len = if has(props::LOCAL) { spec.local_len } else { 0 };
         let peer_len = if has(props::PEER) { spec.peer_len } else { 0 };

@@ -3,7 +3,9 @@
 //! What a rule may ask for, and what it is kept as.
 
 use crate::logic::id::VsId;
-use crate::logic::rule::{directory, masked, props, Facts, Gate, RuleSet, Spec, Target, ANY, ENTITIES};
+use crate::logic::rule::{
+    directory, masked, props, Facts, Gate, RuleSet, Spec, Target, ANY, ENTITIES, PROTO_COUNT, PROTO_UDP,
+};
 use crate::logic::why::{Refusal, Why};
 use proptest::prelude::*;
 
@@ -71,6 +73,18 @@ fn a_gate_has_the_entities_and_properties_it_has() {
             let wanted = (gate.props() & 1 << bit == 0).then_some(Why::Property);
             assert_eq!(refused(&Spec { facts, ..spec(gate) }), wanted, "{gate:?} bit {bit}");
         }
+    }
+}
+
+#[test]
+fn a_message_is_given_a_service_by_udp_alone() {
+    for proto in 0..PROTO_COUNT {
+        let facts = Facts { props: props::PROTO, proto, ..Facts::NONE };
+        let to = [ANY, ANY, 1];
+        let wanted = (proto != PROTO_UDP).then_some(Why::Entity);
+        assert_eq!(refused(&Spec { facts, to, ..spec(Gate::Send) }), wanted, "{proto}");
+        assert_eq!(refused(&Spec { facts, ..spec(Gate::Send) }), None, "{proto}, unchanged");
+        assert_eq!(refused(&Spec { facts: Facts { props: 0, ..facts }, to, ..spec(Gate::Send) }), None, "not asked for");
     }
 }
 

@@ -129,6 +129,9 @@ reasons rule_check(struct model *m, const struct vs_rule *r, bool (*exists)(stru
 		/* a message that has come keeps its sender's VS */
 		if (r->gate == VS_GATE_RECV && e == 2 && r->to[e] != VS_ANY)
 			why |= WHY(ENTITY);
+		/* and one that is sent its socket's, but by UDP */
+		if (r->gate == VS_GATE_SEND && e == 2 && r->to[e] != VS_ANY && r->props & VS_P_PROTO && r->proto != VS_PROTO_UDP)
+			why |= WHY(ENTITY);
 		if (r->from[e] != VS_ANY && !exists(m, r->from[e]))
 			why |= WHY(NO_SERVICE);
 		if (r->to[e] == VS_ANY || r->to[e] == VS_HOME)

@@ -63,6 +63,20 @@ def entities_of_every_gate(dev):
 
 
 @vs.test
+def messages_sent(dev):
+    """send => msg= is refused with a proto by which a message cannot be told from its socket: all but UDP"""
+    a = dev.create("a")
+    for proto in uapi.enums["vs_proto"][:uapi.VS_PROTO_COUNT]:
+        number = getattr(uapi, proto)
+        dev.delete(dev.add("send", [], [a, a], proto=number))
+        if number == uapi.VS_PROTO_UDP:
+            dev.delete(dev.add("send", [], [vs.ANY, vs.ANY, a], proto=number))
+        else:
+            vs.refused(errno.EINVAL, "ENTITY", dev.add, "send", [], [vs.ANY, vs.ANY, a], proto=number)
+    dev.add("send", [], [vs.ANY, vs.ANY, a])
+
+
+@vs.test
 def gates_without_rules(dev):
     """exit, close, wait and numbers beyond the gates take no rules"""
     for gate in ("exit", "close", "wait"):

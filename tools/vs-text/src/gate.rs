@@ -183,6 +183,16 @@ impl Gate {
         }
     }
 
+    /// Whether a rule that asks for `proto` can give the entity of this place another service. A message that has come
+    /// has its sender's, and one that is sent can be told from its socket by UDP alone.
+    pub fn binds(self, place: usize, proto: Option<Proto>) -> bool {
+        match self {
+            Self::Recv => place < 2,
+            Self::Send => place < 2 || (place == 2 && matches!(proto, None | Some(Proto::Udp))),
+            _ => place < self.entities().len(),
+        }
+    }
+
     /// The properties its rules may ask for.
     pub const fn properties(self) -> Properties {
         match self {

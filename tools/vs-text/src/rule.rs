@@ -99,7 +99,7 @@ impl Rule {
             ));
         };
         let (from, conditions) = left(gate, &rest[..arrow])?;
-        let to = right(text, gate, &rest[arrow], &rest[arrow + 1..])?;
+        let to = right(text, gate, &rest[arrow], &rest[arrow + 1..], conditions.proto)?;
         Ok(Self { gate, from, conditions, to })
     }
 
@@ -194,7 +194,13 @@ fn left(gate: Gate, words: &[Word]) -> Result<([Option<Service>; ENTITIES], Cond
 }
 
 /// Reads the right side.
-fn right(text: &str, gate: Gate, arrow: &Word, words: &[Word]) -> Result<[Target; ENTITIES], Problem> {
+fn right(
+    text: &str,
+    gate: Gate,
+    arrow: &Word,
+    words: &[Word],
+    proto: Option<Proto>,
+) -> Result<[Target; ENTITIES], Problem> {
     let mut to = [const { None }; ENTITIES];
     for word in words {
         let (value, span) = value(gate, word)?;
@@ -210,6 +216,9 @@ fn right(text: &str, gate: Gate, arrow: &Word, words: &[Word]) -> Result<[Target
             return Err(Problem::new(word.span.clone(), message, "leave one of them"));
         }
         let value = text_of(value, &span)?;
+        if value != ANY {
+            binds(gate, place, proto, word)?;
+        }
         to[place] = Some(match (value, entity(gate, value)) {
             (ANY, _) => Target::Unchanged,
             (HOME, _) => Target::Home,
@@ -225,6 +234,24 @@ fn right(text: &str, gate: Gate, arrow: &Word, words: &[Word]) -> Result<[Target
         ));
     }
     Ok(to.map(Option::unwrap_or_default))
+}
+
+/// Refuses to give a message another service where it cannot be told from its socket.
+fn binds(gate: Gate, place: usize, proto: Option<Proto>, word: &Word) -> Result<(), Problem> {
+    if gate.binds(place, proto) {
+        return Ok(());
+    }
+    let (message, advice) = match proto {
+        Some(proto) if gate == Gate::Send => (
+            format!("a message sent by {} has its socket's service, and cannot be given another", proto.name()),
+            "label the socket instead: `=> socket=task`; or write `proto=udp`",
+        ),
+        _ => (
+            "a message that is received has its sender's service, and cannot be given another".to_owned(),
+            "bind whoever receives it: `=> task=msg`",
+        ),
+    };
+    Err(Problem::new(word.span.clone(), message, advice))
 }
 
 /// The value of a word that must have one.

@@ -76,6 +76,11 @@ fn rule() -> impl Strategy<Value = Rule> {
         (from, conditions(gate), to).prop_map(move |(mut from, conditions, mut to)| {
             from.resize(3, None);
             to.resize(3, Target::Unchanged);
+            for (place, target) in to.iter_mut().enumerate() {
+                if !gate.binds(place, conditions.proto) {
+                    *target = Target::Unchanged;
+                }
+            }
             Rule { gate, from: from.try_into().unwrap(), conditions, to: to.try_into().unwrap() }
         })
     })
@@ -119,6 +124,8 @@ fn the_examples_of_the_documentation_are_canonical() {
         "packet lport=5432 peer=10.1.0.0/16 => conn=a",
         "recv task=dns proto=udp => task=msg",
         "send task=dns proto=udp => msg=task",
+        "send task=dns => msg=task",
+        "recv proto=tcp => task=*",
         "exec cgroup=/system.slice/shop.service/* => task=shop",
         "accept task=pg peer=127.0.0.1 => task=*",
         "fork => child=home",
@@ -160,6 +167,10 @@ fn what_is_wrong_is_marked() {
         ("exec => child=a", "child=a", "no entity"),
         ("exec => task=child", "child", "names no service"),
         ("exec => task=#16384", "#16384", "no id"),
+        ("recv => task=msg msg=a", "msg=a", "its sender's service"),
+        ("recv task=dns proto=udp => msg=task", "msg=task", "its sender's service"),
+        ("send proto=tcp => msg=task", "msg=task", "sent by tcp"),
+        ("send proto=unix-dgram => socket=task msg=home", "msg=home", "sent by unix-dgram"),
         ("packet iface=a/b => conn=a", "a/b", "interface"),
         ("packet iface=abcdefghijklmnop => conn=a", "abcdefghijklmnop", "interface"),
     ] {

@@ -40,7 +40,10 @@ fn explained(reason: u32) -> Option<(&'static str, &'static str)> {
         VS_WHY_RANGE => ("the value is outside the attribute's range", "see `vsctl set --help` for the ranges"),
         VS_WHY_GATE => ("there is no such gate, or it takes no rules", "see `vsctl rule add --help` for the gates"),
         VS_WHY_PROPERTY => ("the gate does not have a property the rule asks for", "see `vsctl rule add --help`"),
-        VS_WHY_ENTITY => ("the gate does not have an entity the rule names", "see `vsctl rule add --help`"),
+        VS_WHY_ENTITY => (
+            "the gate does not have an entity the rule names, or cannot give it another service",
+            "see `vsctl rule add --help`",
+        ),
         VS_WHY_VALUE => ("a property's value is malformed", "see `vsctl rule add --help` for the forms"),
         VS_WHY_NO_RULE => ("no rule has this number", "see `vsctl rule ls`"),
         VS_WHY_NO_TASK => ("the task has exited", "nothing is left to do"),
