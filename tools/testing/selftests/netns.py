@@ -8,6 +8,8 @@ import subprocess
 import threading
 import time
 
+import vs
+
 ETHERNET = 14  # bytes of header that an Ethernet interface counts, the loopback interface does not
 
 
@@ -81,6 +83,30 @@ def link(one, other, subnet=77):
             ip("link", "set", device, "up")
             for peer in f"10.{subnet}.0.{3 - n}", f"fd00:{subnet}::{3 - n}":
                 ip("neigh", "replace", peer, "lladdr", hardware[2 - n], "dev", device, "nud", "permanent")
+
+
+CLIENT = {"v4": "10.77.0.1", "v6": "fd00:77::1"}
+SERVER = {"v4": "10.77.0.2", "v6": "fd00:77::2"}
+
+
+@contextlib.contextmanager
+def machines(dev):
+    """A client's machine and a server's, with those addresses; the gate on; and a tenant `a`."""
+    dev.call("GATE_PACKET", on=1)
+    with Namespace("one") as one, Namespace("two") as two:
+        link(one, two)
+        yield one, two, dev.create("a")
+
+
+def each(test):
+    """Makes a case of each family."""
+    def made(version):
+        def case(dev):
+            test(dev, version)
+        case.__doc__ = f"{test.__doc__}, IP{version}"
+        vs.gated(case)
+    for version in CLIENT:
+        made(version)
 
 
 def interfaces(*spaces):

@@ -2,26 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # limit: 120
 """The gate `packet`: rules make remote clients tenants, before anybody accepts them."""
-import contextlib
 import socket
 
 import netns
 import vs
-from netns import Namespace
+from netns import CLIENT, SERVER, each, machines
 
-CLIENT = {"v4": "10.77.0.1", "v6": "fd00:77::1"}
-SERVER = {"v4": "10.77.0.2", "v6": "fd00:77::2"}
 LENGTH = {"v4": 96 + 24, "v6": 64}  # of the prefix that both are in
 SO_RCVMARK = 75
-
-
-@contextlib.contextmanager
-def machines(dev):
-    """A client's machine and a server's, the gate on, and a tenant `a`."""
-    dev.call("GATE_PACKET", on=1)
-    with Namespace("one") as one, Namespace("two") as two:
-        netns.link(one, two)
-        yield one, two, dev.create("a")
 
 
 def tag(dev, mark):
@@ -30,17 +18,6 @@ def tag(dev, mark):
 
 def mark_of(sock):
     return sock.getsockopt(socket.SOL_SOCKET, socket.SO_MARK) & 0xffffffff
-
-
-def each(test):
-    """Makes a case of each family."""
-    def made(version):
-        def case(dev):
-            test(dev, version)
-        case.__doc__ = f"{test.__doc__}, IP{version}"
-        vs.gated(case)
-    for version in CLIENT:
-        made(version)
 
 
 @each

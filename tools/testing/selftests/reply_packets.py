@@ -2,42 +2,19 @@
 # SPDX-License-Identifier: GPL-2.0
 # limit: 120
 """Packets that no application sends: SYN-ACKs, resets and TIME_WAIT's answers are their connection's VS's."""
-import contextlib
 import os
 import socket
 import struct
 
 import netns
 import vs
-from netns import Namespace
-
-CLIENT = {"v4": "10.77.0.1", "v6": "fd00:77::1"}
-SERVER = {"v4": "10.77.0.2", "v6": "fd00:77::2"}
-
-
-@contextlib.contextmanager
-def machines(dev):
-    dev.call("GATE_PACKET", on=1)
-    with Namespace("one") as one, Namespace("two") as two:
-        netns.link(one, two)
-        yield one, two, dev.create("a")
+from netns import CLIENT, SERVER, each, machines
 
 
 def packets(dev, a):
     """In and out, when nothing is in flight any more."""
     figures = netns.settled(lambda: netns.counted(dev, a))
     return figures[0], figures[2]
-
-
-def each(test):
-    """Makes a case of each family."""
-    def made(version):
-        def case(dev):
-            test(dev, version)
-        case.__doc__ = f"{test.__doc__}, IP{version}"
-        vs.gated(case)
-    for version in CLIENT:
-        made(version)
 
 
 def segment(space, version, source, destination, sequence, flags):
