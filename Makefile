@@ -28,6 +28,7 @@ endif
 tools: setup ## build vsctl, its companions, and what the tests need compiled
 	$(ENTER) cargo build --release --manifest-path tools/Cargo.toml
 	$(ENTER) make -s -C tools/testing
+	$(ENTER) make -s -C tools/bench
 
 demo: modules tools ## two tenants share one PostgreSQL, with and without VS
 	tools/demo/run
