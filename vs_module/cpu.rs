@@ -51,7 +51,8 @@ fn id(raw: u32) -> VsId {
 /// Any context but NMI.
 #[no_mangle]
 extern "C" fn vs_charge_cpu_body(vs: u32, ns: u64) {
-    state::with(|state| state.service(id(vs)).charge_cpu(ns));
+    // SAFETY: `kfuncs.c` has it called under RCU.
+    unsafe { state::under_rcu(|state| state.service(id(vs)).charge_cpu(ns)) };
 }
 
 /// Any context.

@@ -32,16 +32,28 @@ struct Source<'a> {
     exec: Option<&'a c::linux_binprm>,
 }
 
-/// Asks the rules, if the gate has any.
+/// Calls `f` under RCU, as `kfuncs.c` has all gates called.
+fn with<R>(f: impl FnOnce(&State) -> R) -> R {
+    // SAFETY: See above.
+    unsafe { state::under_rcu(f) }
+}
+
+/// Counts the call; what the gate's rules ask for, `None` if it has none for this caller.
+fn count(s: &State, gate: Gate, who: Who) -> Option<u16> {
+    let service = s.service(who.cur);
+    service.hit(gate);
+    s.classifier().wants(gate, service.id())
+}
+
+/// Counts the call, and asks the rules if the gate has any.
 fn ask(s: &State, gate: Gate, who: Who, from: [VsId; ENTITIES], source: Source<'_>) -> Verdict {
-    s.service(who.cur).hit(gate);
-    match s.classifier().wants(gate) {
+    match count(s, gate, who) {
         None => Verdict::UNCHANGED,
         Some(wants) => classify(s, gate, who, from, source, wants),
     }
 }
 
-/// Gathers and classifies. Not inlined, for the sake of its buffers: who has no rules does not pay.
+/// Gathers what is asked for, and classifies. Not inlined: who has no rules does not pay.
 #[inline(never)]
 fn classify(
     s: &State,
@@ -51,11 +63,7 @@ fn classify(
     source: Source<'_>,
     wants: u16,
 ) -> Verdict {
-    let mut program = path::EMPTY;
-    let mut cgroup = path::EMPTY;
-    let mut name: NameBuffer = [0; _];
     let mut facts = Facts::NONE;
-
     if wants & (props::UID | props::GID) != 0 {
         // SAFETY: The running task's credentials stay while it is here.
         let cred = source.cred.map_or_else(|| unsafe { c::vs_current_cred() }, |cred| cred);
@@ -63,6 +71,25 @@ fn classify(
         (facts.uid, facts.gid) = unsafe { (c::vs_cred_euid(cred), c::vs_cred_egid(cred)) };
         facts.props |= props::UID | props::GID;
     }
+    if let Some(sock) = source.sock {
+        sock.facts(wants, source.peer, &mut facts);
+    }
+    let call = Call { gate, from, home: who.home, facts };
+    if wants & props::NAMES != 0 {
+        return classify_by_name(s, call, source, wants);
+    }
+    s.verdict(&call)
+}
+
+/// The same with paths and names. Apart, for the sake of its buffers, which cost more than a look-up.
+#[inline(never)]
+fn classify_by_name(s: &State, call: Call<'_>, source: Source<'_>, wants: u16) -> Verdict {
+    let mut program = path::EMPTY;
+    let mut cgroup = path::EMPTY;
+    let mut name: NameBuffer = [0; _];
+    let mut call = call;
+    let facts = &mut call.facts;
+
     if wants & props::CGROUP != 0 {
         if let Some(path) = path::cgroup(&mut cgroup) {
             facts.cgroup = path;
@@ -76,10 +103,13 @@ fn classify(
             facts.props |= props::PATH;
         }
     }
-    if let Some(sock) = source.sock {
-        sock.facts(wants, source.peer, &mut facts, &mut name);
+    if let (Some(sock), true) = (source.sock, wants & props::UNIX != 0) {
+        if let Some(name) = sock.name(source.peer, &mut name) {
+            facts.path = name;
+            facts.props |= props::UNIX;
+        }
     }
-    s.verdict(&Call { gate, from, home: who.home, facts })
+    s.verdict(&call)
 }
 
 /// What becomes of a socket of which the rules say nothing.
@@ -107,7 +137,7 @@ impl Untold {
 /// A call of a gate of the task alone: what it is changes, and so does its home.
 fn transformed(gate: Gate, who: u32, source: Source<'_>) -> u64 {
     let who = Who::new(who);
-    state::with(|s| {
+    with(|s| {
         let from = [who.cur, VsId::ROOT, VsId::ROOT];
         Answer::belongs_to(ask(s, gate, who, from, source).to[0]).pack()
     })
@@ -126,20 +156,38 @@ fn used(
     let Some(sock) = sock.filter(|sock| sock.is_tagged_kind()) else {
         return Answer::UNCHANGED.pack();
     };
-    state::with(|s| {
-        let tag = sock.tag();
-        let from = [who.cur, tag, message.unwrap_or(tag)];
-        let source = Source { sock: Some(sock), peer, ..Source::default() };
-        let verdict = ask(s, gate, who, from, source);
-        if let Some(to) = verdict.to[1].or_else(|| untold.of(s, who, tag)) {
-            if let Err(error) = sock.give(s, to) {
-                return refusal(error);
-            }
-        }
-        // Of the other protocols a message cannot be told from its socket on the way.
-        let message = verdict.to[2].filter(|_| gate == Gate::Send && sock.proto() == c::VS_PROTO_UDP);
-        Answer { message, ..Answer::works_for(verdict.to[0]) }.pack()
+    with(|s| match count(s, gate, who) {
+        None if untold == Untold::Keep => Answer::UNCHANGED.pack(),
+        wants => labelled(s, gate, who, sock, peer, message, untold, wants),
     })
+}
+
+/// The rest of [`used`], where there are rules, or the socket is labelled without. Not inlined: the
+/// calls that end above are the most.
+#[inline(never)]
+#[allow(clippy::too_many_arguments)]
+fn labelled(
+    s: &State,
+    gate: Gate,
+    who: Who,
+    sock: Sock<'_>,
+    peer: Option<Peer<'_>>,
+    message: Option<VsId>,
+    untold: Untold,
+    wants: Option<u16>,
+) -> u64 {
+    let tag = sock.tag();
+    let from = [who.cur, tag, message.unwrap_or(tag)];
+    let source = Source { sock: Some(sock), peer, ..Source::default() };
+    let verdict = wants.map_or(Verdict::UNCHANGED, |wants| classify(s, gate, who, from, source, wants));
+    if let Some(to) = verdict.to[1].or_else(|| untold.of(s, who, tag)) {
+        if let Err(error) = sock.give(s, to) {
+            return refusal(error);
+        }
+    }
+    // Of the other protocols a message cannot be told from its socket on the way.
+    let message = verdict.to[2].filter(|_| gate == Gate::Send && sock.proto() == c::VS_PROTO_UDP);
+    Answer { message, ..Answer::works_for(verdict.to[0]) }.pack()
 }
 
 /// The work in hand has ended.
@@ -155,7 +203,7 @@ fn ended(s: &State, gate: Gate, who: Who) -> u64 {
 #[no_mangle]
 extern "C" fn vs_gate_fork_body(who: u32) -> u64 {
     let who = Who::new(who);
-    state::with(|s| {
+    with(|s| {
         let from = [who.cur, VsId::ROOT, VsId::ROOT];
         let verdict = ask(s, Gate::Fork, who, from, Source::default());
         let home = verdict.to[1].unwrap_or_else(|| s.resolve(who.cur));
@@ -178,7 +226,7 @@ unsafe extern "C" fn vs_gate_exec_body(bprm: *const c::linux_binprm, who: u32) -
 
 #[no_mangle]
 extern "C" fn vs_gate_exit_body(who: u32) {
-    state::with(|s| s.service(Who::new(who).cur).hit(Gate::Exit));
+    with(|s| s.service(Who::new(who).cur).hit(Gate::Exit));
 }
 
 /// # Safety
@@ -221,7 +269,7 @@ unsafe extern "C" fn vs_gate_socketpair_body(socket: *const c::socket, peer: *co
     let (Some(sock), Some(peer)) = (unsafe { Sock::of(socket) }, unsafe { Sock::of(peer) }) else {
         return Answer::UNCHANGED.pack();
     };
-    state::with(|s| {
+    with(|s| {
         let from = [who.cur, sock.tag(), peer.tag()];
         let source = Source { sock: Some(sock), ..Source::default() };
         let verdict = ask(s, Gate::Socketpair, who, from, source);
@@ -289,7 +337,7 @@ unsafe extern "C" fn vs_gate_recv_body(sk: *const c::sock, message: u32, who: u3
 #[no_mangle]
 extern "C" fn vs_gate_close_body(who: u32, work_ended: bool) -> u64 {
     let who = Who::new(who);
-    state::with(|s| {
+    with(|s| {
         if work_ended {
             return ended(s, Gate::Close, who);
         }
@@ -300,7 +348,7 @@ extern "C" fn vs_gate_close_body(who: u32, work_ended: bool) -> u64 {
 
 #[no_mangle]
 extern "C" fn vs_gate_wait_body(who: u32) -> u64 {
-    state::with(|s| ended(s, Gate::Wait, Who::new(who)))
+    with(|s| ended(s, Gate::Wait, Who::new(who)))
 }
 
 /// Softirq. The request's mark, which connection and SYN-ACK inherit, is its packet's in our bits:
@@ -318,7 +366,7 @@ unsafe extern "C" fn vs_conn_request_body(
 ) -> u64 {
     // SAFETY: By the requirement of this function. Of its data, nothing is read.
     let skb = unsafe { Skb::from_raw(skb) };
-    state::with(|s| {
+    with(|s| {
         let id = s.resolve(netfilter::requested_by(&skb));
         if let Err(error) = s.socket_born(id) {
             return refusal(error);
@@ -344,7 +392,7 @@ unsafe extern "C" fn vs_conn_request_body(
 unsafe extern "C" fn vs_conn_unix_body(client: *const c::sock, conn: *const c::sock) -> u64 {
     // SAFETY: By the requirement of this function.
     let (client, conn) = unsafe { (Sock::new(client), Sock::new(conn)) };
-    state::with(|s| match conn.give(s, s.resolve(client.tag())) {
+    with(|s| match conn.give(s, s.resolve(client.tag())) {
         Ok(()) => Answer::UNCHANGED.pack(),
         Err(error) => refusal(error),
     })

@@ -10,6 +10,7 @@ use core::mem::offset_of;
 use core::ops::Deref;
 use kernel::bindings;
 use kernel::prelude::*;
+use kernel::sync::atomic::{Atomic, AtomicType};
 use kernel::types::Opaque;
 
 /// A heap object that readers under RCU may hold references to.
@@ -49,6 +50,14 @@ impl<T> RcuBox<T> {
         // SAFETY: By the requirement of this function; `value` is the first field.
         RcuBox(unsafe { KBox::from_raw(raw.cast()) })
     }
+}
+
+/// `READ_ONCE()`. Of a pointer it is `rcu_dereference()`: what it refers to was written before it can
+/// be seen here, by the dependency of addresses. `Atomic::load()` says the same by a call out of
+/// line, which hot paths would feel.
+pub(crate) fn read_once<T: AtomicType>(from: &Atomic<T>) -> T {
+    // SAFETY: It is valid and aligned; what has atomic operations is a word, read in one piece.
+    unsafe { from.as_ptr().read_volatile() }
 }
 
 impl<T: Send + 'static> RcuBox<T> {

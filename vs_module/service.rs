@@ -10,10 +10,10 @@ use crate::limit::{Link, Resource};
 use crate::logic::hierarchy::{Attr, Effective};
 use crate::logic::id::VsId;
 use crate::logic::rule::Gate;
-use crate::rcu::RcuBox;
+use crate::rcu::{read_once, RcuBox};
 use crate::stat::{Count, Stats};
 use kernel::prelude::*;
-use kernel::sync::atomic::{Acquire, Atomic, Relaxed, Release};
+use kernel::sync::atomic::{Atomic, Relaxed, Release};
 
 /// One virtual service. Read under RCU, in any context; written under the mutex for changes.
 ///
@@ -61,12 +61,12 @@ impl Service {
 
     /// The effective value of an attribute.
     pub(crate) fn attr(&self, attr: Attr) -> u32 {
-        self.attrs[attr as usize].load(Relaxed)
+        read_once(&self.attrs[attr as usize])
     }
 
     /// Whether an attribute is its own.
     pub(crate) fn is_detached(&self, attr: Attr) -> bool {
-        self.detached.load(Relaxed) & attr.bit() != 0
+        read_once(&self.detached) & attr.bit() != 0
     }
 
     /// The limit to be checked at this level.
@@ -89,7 +89,7 @@ impl Service {
     pub(crate) fn link(&self) -> &Link {
         // SAFETY: By the type invariant; `&self` shows that the caller is under RCU, or holds the
         // mutex.
-        unsafe { &*self.link.load(Acquire) }
+        unsafe { &*read_once(&self.link) }
     }
 
     /// The service above; `None` for root.

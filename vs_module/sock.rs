@@ -7,14 +7,15 @@
 
 use crate::logic::id::VsId;
 use crate::logic::rule::{props, Facts};
-use crate::state::State;
+use crate::rcu::read_once;
+use crate::state::{self, State};
 use crate::vs_bindings as c;
 use core::marker::PhantomData;
 use core::mem::offset_of;
 use core::ptr::NonNull;
 use kernel::ffi::c_void;
 use kernel::prelude::*;
-use kernel::sync::atomic::{Atomic, Full, Relaxed};
+use kernel::sync::atomic::{Atomic, Full};
 
 /// A full socket (no request, not in time-wait), alive for `'a`.
 ///
@@ -96,7 +97,7 @@ impl<'a> Sock<'a> {
 
     /// Whose it is.
     pub(crate) fn tag(self) -> VsId {
-        VsId::from_mark(self.mark().load(Relaxed), crate::mark_shift())
+        VsId::from_mark(read_once(self.mark()), crate::mark_shift())
     }
 
     /// Makes it `to`'s, and counts it there. Any context but NMI, lock-free.
@@ -131,7 +132,7 @@ impl<'a> Sock<'a> {
     /// Writes the tag, after `count` has let it; `uncount` if somebody else wrote meanwhile.
     fn replace(self, to: VsId, count: impl Fn(VsId) -> Result, uncount: impl Fn(VsId)) -> Result {
         let shift = crate::mark_shift();
-        let mut mark = self.mark().load(Relaxed);
+        let mut mark = read_once(self.mark());
         loop {
             let from = VsId::from_mark(mark, shift);
             if from == to {
@@ -241,15 +242,20 @@ impl<'a> Sock<'a> {
         }
     }
 
-    /// Puts into `facts` what `wants` asks for of this socket. `peer`, if given, is whom this call
-    /// is about, instead of the one it is connected to.
-    pub(crate) fn facts<'b>(
-        self,
-        wants: u16,
-        peer: Option<Peer<'_>>,
-        facts: &mut Facts<'b>,
-        buffer: &'b mut NameBuffer,
-    ) {
+    /// The name of a unix socket that this call is about: `peer`'s if given, else its own.
+    pub(crate) fn name<'b>(self, peer: Option<Peer<'_>>, buffer: &'b mut NameBuffer) -> Option<&'b [u8]> {
+        if self.family() != c::AF_UNIX {
+            return None;
+        }
+        match peer {
+            Some(peer) => peer.name(buffer),
+            None => self.unix_name(buffer),
+        }
+    }
+
+    /// Puts into `facts` what `wants` asks for of this socket, but its name. `peer`, if given, is
+    /// whom this call is about, instead of the one it is connected to.
+    pub(crate) fn facts(self, wants: u16, peer: Option<Peer<'_>>, facts: &mut Facts<'_>) {
         if wants & props::PROTO != 0 {
             facts.proto = self.proto() as u8;
             facts.props |= props::PROTO;
@@ -264,16 +270,6 @@ impl<'a> Sock<'a> {
             if let Some((address, port)) = peer.map_or_else(|| self.peer(), |peer| peer.end()) {
                 (facts.peer, facts.peer_port) = (address, port);
                 facts.props |= props::PEER | props::PPORT;
-            }
-        }
-        if wants & props::UNIX != 0 && self.family() == c::AF_UNIX {
-            let name = match peer {
-                Some(peer) => peer.name(buffer),
-                None => self.unix_name(buffer),
-            };
-            if let Some(name) = name {
-                facts.path = name;
-                facts.props |= props::UNIX;
             }
         }
     }
@@ -402,13 +398,15 @@ unsafe extern "C" fn vs_sk_serves_body(sk: *const c::sock) -> bool {
 extern "C" fn vs_sk_born_body(mark: u32) {
     let id = VsId::from_mark(mark, crate::mark_shift());
     // No limit: it was asked for when the connection was.
-    crate::state::with(|s| s.socket_moved(VsId::ROOT, id));
+    // SAFETY: `kfuncs.c` has it called under RCU.
+    unsafe { state::under_rcu(|s| s.socket_moved(VsId::ROOT, id)) };
 }
 
 #[no_mangle]
 extern "C" fn vs_sk_gone_body(mark: u32) {
     let id = VsId::from_mark(mark, crate::mark_shift());
-    crate::state::with(|s| s.socket_gone(id));
+    // SAFETY: `kfuncs.c` has it called under RCU.
+    unsafe { state::under_rcu(|s| s.socket_gone(id)) };
 }
 
 #[no_mangle]
@@ -434,5 +432,6 @@ unsafe extern "C" fn vs_sk_clear_body(sk: *mut c::sock_common) {
     }
     // SAFETY: By the requirement of this function, and it is a full one.
     let sk = unsafe { Sock::new(sk) };
-    crate::state::with(|s| sk.force(s, VsId::ROOT));
+    // SAFETY: `kfuncs.c` has it called under RCU.
+    unsafe { state::under_rcu(|s| sk.force(s, VsId::ROOT)) };
 }

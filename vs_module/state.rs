@@ -9,7 +9,7 @@ use crate::limit::{self, Resource};
 use crate::logic::classify::{Call, Classifier, Cost};
 use crate::logic::id::{rested, VsId};
 use crate::logic::rule::{Target, ENTITIES, RULES_MAX};
-use crate::rcu::RcuBox;
+use crate::rcu::{read_once, RcuBox};
 use crate::service::Service;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Acquire, Atomic, Full, Relaxed, Release};
@@ -73,13 +73,21 @@ impl Verdict {
 }
 
 /// Evidence that its holder is under RCU, and the way to all that it protects.
-pub(crate) struct State {
-    _guard: read_side::Guard,
-}
+pub(crate) struct State(());
 
 /// Calls `f` under RCU. Any context but NMI.
 pub(crate) fn with<R>(f: impl FnOnce(&State) -> R) -> R {
-    f(&State { _guard: read_side::read_lock() })
+    let _guard = read_side::read_lock();
+    f(&State(()))
+}
+
+/// The same, for a caller that is under RCU already.
+///
+/// # Safety
+///
+/// It is, until `f` has returned. Kfuncs with `KF_RCU_PROTECTED` are: the verifier sees to it.
+pub(crate) unsafe fn under_rcu<R>(f: impl FnOnce(&State) -> R) -> R {
+    f(&State(()))
 }
 
 /// Grows with every change of tree, attributes or rules, after the change can be seen.
@@ -91,14 +99,14 @@ impl State {
     /// The rules in force.
     pub(crate) fn classifier(&self) -> &Classifier {
         // SAFETY: Set before any caller exists, and freed a grace period after it was replaced.
-        unsafe { &*CLASSIFIER.load(Acquire) }
+        unsafe { &*read_once(&CLASSIFIER) }
     }
 
     /// The service that `id` stands for: of an id without service, root.
     pub(crate) fn service(&self, id: VsId) -> &Service {
-        let own = CELLS[id.index()].service.load(Acquire);
+        let own = read_once(&CELLS[id.index()].service);
         let service = if own.is_null() {
-            CELLS[VsId::ROOT.index()].service.load(Acquire)
+            read_once(&CELLS[VsId::ROOT.index()].service)
         } else {
             own
         };
@@ -238,7 +246,7 @@ impl State {
 impl Cell {
     /// One more tag; `false`: the id is closed.
     fn hold(&self) -> bool {
-        let mut tags = self.tags.load(Relaxed);
+        let mut tags = read_once(&self.tags);
         while tags & CLOSED == 0 {
             match self.tags.cmpxchg(tags, tags + 1, Full) {
                 Ok(_) => return true,
@@ -250,19 +258,19 @@ impl Cell {
 
     /// Something may carry the id that is not counted: a packet, a request for a connection.
     fn see(&self) {
-        if self.last.load(Relaxed) == 0 {
+        if read_once(&self.last) == 0 {
             self.last.store(now(), Relaxed);
         }
     }
 
     fn is_held(&self) -> bool {
-        let tags = self.tags.load(Relaxed);
+        let tags = read_once(&self.tags);
         tags != 0 && tags & CLOSED == 0
     }
 
     /// One tag less; one that was not counted is not taken off.
     fn release(&self) {
-        let mut tags = self.tags.load(Relaxed);
+        let mut tags = read_once(&self.tags);
         while tags != 0 && tags & CLOSED == 0 {
             if tags == 1 {
                 self.last.store(now(), Relaxed);
@@ -284,7 +292,7 @@ fn now() -> u32 {
 
 fn hit_counter(rule: u32) -> Option<&'static Atomic<u64>> {
     let n = rule as usize % RULES_MAX;
-    let page = HITS[n / HIT_PAGE].load(Acquire);
+    let page = read_once(&HITS[n / HIT_PAGE]);
     // SAFETY: A page is freed when the module goes, and nobody can ask any more.
     unsafe { page.as_ref() }.map(|page| &page[n % HIT_PAGE])
 }

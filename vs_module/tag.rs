@@ -87,35 +87,42 @@ fn release(s: &State, who: Who) {
     }
 }
 
-// The kfuncs: `kfuncs.h` says what they are for. Any context but NMI.
+// The kfuncs: `kfuncs.h` says what they are for. Any context but NMI; `kfuncs.c` has all of them
+// called under RCU.
 
 #[no_mangle]
 extern "C" fn vs_tag_hold_body(who: u32) -> bool {
-    Who::new(who).held().is_none_or(|id| state::with(|s| s.hold(id)))
+    // SAFETY: See above.
+    Who::new(who).held().is_none_or(|id| unsafe { state::under_rcu(|s| s.hold(id)) })
 }
 
 #[no_mangle]
 extern "C" fn vs_tag_release_body(who: u32) {
-    state::with(|s| release(s, Who::new(who)));
+    // SAFETY: See above.
+    unsafe { state::under_rcu(|s| release(s, Who::new(who))) };
 }
 
 #[no_mangle]
 extern "C" fn vs_tag_replaced_body(old: u32, who: u32) {
     let (old, who) = (Who::new(old), Who::new(who));
-    state::with(|s| {
+    let replaced = |s: &State| {
         s.task_moved(old.home, who.home);
         release(s, old);
         if who.cur != old.cur {
             s.service(who.cur).rebound();
         }
-    });
+    };
+    // SAFETY: See above.
+    unsafe { state::under_rcu(replaced) };
 }
 
 #[no_mangle]
 extern "C" fn vs_task_gone_body(who: u32) {
     let who = Who::new(who);
-    state::with(|s| {
+    let gone = |s: &State| {
         s.task_gone(who.home);
         release(s, who);
-    });
+    };
+    // SAFETY: See above.
+    unsafe { state::under_rcu(gone) };
 }

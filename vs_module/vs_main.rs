@@ -24,6 +24,7 @@
 use core::borrow::Borrow;
 use kernel::error::to_result;
 use kernel::prelude::*;
+use kernel::sync::atomic::{Atomic, Relaxed};
 
 #[path = "../vs_netfilter/bindings.rs"]
 mod vs_bindings;
@@ -66,10 +67,12 @@ module! {
     },
 }
 
-/// Lowest bit of the id in a mark. Fixed while the module is loaded.
+/// The parameter, which hot paths should not have to look up.
+static MARK_SHIFT: Atomic<u32> = Atomic::new(0);
+
+/// Lowest bit of the id in a mark. Fixed before anybody has asked.
 pub(crate) fn mark_shift() -> u32 {
-    // 7.2 gives a reference, 7.3 the value.
-    *Borrow::<u32>::borrow(&module_parameters::mark_shift.value())
+    rcu::read_once(&MARK_SHIFT)
 }
 
 /// The module, while it is loaded.
@@ -87,9 +90,12 @@ struct Loaded;
 
 impl Loaded {
     fn new() -> Result<Self> {
-        if mark_shift() > logic::id::VsId::SHIFT_MAX {
+        // 7.2 gives a reference, 7.3 the value.
+        let shift = *Borrow::<u32>::borrow(&module_parameters::mark_shift.value());
+        if shift > logic::id::VsId::SHIFT_MAX {
             return Err(EINVAL);
         }
+        MARK_SHIFT.store(shift, Relaxed);
         config::init()?;
         let loaded = Loaded;
         // SAFETY: Called once. From here on BPF programs can be loaded that call into `state`,

@@ -115,7 +115,7 @@ fn classify(
     before: VsId,
     device: Option<Device<'_>>,
 ) -> VsId {
-    let Some(wanted) = state.classifier().wants(Gate::Packet) else {
+    let Some(wanted) = state.classifier().wants(Gate::Packet, state.resolve(before)) else {
         return before;
     };
     let mut facts = Facts {

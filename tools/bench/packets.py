@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the gate `packet` costs: instructions for each packet, in and out, over loopback.
 
-    tools/vm/run --icount 0 -- tools/bench/packets.py
+    tools/vm/run --icount 0 --timeout 900 -- tools/bench/packets.py
 
 In virtual time (shift 0) a nanosecond is an instruction. A round is a datagram, or a byte of an established TCP
 connection, sent and received by one process; what the set-ups cost more than none is divided by the packets it took.

@@ -66,7 +66,8 @@ int BPF_PROG(core__inet_conn_request, const struct sock *listener, struct sk_buf
 SEC("lsm/inet_csk_clone")
 int BPF_PROG(core__inet_csk_clone, struct sock *conn, const struct request_sock *req)
 {
-	vs_sk_born(conn->sk_mark);
+	if (conn->sk_mark)
+		vs_sk_born(conn->sk_mark);
 	return 0;
 }
 
@@ -81,7 +82,8 @@ int BPF_PROG(core__sockets_counted)
 SEC("lsm/sk_free_security")
 int BPF_PROG(core__sk_free_security, struct sock *sk)
 {
-	vs_sk_gone(sk->sk_mark);
+	if (sk->sk_mark)
+		vs_sk_gone(sk->sk_mark);
 	return 0;
 }
 

@@ -42,10 +42,10 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } vs_tags SEC(".maps");
 
-/* The task's tag, or NULL: root. */
+/* The task's tag, or NULL: root. Most tasks have no storage at all, which is told without a call. */
 static __always_inline struct vs_tag *tag_of(struct task_struct *task)
 {
-	return bpf_task_storage_get(&vs_tags, task, NULL, 0);
+	return task->bpf_storage ? bpf_task_storage_get(&vs_tags, task, NULL, 0) : NULL;
 }
 
 /* The same, made if need be; NULL only without memory. */

@@ -247,6 +247,8 @@ pub(crate) struct Classifier {
     groups: Table<Group>,
     gates: [(u16, u16); Gate::COUNT],
     wants: [u16; Gate::COUNT],
+    /// By gate, bit n: a rule asks for a caller whose id is n modulo 64, or for any.
+    callers: [u64; Gate::COUNT],
     slots: Table<Slot>,
 }
 
@@ -259,6 +261,7 @@ impl Classifier {
             groups: Table::new(),
             gates: [(0, 0); Gate::COUNT],
             wants: [0; Gate::COUNT],
+            callers: [0; Gate::COUNT],
             slots: Table::new(),
         }
     }
@@ -297,6 +300,10 @@ impl Classifier {
         for (place, rule) in self.set.rules().iter().enumerate() {
             let shape = rule.shape();
             let rank = self.ranks[place];
+            self.callers[shape.gate as usize] |= match rule.from()[0] {
+                ANY => u64::MAX,
+                id => 1 << (id % u64::BITS as u16),
+            };
             match self.groups.iter_mut().find(|group| group.shape == shape) {
                 Some(group) => group.best = group.best.min(rank),
                 None => {
@@ -358,10 +365,11 @@ impl Classifier {
         Ok(true)
     }
 
-    /// The properties that rules of `gate` ask for. `None`: it has no rules, leave at once.
-    pub(crate) fn wants(&self, gate: Gate) -> Option<u16> {
-        let (start, end) = self.gates[gate as usize];
-        (start != end).then_some(self.wants[gate as usize])
+    /// The properties that rules of `gate` ask for. `None`: none can match a call whose first entity
+    /// is of `caller`, leave at once.
+    pub(crate) fn wants(&self, gate: Gate, caller: VsId) -> Option<u16> {
+        let named = self.callers[gate as usize] >> (u32::from(caller.get()) % u64::BITS) & 1 != 0;
+        named.then_some(self.wants[gate as usize])
     }
 
     /// The rule that `call` falls under; adds what it took to `cost`. Allocates nothing, bounded.

@@ -37,6 +37,8 @@ pub(crate) mod props {
     pub(crate) const ENDS: u16 = LOCAL | LPORT | PEER | PPORT;
     /// What a task is known by.
     pub(crate) const TASK: u16 = UID | GID | CGROUP;
+    /// What takes room to tell.
+    pub(crate) const NAMES: u16 = PATH | UNIX | CGROUP;
 }
 
 /// How many protocols there are: `VS_PROTO_COUNT`.

@@ -253,7 +253,7 @@ proptest! {
             prop_assert!(cost.probes as usize <= cost.lookups as usize * PROBES_MAX);
             let matching = rules.iter().filter(|(_, rule)| rule.matches(call)).count();
             prop_assert_eq!(classifier.matching(&call.call()), matching);
-            if let Some(asked) = classifier.wants(call.gate) {
+            if let Some(asked) = classifier.wants(call.gate, call.call().from[0]) {
                 prop_assert_eq!(asked & !call.gate.props(), 0);
             } else {
                 prop_assert!(found.is_none());
@@ -413,7 +413,22 @@ fn a_gate_has_64_shapes_and_the_rule_too_many_is_told() {
 #[test]
 fn without_rules_a_gate_wants_nothing() {
     let classifier = compiled(&[(1, many(1))], &[0; SERVICES as usize]);
-    assert_eq!(classifier.wants(Gate::Packet), Some(props::PEER | props::LPORT));
-    assert_eq!(classifier.wants(Gate::Exec), None);
+    assert_eq!(classifier.wants(Gate::Packet, id(0)), Some(props::PEER | props::LPORT));
+    assert_eq!(classifier.wants(Gate::Exec, id(0)), None);
     assert_eq!(asked(&Classifier::new(), &Wish::none(Gate::Exec)), (None, Cost::default()));
+}
+
+#[test]
+fn rules_that_name_other_callers_want_nothing() {
+    let named = |caller| {
+        let mut wish = Wish::none(Gate::Recv);
+        wish.from[0] = caller;
+        wish
+    };
+    let services = [0; SERVICES as usize];
+    let classifier = compiled(&[(1, named(2)), (2, named(4))], &services);
+    let wants: Vec<_> = (0..SERVICES).map(|caller| classifier.wants(Gate::Recv, id(caller)).is_some()).collect();
+    assert_eq!(wants, [false, false, true, false, true]);
+    let classifier = compiled(&[(1, named(2)), (2, named(ANY))], &services);
+    assert!((0..SERVICES).all(|caller| classifier.wants(Gate::Recv, id(caller)).is_some()));
 }
