@@ -306,7 +306,8 @@ fn explain(tested: &Tested) -> String {
     for loser in &tested.lose {
         out += &format!("loses    rule {}: {}\n         it {}\n", loser.rule.id, loser.rule.rule, loser.because);
     }
-    out + &format!("cost     {} look-ups\n", tested.lookups)
+    let s = if tested.lookups == 1 { "" } else { "s" };
+    out + &format!("cost     {} look-up{s}\n", tested.lookups)
 }
 
 #[cfg(test)]
