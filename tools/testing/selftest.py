@@ -3,7 +3,8 @@
 
 A selftest is an executable file of selftests/; adding one is all it takes to have it run. The comment at its top may say
 
-    # guest: cpus=4 memory=3G     the guest it wants; icount=N: virtual time, one CPU; `none`: no guest, the build tree
+    # guest: cpus=4 memory=3G     the guest it wants; icount=N: virtual time, one CPU;
+                                `none`: no guest, the build tree; `host`: neither
     # limit: 120                  seconds it may take (60 by default)
     # module: no                  it loads vs.ko itself
     # expect: REGEX               lines that the kernel may log in this test though they look like a fault
@@ -37,7 +38,7 @@ class Selftest:
         self.open = dict(map(str.strip, line.split("|", 1)) for line in header["open"])
         words = dict.fromkeys(["cpus", "memory", "icount"])
         wanted = header["guest"][-1] if header["guest"] else ""
-        self.guest = ("none",) if wanted == "none" else self._guest(path, words, wanted)
+        self.guest = (wanted,) if wanted in ("none", "host") else self._guest(path, words, wanted)
 
     @staticmethod
     def _guest(path, words, wanted):
