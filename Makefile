@@ -36,7 +36,7 @@ demo: modules tools ## two tenants share one PostgreSQL, with and without VS
 check: modules tools ## all tests, host and guest (ends with: N passed, N failed, N skipped)
 	tools/testing/run
 
-check-host: setup ## the tests that need no guest
+check-host: modules tools ## the tests that need no guest
 	tools/testing/run host
 
 check-guest: modules tools ## the tests in the guest
