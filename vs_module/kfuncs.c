@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The C half of the kfuncs: BTF describes only C, so the prototypes and the set
- * of ids are here; what they do is Rust (gate.rs, sock.rs, place.rs, cpu.rs).
+ * of ids are here; what they do is Rust (gate.rs, sock.rs, place.rs, cpu.rs), but
+ * where it is no more than to ask the kernel.
  */
 #include <linux/bpf.h>
 #include <linux/btf.h>
@@ -9,6 +10,7 @@
 #include <linux/cred.h>
 #include <linux/module.h>
 #include <linux/sched.h>
+#include <linux/sched/clock.h>
 #include <net/request_sock.h>
 #include <net/sock.h>
 
@@ -55,6 +57,11 @@ VS_FORWARD(void, vs_placed, (void), ())
 VS_FORWARD(u64, vs_generation, (void), ())
 VS_FORWARD(int, vs_cpu_node, (u32 vs, struct vs_cpu_node *out, u32 out__sz), (vs, out, out__sz))
 VS_FORWARD(void, vs_charge_cpu, (u32 vs, u64 ns), (vs, ns))
+
+__bpf_kfunc u64 vs_rq_clock(u32 cpu)
+{
+	return cpu < nr_cpu_ids ? sched_clock_cpu(cpu) : 0;
+}
 
 __bpf_kfunc_end_defs();
 
@@ -107,6 +114,7 @@ BTF_ID_FLAGS(func, vs_placed)
 BTF_ID_FLAGS(func, vs_generation)
 BTF_ID_FLAGS(func, vs_cpu_node)
 BTF_ID_FLAGS(func, vs_charge_cpu, KF_RCU_PROTECTED)
+BTF_ID_FLAGS(func, vs_rq_clock)
 BTF_KFUNCS_END(vs_kfuncs)
 
 /* What BPF programs may answer in the place of. */

@@ -113,6 +113,12 @@ VS_KFUNC(__u64) vs_generation(void);
 /* out__sz is sizeof(*out); -EINVAL if it is not. */
 VS_KFUNC(int) vs_cpu_node(__u32 vs, struct vs_cpu_node *out, __u32 out__sz);
 VS_KFUNC(void) vs_charge_cpu(__u32 vs, __u64 ns);
+/*
+ * What the clock of a CPU's run queue would be if it were updated now; 0: no such
+ * CPU. (scx_bpf_now() can be a tick old outside of the scheduler: it trusts a copy
+ * that sched_ext leaves marked as valid where it has moved a task away.)
+ */
+VS_KFUNC(__u64) vs_rq_clock(__u32 cpu);
 
 #ifndef __bpf__
 /*

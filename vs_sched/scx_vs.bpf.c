@@ -189,7 +189,7 @@ void BPF_PROG(vs_dispatch, s32 cpu, struct task_struct *prev)
 
 	c->keeps = t && prev->scx.flags & TASK_QUEUED;
 	if (t && c->keeps) {
-		settle(prev, vs_of(prev));
+		settle_counted(prev, vs_of(prev));
 		task_charge(prev, t);
 		c->keep = task_node(prev, t);
 	}
@@ -332,7 +332,7 @@ void BPF_PROG(vs_stopping, struct task_struct *p, bool runnable)
 
 	if (!t)
 		return;
-	settle(p, vs_of(p));
+	settle_counted(p, vs_of(p));
 	task_charge(p, t);
 	task_node(p, t);
 }
@@ -353,7 +353,7 @@ void BPF_PROG(vs_tick, struct task_struct *p)
 
 	if (!t)
 		return;
-	settle(p, vs_of(p));
+	settle_counted(p, vs_of(p));
 	task_charge(p, t);
 	old = t->node;
 	id = task_node(p, t);

@@ -117,27 +117,30 @@ static __always_inline void vs_charge(struct vs_cpu *cpu, u32 vs, u64 ns)
 static __always_inline u64 vs_runtime(struct task_struct *p, u32 cpu)
 {
 	const struct rq *rq = bpf_per_cpu_ptr(&runqueues, cpu);
-	u64 start, sum, now;
+	u64 start, sum, task, taken, now;
 	int again;
 
 	if (!rq)
 		return 0;
-	/* Once more if the kernel has just brought the two forward. */
+	/* Once more if the kernel has just brought one of them forward. */
 	for (again = 0; again < 2; again++) {
 		start = *(volatile u64 *)&p->se.exec_start;
 		sum = *(volatile u64 *)&p->se.sum_exec_runtime;
-		if (start == *(volatile u64 *)&p->se.exec_start)
+		task = *(volatile u64 *)&rq->clock_task;
+		taken = *(volatile u64 *)&rq->clock - task;
+		if (start == *(volatile u64 *)&p->se.exec_start &&
+		    task == *(volatile u64 *)&rq->clock_task)
 			break;
 	}
-	now = scx_bpf_now() - (rq->clock - rq->clock_task);
+	now = vs_rq_clock(cpu) - taken;
 	return now > start ? sum + (now - start) : sum;
 }
 
 /*
- * Charges what `p` has run since it was last settled to `vs`. Nothing happens if
- * it does not run: it was settled when it stopped.
+ * Charges what `p` has run since it was last settled to `vs`; nothing if it does
+ * not run: it was settled when it stopped.
  */
-static __always_inline void settle(struct task_struct *p, u32 vs)
+static __always_inline void settle_by(struct task_struct *p, u32 vs, bool counted)
 {
 	u32 zero = 0, nr = p->thread_info.cpu;
 	struct vs_cpu *cpu = bpf_map_lookup_percpu_elem(&vs_cpus, &zero, nr);
@@ -146,12 +149,28 @@ static __always_inline void settle(struct task_struct *p, u32 vs)
 	if (!cpu || cpu->task != (u64)p)
 		return;
 	settled = *(volatile u64 *)&cpu->settled;
-	runtime = vs_runtime(p, nr);
+	runtime = counted ? p->se.sum_exec_runtime : vs_runtime(p, nr);
 	if (*(volatile u64 *)&cpu->task != (u64)p)
 		return; /* it has stopped meanwhile, and `settled` may be another's */
 	if (runtime > settled &&
 	    __sync_val_compare_and_swap(&cpu->settled, settled, runtime) == settled)
 		vs_charge(cpu, vs, runtime - settled);
+}
+
+/* Up to this instant, wherever the task is. */
+static __always_inline void settle(struct task_struct *p, u32 vs)
+{
+	settle_by(p, vs, false);
+}
+
+/*
+ * Up to where the kernel has counted, which it has just done: under the lock of
+ * the run queue, in the course of a switch or a tick. By the clock it would be too
+ * much: what is beyond the kernel's figure, the kernel counts for the next task.
+ */
+static __always_inline void settle_counted(struct task_struct *p, u32 vs)
+{
+	settle_by(p, vs, true);
 }
 
 #endif /* _VS_SETTLE_BPF_H */

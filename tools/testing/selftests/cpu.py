@@ -102,8 +102,74 @@ def runtime(pid):
     return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0]) / 1e9
 
 
-def alternate(dev, one, other, seconds):
-    """Works for `one` and for `other`, which gets twice as much, in turns; returns the CPU seconds in each."""
+def _blocked(pid):
+    return pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] == "S"
+
+
+def exact(dev, ids, *jobs):
+    """Runs each job in a process of ids[0]; checks that the services `ids` are charged together what the kernel has
+    counted for these processes, to the nanosecond. Both figures are read while all of them wait and nothing is under way.
+    """
+    start, done, pids = os.pipe(), os.pipe(), []
+
+    def figures():
+        vs.until(lambda: all(map(_blocked, pids)), 20, "all wait")
+        time.sleep(0.2)  # who is about to wait is asleep, and its CPU has switched
+        counted = sum(int(pathlib.Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0]) for pid in pids)
+        return counted, sum(dev.stat(id).cpu_ns for id in ids)
+    try:
+        for job in jobs:
+            pid = os.fork()
+            if not pid:
+                os.read(start[0], 1)
+                job()
+                os.write(done[1], b"x")
+                os.read(start[0], 1)
+                os._exit(1)
+            pids.append(pid)
+            dev.place(pid, ids[0])
+        counted, charged = figures()
+        os.write(start[1], b"x" * len(jobs))
+        for _ in jobs:
+            os.read(done[0], 1)
+        counted, charged = (now - was for now, was in zip(figures(), (counted, charged)))
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        for pid in pids:
+            os.waitpid(pid, 0)
+        for fd in start + done:
+            os.close(fd)
+        vs.until(lambda: not any(dev.stat(id).tasks for id in ids), what="no task is left")  # the kernel frees them late
+    print(f"# counted {counted} ns, charged {charged - counted:+d} ns", flush=True)
+    vs.eq(charged, counted, "charged ns, beside what the kernel has counted")
+
+
+def spin(seconds):
+    """A job: runs for as many seconds of its own CPU time."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+
+
+def ping_pong(rounds):
+    """Two jobs that hand a byte to and fro: little but context switches."""
+    there, back = os.pipe(), os.pipe()
+
+    def ask():
+        for _ in range(rounds):
+            os.write(there[1], b"x")
+            os.read(back[0], 1)
+
+    def answer():
+        for _ in range(rounds):
+            os.read(there[0], 1)
+            os.write(back[1], b"x")
+    return ask, answer
+
+
+def alternate(dev, one, other, seconds, last=vs.ROOT):
+    """Works for `one` and for `other`, which gets twice as much, in turns, then for `last`; returns the CPU seconds in each."""
     spent = {one: 0.0, other: 0.0}
     gates.enter(dev, one)
     at, current = time.thread_time(), one
@@ -117,7 +183,7 @@ def alternate(dev, one, other, seconds):
         now = time.thread_time()
         spent[current] += now - at
         at, current = now, following
-    gates.enter(dev, vs.ROOT)
+    gates.enter(dev, last)
     return spent[one], spent[other]
 
 

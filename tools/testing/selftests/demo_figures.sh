@@ -4,7 +4,6 @@
 # guest: icount=3
 # module: no
 # limit: 400
-# open: nothing is charged to the wrong one | 0.17 % of PostgreSQL's time (12 ms of 7.1 s) is charged twice under scx_vs (0.00 % with --no-sched); cause not found yet
 #
 # Tolerance: the figures are bounds and are taken as they are. Of the wrong tenant's share, a thousandth is allowed
 # for. (The truth is read outside of the charges at both ends; what runs between the two readings, some milliseconds
