@@ -46,6 +46,10 @@
  * node has not more tasks that always want to run than 10 s of its cap have ticks:
  * 25 of them at the smallest cap, ten thousandths of a CPU, where HZ is 250.
  *
+ * A task that is preempted inside an RCU read section holds up all that RCU is to free,
+ * for everybody. It is given up to EXTRA_SLICES to leave the section, and if it has to
+ * wait inside of one after all, it counts as overdue after READER_AFTER = 0.5 s.
+ *
  * What it is bad at:
  * - Flattening (as in scx_flatcg): if many nodes below a light one wake at once,
  *   they can have more than their parent's share for some slices.
@@ -120,6 +124,13 @@ void BPF_PROG(vs_enqueue, struct task_struct *p, u64 enq_flags)
 		return;
 	}
 	id = task_node(p, t);
+	/* Preempted by a woken one, it is next. (At ENQ_LAST the CPU is about to go idle, and would not look.) */
+	if (!(enq_flags & ENQ_LAST) && goes_on(p, t)) {
+		count(VS_SCHED_READER);
+		scx_bpf_dsq_insert(p, DSQ_LOCAL, VS_SLICE, enq_flags | ENQ_HEAD);
+		return;
+	}
+	t->extra = 0;
 	n = node_at(id);
 	t->since = scx_bpf_now();
 	/* Of what it did not use while it slept it may have one slice. */
@@ -184,6 +195,7 @@ void BPF_PROG(vs_dispatch, s32 cpu, struct task_struct *prev)
 	struct vs_claim *c = cpu_at(cpu);
 	u64 at = scx_bpf_now(), used;
 	enum choice choice;
+	bool reads = false;
 	u32 ran;
 	int try;
 
@@ -192,16 +204,25 @@ void BPF_PROG(vs_dispatch, s32 cpu, struct task_struct *prev)
 		settle_counted(prev, vs_of(prev));
 		task_charge(prev, t);
 		c->keep = task_node(prev, t);
+		reads = goes_on(prev, t);
 	}
 	ran = c->node;
 	used = node_used(ran);
 	bpf_spin_lock(&lock);
 	if (c->claimed)
 		node_charge(ran, used, at);
-	cpu_release(c);
+	if (reads)
+		cpu_claim(c, c->keep);
+	else
+		cpu_release(c);
 	if (c->keeps && (node_at(c->keep)->parked || node_exhausted(c->keep, at)))
 		c->keeps = false;
 	bpf_spin_unlock(&lock);
+	if (reads && prev) {
+		count(VS_SCHED_READER);
+		set_slice(prev, VS_SLICE);
+		return;
+	}
 
 	c->turn = !c->turn;
 	if (c->turn && scx_bpf_dsq_move_to_local(DSQ_OVERDUE)) {

@@ -20,6 +20,7 @@ enum vs_sched_stat {
 	VS_SCHED_PICK_OVERDUE,	/* a task that had waited too long was run next */
 	VS_SCHED_PICK_STOLEN,	/* nothing else to run: took from another CPU's queue */
 	VS_SCHED_KEEP,		/* the running task was still the most deserving one */
+	VS_SCHED_READER,	/* the running task was in an RCU read section: let it leave first */
 	VS_SCHED_IDLE,		/* nothing to run */
 	VS_SCHED_EMPTY,		/* a node's task was gone before it was reached */
 	VS_SCHED_PREEMPT,	/* a woken task interrupted one whose node had had more */

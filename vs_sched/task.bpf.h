@@ -11,12 +11,15 @@
 
 #include "node.bpf.h"
 
+#define EXTRA_SLICES	4	/* each time, for who is in an RCU read section */
+
 struct vs_task {
 	u64 vtime;	/* what it used, by its nice weight, in its node's task_now */
 	u64 exec;	/* its runtime up to which that counts */
 	u64 since;	/* ns, when it began to wait in a queue */
 	u32 node;	/* where it is scheduled and, if `runnable`, counted */
 	u32 queued;	/* 1 + the node in whose `waiting` it is counted; 0: none */
+	u32 extra;	/* slices it was given since it last waited, see goes_on() */
 	bool runnable;
 };
 
@@ -142,6 +145,29 @@ static __always_inline void task_charge(struct task_struct *p, struct vs_task *t
 
 	t->vtime += task_time(exec - t->exec, p->scx.weight);
 	t->exec = exec;
+}
+
+/*
+ * Was the task preempted inside an RCU read section that it has not left yet? The
+ * kernel marks it so just before it asks us what runs next.
+ */
+static __always_inline bool in_read_section(struct task_struct *p)
+{
+	return p->rcu_read_unlock_special.b.blocked;
+}
+
+/*
+ * Does the task run on, to leave such a section, although it is not its turn? Nothing
+ * that RCU protects is freed anywhere until it has, however little its service
+ * deserves. A slice is long beside a section. Whose system calls consist of them can
+ * be in the next one when the slice ends, so slices are counted; and they are charged.
+ */
+static __always_inline bool goes_on(struct task_struct *p, struct vs_task *t)
+{
+	if (!in_read_section(p) || t->extra >= EXTRA_SLICES)
+		return false;
+	t->extra++;
+	return true;
 }
 
 #endif /* _VS_SCHED_TASK_BPF_H */

@@ -14,6 +14,7 @@
 #include "dsq.bpf.h"
 
 #define OVERDUE_AFTER	10000000000ULL	/* ns */
+#define READER_AFTER	500000000ULL	/* ns, for who waits inside an RCU read section */
 #define OVERDUE_EVERY	1000000000ULL	/* ns, between two looks */
 #define OVERDUE_LOOK	8192		/* tasks looked at each time */
 #define PARKED_EVERY	10000000ULL	/* ns, between two looks at what is parked */
@@ -126,12 +127,14 @@ static __noinline void overdue_in(u64 dsq, u64 to, u64 at)
 {
 	struct task_struct *p;
 	struct vs_task *t;
+	u64 after;
 
 	bpf_for_each(scx_dsq, p, dsq, 0) {
 		if (++overdue_looked >= OVERDUE_LOOK)
 			break;
 		t = task_of(p);
-		if (!t || before(at, t->since + OVERDUE_AFTER))
+		after = in_read_section(p) ? READER_AFTER : OVERDUE_AFTER;
+		if (!t || before(at, t->since + after))
 			continue;
 		/* It stays counted as waiting until a CPU takes it: vs_dequeue() is called then. */
 		if (scx_bpf_dsq_move(&___it, p, to, 0))

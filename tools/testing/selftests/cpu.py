@@ -47,30 +47,36 @@ def service(dev, name, parent=vs.ROOT, **attributes):
     return id
 
 
-def _spin(cpu, nice):
-    if cpu is not None:
-        os.sched_setaffinity(0, {cpu})
-    os.nice(nice)
+def _spin():
     while True:
         pass
 
 
+def _run(cpu, nice, job):
+    if cpu is not None:
+        os.sched_setaffinity(0, {cpu})
+    os.nice(nice)
+    job()
+
+
 @contextlib.contextmanager
 def spinning(dev, *groups):
-    """Runs tasks that never wait: for each (id, count), also with cpu= and nice=, in a third place. Yields their pids."""
+    """Runs tasks that never wait: for each (id, count), in a third place also with cpu=, nice= and job=, what they do.
+    Yields their pids.
+    """
     pids = []
     try:
         for id, number, *how in groups:
             for _ in range(number):
                 pid = os.fork()
                 if not pid:
-                    _spin(**{"cpu": None, "nice": 0, **(how[0] if how else {})})
+                    _run(**{"cpu": None, "nice": 0, "job": _spin, **(how[0] if how else {})})
                 pids.append(pid)
                 dev.place(pid, id)
         time.sleep(WARM_UP)
         yield pids
     finally:
-        for pid in pids:
+        for pid in reversed(pids):  # those that starve the others are named last, and go first
             os.kill(pid, signal.SIGKILL)
         for pid in pids:
             os.waitpid(pid, 0)
