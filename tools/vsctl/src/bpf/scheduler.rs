@@ -14,7 +14,8 @@ use nix::errno::Errno;
 
 use super::iter::records;
 use super::pin::{self, LINKS, PROGS, ROOT};
-use crate::abi::vs_sched_exit;
+use crate::abi::*;
+use crate::failure::Failure;
 use crate::service::text;
 
 /// Name of its link's pin.
@@ -28,6 +29,19 @@ const NAME: &str = "vs";
 /// The program that takes over a changed tree.
 const SYNC: &str = "sync_services";
 const SYSFS: &str = "/sys/kernel/sched_ext";
+/// Name of the pin of the map of its counters: a u64 each, for each CPU.
+const STATS: &str = "vs_sched_stats";
+
+macro_rules! counters {
+    ($($index:ident)*) => { [$(($index, stringify!($index))),*] };
+}
+/// All counters of enum vs_sched_stat, with their names.
+const COUNTERS: [(vs_sched_stat, &str); VS_SCHED_STATS as usize] = counters! {
+    VS_SCHED_DIRECT VS_SCHED_KTHREAD VS_SCHED_QUEUED VS_SCHED_PINNED VS_SCHED_HOMELESS VS_SCHED_PICK_NODE
+    VS_SCHED_PICK_PINNED VS_SCHED_PICK_OVERDUE VS_SCHED_PICK_STOLEN VS_SCHED_KEEP VS_SCHED_READER VS_SCHED_IDLE
+    VS_SCHED_EMPTY VS_SCHED_PREEMPT VS_SCHED_REBOUND VS_SCHED_PARKED VS_SCHED_UNPARKED VS_SCHED_OVERDUE
+    VS_SCHED_CLAMPED VS_SCHED_NODE_CHANGED
+};
 
 /// What sched_ext does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +119,21 @@ pub fn forget() -> Result<()> {
     pin::remove(&Path::new(PROGS).join(SYNC))
 }
 
+/// How often the scheduler has taken each branch since it was brought up, over all CPUs, by name.
+pub fn counters() -> Result<Vec<(String, u64)>> {
+    let path = Path::new(ROOT).join(STATS);
+    if !path.exists() {
+        return Err(Failure::NotLoaded("scx_vs has not been started\n  do: run `vsctl up`".to_owned()).into());
+    }
+    let map = MapHandle::from_pinned_path(&path).with_context(|| path.display().to_string())?;
+    let sum = |index: vs_sched_stat| -> Result<u64> {
+        let each = map.lookup_percpu(&index.to_ne_bytes(), MapFlags::ANY)?.unwrap_or_default();
+        each.iter().map(|cpu| Ok(u64::from_ne_bytes(cpu.as_slice().try_into()?))).sum()
+    };
+    let name = |name: &str| name.trim_start_matches("VS_SCHED_").to_lowercase();
+    COUNTERS.iter().map(|&(index, long)| Ok((name(long), sum(index)?))).collect()
+}
+
 /// Has the scheduler make queues for new services, if it runs: it cannot where it schedules. Until then they wait in
 /// root's.
 pub fn sync() -> Result<()> {
@@ -133,6 +162,11 @@ pub fn sync() -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_counter_has_its_name() {
+        assert!(COUNTERS.iter().enumerate().all(|(n, &(index, _))| n == index as usize));
+    }
 
     #[test]
     fn exits_in_words() {

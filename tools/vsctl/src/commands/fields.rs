@@ -23,6 +23,7 @@ impl Fields {
             section::<tree::Shown>("show"),
             section::<stat::Row>("stat (a list)"),
             section::<stat::Hits>("an item of `hits`"),
+            section::<stat::Counter>("stat --sched (a list)"),
             section::<rule::Row>("rule ls (a list), rule add"),
             section::<rule::Tested>("rule test"),
             section::<rule::Becomes>("an item of `becomes`"),

@@ -10,6 +10,7 @@ use clap::Args;
 use vs_text::gate::Gate;
 
 use crate::abi::*;
+use crate::bpf::scheduler;
 use crate::device::Device;
 use crate::failure::Failure;
 use crate::output::{Output, Table, bytes, seconds};
@@ -26,6 +27,19 @@ pub struct Stat {
     /// Repeat every SECONDS, showing what was added since; with --json one line each time
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1")]
     watch: Option<f64>,
+    /// How often the scheduler has taken each branch instead, since it was brought up
+    #[arg(long, conflicts_with_all = ["names", "watch"])]
+    sched: bool,
+}
+
+record! {
+    /// A counter of the scheduler; vs_sched/scx_vs.h says of what.
+    pub struct Counter {
+        /// Its name.
+        pub name: String,
+        /// How often.
+        pub count: u64,
+    }
 }
 
 record! {
@@ -145,6 +159,11 @@ pub fn since(old: &[Row], new: &[Row]) -> Vec<Row> {
 impl Stat {
     /// Does it.
     pub fn run(self, output: Output) -> Result<()> {
+        if self.sched {
+            let counters = scheduler::counters()?.into_iter().map(|(name, count)| Counter { name, count });
+            let counters: Vec<Counter> = counters.collect();
+            return output.value(&counters, |_| counted(&counters));
+        }
         let device = Device::open()?;
         let services = Services::read(&device)?;
         let ids: Result<Vec<u32>> = self.names.iter().map(|name| Ok(services.find(name)?.id)).collect();
@@ -167,6 +186,14 @@ impl Stat {
             old = new;
         }
     }
+}
+
+fn counted(counters: &[Counter]) -> String {
+    let mut table = Table::new(&["NAME", ">COUNT"]);
+    for counter in counters {
+        table.row([counter.name.clone(), counter.count.to_string()]);
+    }
+    table.text()
 }
 
 fn table(rows: &[Row]) -> String {
