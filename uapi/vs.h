@@ -137,7 +137,7 @@ struct vs_info {
 	__u64 features;		/* out: VS_FEATURE_* */
 	__u32 services;		/* out: how many there are, root among them */
 	__u32 rules;		/* out */
-	__u64 generation;	/* out: grows with every change to tree, attributes or rules */
+	__u64 generation;	/* out: grows with every change to tree, attributes or rules; never 0 */
 };
 #define VS_FEATURE_PACKETS	(1ull << 0)	/* the gate packet is on: see struct vs_gate_packet */
 

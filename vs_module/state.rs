@@ -43,7 +43,8 @@ static CELLS: [Cell; VsId::COUNT] = [const {
 }; VsId::COUNT];
 
 static CLASSIFIER: Atomic<*mut Classifier> = Atomic::new(core::ptr::null_mut());
-static GENERATION: Atomic<u64> = Atomic::new(0);
+/// Never 0: whoever keeps copies has 0 there before the first.
+static GENERATION: Atomic<u64> = Atomic::new(1);
 
 /// Hits by number of rule, modulo the most rules there can be. They live apart from the rules, so
 /// that none is lost when those are compiled anew.
@@ -85,7 +86,8 @@ pub(crate) fn with<R>(f: impl FnOnce(&State) -> R) -> R {
 ///
 /// # Safety
 ///
-/// It is, until `f` has returned. Kfuncs with `KF_RCU_PROTECTED` are: the verifier sees to it.
+/// It is, until `f` has returned. Kfuncs with `KF_RCU_PROTECTED` are: the verifier sees to it; so are
+/// netfilter's hooks.
 pub(crate) unsafe fn under_rcu<R>(f: impl FnOnce(&State) -> R) -> R {
     f(&State(()))
 }

@@ -107,6 +107,17 @@ def refused_while_gates_are_attached():
 
 
 @vs.test
+def generation_begins():
+    """The generation of a module just loaded is not 0, which the scheduler's copies have before they are made"""
+    with loaded():
+        dev = vs.Device()
+        try:
+            vs.eq(dev.info().generation > 0, True, "generation")
+        finally:
+            dev.close()
+
+
+@vs.test
 def down_with_tags_about():
     """Down while processes and sockets carry tags: they go on, and the module can be unloaded"""
     with socket.socket() as sock, vs.Sleeper() as pid:
