@@ -204,7 +204,8 @@ unsafe extern "C" fn enter<H: Hook>(
         let mut skb = unsafe { Skb::from_raw(skb) };
         // SAFETY: By the requirement of this function; netfilter calls under RCU.
         let call = unsafe { HookState::from_raw(call) };
-        state::with(|state| H::see(state, &mut skb, &call));
+        // SAFETY: Likewise.
+        unsafe { state::under_rcu(|state| H::see(state, &mut skb, &call)) };
     }
     bindings::NF_ACCEPT
 }

@@ -67,97 +67,67 @@ impl<T: Into<Refusal>> From<T> for Rejected {
     }
 }
 
-/// What is left of a rule or of a call in a shape: all that the shape does not ask for is zero.
-#[derive(PartialEq, Eq)]
-struct Key<'a> {
+/// The left side of a rule, or what a call shows of itself: what a shape does not ask for does not
+/// count, and is not looked at.
+struct Left<'a> {
     from: [u16; ENTITIES],
-    proto: u8,
-    uid: u32,
-    gid: u32,
-    local: [u8; 16],
-    peer: [u8; 16],
-    local_port: u16,
-    peer_port: u16,
-    iface: [u8; 16],
+    facts: &'a Facts<'a>,
+    /// Of a call only as much as the shape looks at.
     path: &'a [u8],
     cgroup: &'a [u8],
 }
 
-impl<'a> Key<'a> {
-    fn of_rule(set: &'a RuleSet, rule: &Rule) -> Self {
-        let facts = set.facts(rule);
-        Key {
-            from: *rule.from(),
-            proto: facts.proto,
-            uid: facts.uid,
-            gid: facts.gid,
-            local: facts.local,
-            peer: facts.peer,
-            local_port: facts.local_port,
-            peer_port: facts.peer_port,
-            iface: facts.iface,
-            path: facts.path,
-            cgroup: facts.cgroup,
-        }
+impl<'a> Left<'a> {
+    /// `facts` are those of the rule.
+    fn of_rule(rule: &Rule, facts: &'a Facts<'a>) -> Self {
+        Left { from: *rule.from(), facts, path: facts.path, cgroup: facts.cgroup }
     }
 
     /// `None`: the call lacks something that the shape asks for.
-    fn of_call(shape: &Shape, call: &Call<'a>) -> Option<Self> {
+    fn of_call(shape: &Shape, call: &'a Call<'a>) -> Option<Self> {
         let facts = &call.facts;
         if shape.props & !facts.props != 0 {
             return None;
         }
-        let has = |property: u16| shape.props & property != 0;
         let cut = |path: &'a [u8], slashes: u8| match slashes {
             0 => Some(path),
             _ => directory(path, slashes),
         };
-        let mut from = [ANY; ENTITIES];
-        for n in 0..ENTITIES {
-            if shape.from & 1 << n != 0 {
-                from[n] = call.from[n].get();
-            }
-        }
-        Some(Key {
-            from,
-            proto: if has(props::PROTO) { facts.proto } else { 0 },
-            uid: if has(props::UID) { facts.uid } else { 0 },
-            gid: if has(props::GID) { facts.gid } else { 0 },
-            local: masked(&facts.local, shape.local_len),
-            peer: masked(&facts.peer, shape.peer_len),
-            local_port: if has(props::LPORT) { facts.local_port } else { 0 },
-            peer_port: if has(props::PPORT) { facts.peer_port } else { 0 },
-            iface: if has(props::IFACE) { facts.iface } else { [0; 16] },
-            path: if has(props::PATH | props::UNIX) { cut(facts.path, shape.path)? } else { &[] },
-            cgroup: if has(props::CGROUP) { cut(facts.cgroup, shape.cgroup)? } else { &[] },
+        Some(Left {
+            from: call.from.map(VsId::get),
+            facts,
+            path: cut(facts.path, shape.path)?,
+            cgroup: cut(facts.cgroup, shape.cgroup)?,
         })
     }
 
     fn hash(&self, seed: u64, shape: &Shape) -> u64 {
         let has = |property: u16| shape.props & property != 0;
+        let one = |property: u16, value: u64| if has(property) { value } else { 0 };
+        let facts = self.facts;
         let mut hash = Hash(seed);
         if shape.from != 0 {
-            let [a, b, c] = self.from;
-            hash.word(u64::from(a) | u64::from(b) << 16 | u64::from(c) << 32);
+            let entity = |n: usize| u64::from(self.from[n]) * u64::from(shape.from >> n & 1);
+            hash.word(entity(0) | entity(1) << 16 | entity(2) << 32);
         }
         if has(props::UID | props::GID) {
-            hash.word(u64::from(self.uid) | u64::from(self.gid) << 32);
+            hash.word(one(props::UID, facts.uid.into()) | one(props::GID, facts.gid.into()) << 32);
         }
         if has(props::PROTO | props::LPORT | props::PPORT) {
             hash.word(
-                u64::from(self.proto)
-                    | u64::from(self.local_port) << 16
-                    | u64::from(self.peer_port) << 32,
+                one(props::PROTO, facts.proto.into())
+                    | one(props::LPORT, facts.local_port.into()) << 16
+                    | one(props::PPORT, facts.peer_port.into()) << 32,
             );
         }
         if has(props::LOCAL) {
-            hash.bytes(&self.local);
+            hash.bytes(&masked(&facts.local, shape.local_len));
         }
         if has(props::PEER) {
-            hash.bytes(&self.peer);
+            hash.bytes(&masked(&facts.peer, shape.peer_len));
         }
         if has(props::IFACE) {
-            hash.bytes(&self.iface);
+            hash.bytes(&facts.iface);
         }
         if has(props::PATH | props::UNIX) {
             hash.bytes(self.path);
@@ -166,6 +136,23 @@ impl<'a> Key<'a> {
             hash.bytes(self.cgroup);
         }
         hash.0
+    }
+
+    /// Whether both are the same to `shape`.
+    fn same(&self, other: &Left<'_>, shape: &Shape) -> bool {
+        let (a, b) = (self.facts, other.facts);
+        let free = |property: u16| shape.props & property == 0;
+        (0..ENTITIES).all(|n| shape.from >> n & 1 == 0 || self.from[n] == other.from[n])
+            && (free(props::UID) || a.uid == b.uid)
+            && (free(props::GID) || a.gid == b.gid)
+            && (free(props::PROTO) || a.proto == b.proto)
+            && (free(props::LPORT) || a.local_port == b.local_port)
+            && (free(props::PPORT) || a.peer_port == b.peer_port)
+            && (free(props::LOCAL) || masked(&a.local, shape.local_len) == masked(&b.local, shape.local_len))
+            && (free(props::PEER) || masked(&a.peer, shape.peer_len) == masked(&b.peer, shape.peer_len))
+            && (free(props::IFACE) || a.iface == b.iface)
+            && (free(props::PATH | props::UNIX) || self.path == other.path)
+            && (free(props::CGROUP) || self.cgroup == other.cgroup)
     }
 }
 
@@ -346,8 +333,9 @@ impl Classifier {
                 .iter()
                 .find(|group| group.shape == shape);
             let Some(group) = group else { continue };
-            let key = Key::of_rule(&self.set, rule);
-            let hash = key.hash(group.seed, &shape);
+            let facts = self.set.facts(rule);
+            let left = Left::of_rule(rule, &facts);
+            let hash = left.hash(group.seed, &shape);
             for n in 0..PROBES_MAX {
                 let at = (hash as usize + n) & (room - 1);
                 let slot = self.slots[at];
@@ -356,7 +344,7 @@ impl Classifier {
                     continue 'rules;
                 }
                 let other = &self.set.rules()[slot.rule as usize];
-                if other.shape() == shape && Key::of_rule(&self.set, other) == key {
+                if other.shape() == shape && Left::of_rule(other, &self.set.facts(other)).same(&left, &shape) {
                     continue 'rules;
                 }
             }
@@ -397,8 +385,8 @@ impl Classifier {
     }
 
     fn look_up(&self, group: &Group, call: &Call<'_>, cost: &mut Cost) -> Option<usize> {
-        let key = Key::of_call(&group.shape, call)?;
-        let hash = key.hash(group.seed, &group.shape);
+        let left = Left::of_call(&group.shape, call)?;
+        let hash = left.hash(group.seed, &group.shape);
         for n in 0..PROBES_MAX {
             cost.probes += 1;
             let slot = self.slots[(hash as usize + n) & (self.slots.len() - 1)];
@@ -407,7 +395,9 @@ impl Classifier {
             }
             if slot.tag == (hash >> 32) as u32 {
                 let rule = &self.set.rules()[slot.rule as usize];
-                if rule.shape() == group.shape && Key::of_rule(&self.set, rule) == key {
+                if rule.shape() == group.shape
+                    && Left::of_rule(rule, &self.set.facts(rule)).same(&left, &group.shape)
+                {
                     return Some(slot.rule as usize);
                 }
             }
@@ -418,8 +408,9 @@ impl Classifier {
     /// How many rules match `call`: looks at all of them, for the administrator only.
     pub(crate) fn matching(&self, call: &Call<'_>) -> usize {
         let matches = |rule: &&Rule| {
+            let (shape, facts) = (rule.shape(), self.set.facts(rule));
             rule.gate() == call.gate
-                && Key::of_call(&rule.shape(), call) == Some(Key::of_rule(&self.set, rule))
+                && Left::of_call(&shape, call).is_some_and(|left| left.same(&Left::of_rule(rule, &facts), &shape))
         };
         self.set.rules().iter().filter(matches).count()
     }
