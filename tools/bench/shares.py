@@ -1,0 +1,208 @@
+#!/usr/bin/env -S python3 -B
+# SPDX-License-Identifier: GPL-2.0
+"""CPU shares of scx_vs beside the kernel's own scheduler with cpu.weight, and beside scx_flatcg, in one boot.
+
+    tools/vm/setup --peers && tools/vm/run --icount 3 --timeout 3000 -- tools/bench/shares.py
+
+In virtual time, where nothing depends on the machine: one CPU, 8 ns an instruction, each figure over ten seconds. Results
+also go to build/bench/shares.json. Whose CPU time is whose is what each set-up itself says: vs.ko, or cpu.stat.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+TESTS = pathlib.Path(__file__).resolve().parents[1] / "testing" / "selftests"
+sys.path.insert(0, str(TESTS))
+import cpu  # pylint: disable=wrong-import-position
+import gates  # pylint: disable=wrong-import-position
+import vs  # pylint: disable=wrong-import-position
+
+SECONDS = 10
+TURN = 0.005  # seconds of CPU time, until the task that alternates works for the other
+CGROUPS = pathlib.Path("/sys/fs/cgroup")
+FLATCG = f"/kernels/{os.environ['KREL']}/peers/build/bin/scx_flatcg"
+RESULT = pathlib.Path("/vs/build/bench/shares.json")
+
+# name: (parent, weight, spinning tasks, percent wanted)
+TWO = {"a": (None, 300, 4, 75), "b": (None, 100, 4, 25)}
+# only leaves have tasks: control groups cannot have both
+TREE = {"a": (None, 300, 0, 0), "b": (None, 100, 2, 25), "a1": ("a", 100, 2, 37.5), "a2": ("a", 100, 0, 0),
+        "a21": ("a2", 100, 2, 9.375), "a22": ("a2", 300, 2, 28.125)}
+
+
+class Services:
+    """Virtual services under scx_vs."""
+    name = "scx_vs"
+
+    def __init__(self, tree):
+        self.device, self.ids = vs.Device(), {}
+        for name, (parent, weight, *_) in tree.items():
+            self.ids[name] = cpu.service(self.device, name, self.ids[parent] if parent else vs.ROOT, cpu_weight=weight)
+
+    def place(self, pid, name):
+        self.device.place(pid, self.ids[name])
+
+    def enter(self, name):
+        gates.enter(self.device, self.ids[name] if name else vs.ROOT)
+
+    def used(self, name):
+        return self.device.stat(self.ids[name]).cpu_ns / 1e9
+
+    def close(self):
+        self.device.wipe()
+        self.device.close()
+
+    @staticmethod
+    @contextlib.contextmanager
+    def scheduler():
+        vs.vsctl("up")
+        yield
+        vs.eq(cpu.scheduler(), "vs", "scheduler at the end")
+        vs.vsctl("down")
+
+
+class Groups:
+    """Control groups under the kernel's own scheduler."""
+    name = "EEVDF, cpu.weight"
+
+    def __init__(self, tree):
+        self.paths = {}
+        for name, (parent, weight, *_) in tree.items():
+            path = self.paths[name] = (self.paths[parent] if parent else CGROUPS) / name
+            if parent:
+                (path.parent / "cgroup.subtree_control").write_text("+cpu", encoding="ascii")
+            path.mkdir()
+            (path / "cpu.weight").write_text(str(weight), encoding="ascii")
+
+    def place(self, pid, name):
+        (self.paths[name] / "cgroup.procs").write_text(str(pid), encoding="ascii")
+
+    def enter(self, name):
+        ((self.paths[name] if name else CGROUPS) / "cgroup.procs").write_text("0", encoding="ascii")
+
+    def used(self, name):
+        return int((self.paths[name] / "cpu.stat").read_text(encoding="ascii").split()[1]) / 1e6
+
+    def close(self):
+        for path in reversed(self.paths.values()):
+            vs.until(lambda path=path: "populated 0" in (path / "cgroup.events").read_text(encoding="ascii"), what="empty")
+            path.rmdir()
+
+    @staticmethod
+    @contextlib.contextmanager
+    def scheduler():
+        vs.eq(cpu.scheduler(), None, "scheduler")
+        yield
+
+
+class Flat(Groups):
+    """Control groups under scx_flatcg."""
+    name = "scx_flatcg, cpu.weight"
+
+    @staticmethod
+    @contextlib.contextmanager
+    def scheduler():
+        with subprocess.Popen([FLATCG], stdout=subprocess.DEVNULL) as peer:
+            vs.until(lambda: cpu.scheduler() == "flatcg", 20, "scx_flatcg runs")
+            yield
+            vs.eq(cpu.scheduler(), "flatcg", "scheduler at the end")
+            peer.terminate()
+        vs.until(lambda: cpu.scheduler() is None, 20, "scx_flatcg has ended")
+
+
+@contextlib.contextmanager
+def spinning(where, tree):
+    """The tree's tasks, which spin until the end."""
+    pids = []
+    try:
+        for name, (_, _, tasks, _) in tree.items():
+            for _ in range(tasks):
+                pid = os.fork()
+                if not pid:
+                    while True:
+                        pass
+                pids.append(pid)
+                if name:
+                    where.place(pid, name)
+        time.sleep(2)
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def shares(where, tree):
+    """What each service with tasks had, in percent of what all had together."""
+    names = [name for name, (_, _, tasks, _) in tree.items() if tasks]
+    with spinning(where, tree):
+        before = [where.used(name) for name in names]
+        time.sleep(SECONDS)
+        had = [where.used(name) - was for name, was in zip(names, before)]
+    return {name: round(100 * one / sum(had), 3) for name, one in zip(names, had)}
+
+
+def alternate(where):
+    """One task that works for a and b in turns, among two that spin: by how many percent each was charged too much."""
+    spent = {"a": 0.0, "b": 0.0}
+    with spinning(where, {None: (None, 100, 2, 0)}):
+        where.enter("a")
+        before = {name: where.used(name) for name in spent}
+        at, current = time.thread_time(), "a"
+        end = at + SECONDS / 2
+        while at < end:
+            while time.thread_time() < at + TURN:
+                pass
+            following = "b" if current == "a" else "a"
+            where.enter(following)
+            now = time.thread_time()
+            spent[current] += now - at
+            at, current = now, following
+        where.enter(None)
+        charged = {name: where.used(name) - was for name, was in before.items()}
+    return {name: round(100 * (charged[name] / spent[name] - 1), 3) for name in spent}
+
+
+def measure(kind):
+    """All figures of one set-up, its scheduler started for each: scx_flatcg does not bear it that a group's id comes again."""
+    def of(tree, function):
+        with kind.scheduler():
+            where = kind(tree)
+            try:
+                return function(where)
+            finally:
+                where.close()
+    return {"3:1": of(TWO, lambda where: shares(where, TWO)), "tree": of(TREE, lambda where: shares(where, TREE)),
+            "alternating": of(TWO, alternate)}
+
+
+def wanted(tree):
+    return {name: percent for name, (_, _, tasks, percent) in tree.items() if tasks}
+
+
+def main():
+    (CGROUPS / "cgroup.subtree_control").write_text("+cpu", encoding="ascii")
+    subprocess.run(["insmod", os.environ.get("VS_MODULE", "/vs/build/module/vs.ko")], check=True)
+    rows = [{"setup": "wanted", "3:1": wanted(TWO), "tree": wanted(TREE), "alternating": {"a": 0, "b": 0}}]
+    for kind in Services, Groups, Flat:
+        rows.append({"setup": kind.name, **measure(kind)})
+        print(f"# {rows[-1]}", flush=True)
+    subprocess.run(["rmmod", "vs"], check=True)
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    RESULT.write_text(json.dumps({"rows": rows}, indent=1) + "\n", encoding="ascii")
+
+    def line(cells):
+        print("| " + " | ".join(cells) + " |")
+    print()
+    line(["set-up", "a/b, %", "tree: b/a1/a21/a22, %", "charged to a/b beyond the true time, alternating, %"])
+    line(["---"] * 4)
+    for row in rows:
+        line([row["setup"]] + ["/".join(f"{one:.2f}" for one in row[key].values()) for key in ("3:1", "tree", "alternating")])
+
+
+main()
