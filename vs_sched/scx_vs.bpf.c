@@ -56,9 +56,11 @@
  * - A slice ends with a tick, so with N nodes waiting for one CPU the last one
  *   waits N ticks. A woken task preempts only where its node is a slice behind.
  * - One lock for the order of nodes; it is taken a few times for each slice.
- * - Where services that are bound to one CPU cannot have their shares, because others
- *   fill the rest of the machine, all of them are as far behind as we let a node be,
- *   and share that CPU evenly, not by weight. Nobody starves.
+ * - Virtual time is one for the whole machine. What others use of the CPUs that a task
+ *   may not run on moves it on, and where the services bound to a CPU cannot follow they
+ *   are cut at the furthest behind that we let one be. So they share that CPU evenly, not
+ *   by weight, if others fill the rest of the machine, and some percent off their weights
+ *   (72 to 78 for 75 were seen) if others use a little of it. Nobody starves.
  * - No notion of caches but select_cpu's: a node's tasks may run on any CPU.
  */
 #include "pick.bpf.h"
