@@ -3,8 +3,9 @@
  * The queues of tasks (sched_ext's DSQs), and what we say to the kernel about them.
  *
  * A node's tasks wait in the DSQ with the node's id, by their virtual times; tasks
- * that may not run on every CPU in that of a CPU they may run on; tasks that have
- * waited too long in the last one, which every CPU looks at first, every other time.
+ * that may not run on every CPU in that of a CPU they may run on; kernel threads, and
+ * tasks that have waited too long, in the last one, which every CPU looks at first,
+ * every other time.
  */
 #ifndef _VS_SCHED_DSQ_BPF_H
 #define _VS_SCHED_DSQ_BPF_H
@@ -13,7 +14,7 @@
 
 /* Beside those with nodes' ids, which are below. */
 #define DSQ_PINNED	(1ULL << 20)	/* | CPU */
-#define DSQ_OVERDUE	(1ULL << 21)
+#define DSQ_URGENT	(1ULL << 21)
 
 /* Values of the running kernel, not of the one we were built for. */
 #define DSQ_LOCAL	bpf_core_enum_value(enum scx_dsq_id_flags, SCX_DSQ_LOCAL)

@@ -34,17 +34,21 @@
  *
  * Tasks that may not run everywhere wait in the queue of a CPU they may run on,
  * by the virtual time that their node had; the CPU weighs the first of those
- * against the first node. Kernel threads bound to one CPU pass all queues.
+ * against the first node.
+ *
+ * Kernel threads do not wait for root's share, because others wait for them: those that
+ * may not run everywhere pass all queues, the others are urgent. Of two tasks that a CPU
+ * takes, one is urgent, if there are any. What they use is charged to root all the same.
  *
  * A node that has used up its cap, or that of one above it, is parked: out of the
  * order, and out of the sums, until the bucket fills again (a timer, 10 ms).
  *
  * Bound: a task that has waited for OVERDUE_AFTER = 10 s is served within the next
- * second or two, whatever its VS, share, nice level or cap: of two tasks that a CPU
- * takes, one may be such a task. This holds up to some 2,000 waiting tasks for each
- * CPU; the kernel's watchdog ends us at 30 s. A cap is therefore kept as long as a
- * node has not more tasks that always want to run than 10 s of its cap have ticks:
- * 25 of them at the smallest cap, ten thousandths of a CPU, where HZ is 250.
+ * second or two, whatever its VS, share, nice level or cap: it is urgent too. This
+ * holds up to some 2,000 waiting tasks for each CPU; the kernel's watchdog ends us at
+ * 30 s. A cap is therefore kept as long as a node has not more tasks that always want
+ * to run than 10 s of its cap have ticks: 25 of them at the smallest cap, ten
+ * thousandths of a CPU, where HZ is 250.
  *
  * A task that is preempted inside an RCU read section holds up all that RCU is to free,
  * for everybody. It is given up to EXTRA_SLICES to leave the section, and if it has to
@@ -120,9 +124,13 @@ void BPF_PROG(vs_enqueue, struct task_struct *p, u64 enq_flags)
 	struct vs_node *n;
 	u32 id;
 
-	if (!t || (p->nr_cpus_allowed == 1 && p->flags & PF_KTHREAD)) {
+	/* What the kernel itself waits for does not wait for root's share. */
+	if (!t || p->flags & PF_KTHREAD) {
+		s32 idle = idle_for(p, cpu, enq_flags);
+		u64 dsq = idle >= 0 ? DSQ_LOCAL_ON | idle : !t || is_pinned(p) ? DSQ_LOCAL : DSQ_URGENT;
+
 		count(VS_SCHED_KTHREAD);
-		scx_bpf_dsq_insert(p, DSQ_LOCAL, VS_SLICE, enq_flags);
+		scx_bpf_dsq_insert(p, dsq, VS_SLICE, enq_flags);
 		return;
 	}
 	id = task_node(p, t);
@@ -227,8 +235,8 @@ void BPF_PROG(vs_dispatch, s32 cpu, struct task_struct *prev)
 	}
 
 	c->turn = !c->turn;
-	if (c->turn && scx_bpf_dsq_move_to_local(DSQ_OVERDUE)) {
-		count(VS_SCHED_PICK_OVERDUE);
+	if (c->turn && scx_bpf_dsq_move_to_local(DSQ_URGENT)) {
+		count(VS_SCHED_PICK_URGENT);
 		return;
 	}
 	pinned_first(cpu, &c->due);
@@ -284,8 +292,8 @@ void BPF_PROG(vs_dispatch, s32 cpu, struct task_struct *prev)
 	bpf_spin_lock(&lock);
 	cpu_release(c);
 	bpf_spin_unlock(&lock);
-	if (scx_bpf_dsq_move_to_local(DSQ_OVERDUE))
-		count(VS_SCHED_PICK_OVERDUE);
+	if (scx_bpf_dsq_move_to_local(DSQ_URGENT))
+		count(VS_SCHED_PICK_URGENT);
 	else if (steal(cpu))
 		count(VS_SCHED_PICK_STOLEN);
 	else
@@ -299,7 +307,7 @@ void BPF_PROG(vs_dispatch, s32 cpu, struct task_struct *prev)
 SEC("struct_ops/update_idle")
 void BPF_PROG(vs_update_idle, s32 cpu, bool idle)
 {
-	if (idle && queue_first(&queue) != VS_NOBODY)
+	if (idle && (queue_first(&queue) != VS_NOBODY || scx_bpf_dsq_nr_queued(DSQ_URGENT)))
 		timer_start(MISSED_AFTER);
 }
 
@@ -477,7 +485,7 @@ s32 BPF_PROG(vs_init)
 	error = make_queues();
 	if (error)
 		return error;
-	error = scx_bpf_create_dsq(DSQ_OVERDUE, -1);
+	error = scx_bpf_create_dsq(DSQ_URGENT, -1);
 	if (error)
 		return error;
 	bpf_for(cpu, 0, nr_cpus) {

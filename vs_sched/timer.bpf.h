@@ -92,7 +92,7 @@ static __noinline bool feed_one(u64 dsq, s32 cpu)
 	bpf_for_each(scx_dsq, p, dsq, 0) {
 		struct vs_task *t = task_of(p);
 
-		if (!t || node_at(t->node)->parked)
+		if (!t || (dsq != DSQ_URGENT && node_at(t->node)->parked))
 			continue;
 		if (idle < 0 && cpu >= 0)
 			idle = scx_bpf_test_and_clear_cpu_idle(cpu) ? cpu : -1;
@@ -111,6 +111,7 @@ static __noinline void feed(void)
 {
 	s32 cpu;
 
+	feed_one(DSQ_URGENT, -1);
 	bpf_for(cpu, 0, nr_cpus) {
 		u32 id = queue_first(&queue);
 
@@ -152,7 +153,7 @@ static __noinline void overdue(u64 at)
 		if (overdue_looked >= OVERDUE_LOOK)
 			break;
 		if (node_at(id)->waiting && node_at(id)->homed)
-			overdue_in(id, DSQ_OVERDUE, at);
+			overdue_in(id, DSQ_URGENT, at);
 	}
 	bpf_for(cpu, 0, nr_cpus)
 		if (scx_bpf_dsq_nr_queued(DSQ_PINNED | cpu))
