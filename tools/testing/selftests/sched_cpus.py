@@ -1,0 +1,49 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+# guest: cpus=2
+# limit: 300
+"""scx_vs on several CPUs: shares of all of them together, none idle, and tasks that may not run on all.
+
+In real time, because virtual time has one CPU (see tools/vm/run): the tolerances allow for a host that is busy.
+"""
+import cpu
+import vs
+
+
+@cpu.scheduled
+def two(dev):
+    """Two services of weights 300 and 100, four spinning tasks each, share two CPUs 3:1"""
+    ids = [cpu.service(dev, "a", cpu_weight=300), cpu.service(dev, "b", cpu_weight=100)]
+    with cpu.spinning(dev, *((id, 4) for id in ids)):
+        cpu.near(cpu.shares(dev, ids, 8), [75, 25], 1, "percent")
+
+
+@cpu.scheduled
+def conserving(dev):
+    """What a service does not want, others get: a weight of 1 does not leave a CPU idle"""
+    a = cpu.service(dev, "a", cpu_weight=1)
+    with cpu.spinning(dev, (a, 2)):
+        cpu.near(cpu.used(dev, [a], 4), [2], 0.2, "CPUs")
+
+
+@cpu.scheduled
+def pinned(dev):
+    """Tasks bound to one CPU share it by weight, within some percent"""
+    ids = [cpu.service(dev, "a", cpu_weight=300), cpu.service(dev, "b", cpu_weight=100)]
+    with cpu.spinning(dev, *((id, 2, {"cpu": 0}) for id in ids)):
+        # 71.8 to 77.6 were seen: see "bad at" in scx_vs.bpf.c
+        cpu.near(cpu.shares(dev, ids, 6), [75, 25], 5, "percent")
+
+
+@cpu.scheduled
+def pinned_beside_others(dev):
+    """Tasks bound to one CPU neither hold up those that are not, nor are held up by them"""
+    a, b, c = (cpu.service(dev, name, cpu_weight=weight) for name, weight in (("a", 300), ("b", 100), ("c", 100)))
+    with cpu.spinning(dev, (a, 2, {"cpu": 0}), (b, 2, {"cpu": 0}), (c, 2)):
+        had = cpu.used(dev, [a, b, c], 6)
+        # c has CPU 1; how a and b share CPU 0 then is not by weight: see "bad at" in scx_vs.bpf.c
+        vs.within(had[2], 0.87, 1.2, "CPUs of c")
+        vs.within(min(had[:2]), 0.2, 0.8, "CPUs of the lesser of a and b")
+
+
+vs.main()
