@@ -58,7 +58,8 @@
  * - Flattening (as in scx_flatcg): if many nodes below a light one wake at once,
  *   they can have more than their parent's share for some slices.
  * - A slice ends with a tick, so with N nodes waiting for one CPU the last one
- *   waits N ticks. A woken task preempts only where its node is a slice behind.
+ *   waits N ticks. A woken task preempts only where its node is a slice behind,
+ *   and nobody in the node comes before it.
  * - One lock for the order of nodes; it is taken a few times for each slice.
  * - Virtual time is one for the whole machine. What others use of the CPUs that a task
  *   may not run on moves it on, and where the services bound to a CPU cannot follow they
@@ -102,6 +103,14 @@ static __always_inline bool deserves_more(u32 id, struct vs_claim *c)
 
 	return c->claimed && other != id && !n->parked &&
 	       before(n->vtime + virtual_time(VS_SLICE, n->share), node_at(other)->vtime);
+}
+
+/* Does none of those that wait in the task's node come before it? */
+static __always_inline bool leads(struct vs_task *t, u32 id)
+{
+	struct task_struct *first = node_at(id)->homed ? scx_bpf_dsq_peek(id) : NULL;
+
+	return !first || before(t->vtime, first->scx.dsq_vtime);
 }
 
 /* A CPU that has nothing to do, for a task that select_cpu has not been asked about. */
@@ -154,7 +163,7 @@ void BPF_PROG(vs_enqueue, struct task_struct *p, u64 enq_flags)
 			scx_bpf_dsq_insert(p, DSQ_LOCAL_ON | idle, VS_SLICE, enq_flags);
 			return;
 		}
-		if (enq_flags & ENQ_WAKEUP && deserves_more(id, cpu_at(cpu))) {
+		if (enq_flags & ENQ_WAKEUP && deserves_more(id, cpu_at(cpu)) && leads(t, id)) {
 			count(VS_SCHED_PREEMPT);
 			scx_bpf_dsq_insert(p, DSQ_LOCAL_ON | cpu, VS_SLICE,
 					   enq_flags | ENQ_PREEMPT);
