@@ -8,12 +8,15 @@
 # Tolerance: the figures are bounds and are taken as they are. Of the wrong tenant's share, a thousandth is allowed
 # for. (The truth is read outside of the charges at both ends; what runs between the two readings, some milliseconds
 # of eight seconds, is the most that a wrong charge could hide in.)
+#
+# The clients are on the server's machine (see tools/demo/guest). Elsewhere, a's 99th percentile varies from run to run
+# so much, being that of eight queries of eight hundred, that a bound beside the ideal's would be a matter of luck.
 . "${0%/*}/lib.sh"
 
 load=48
 runs=$(mktemp -d /run/demo-figures-XXXX)
 mkdir "$runs/out"
-VS_DEMO_RUNS=$runs/runs VS_DEMO_SETUPS="vs replicated" VS_DEMO_LOADS=$load /vs/tools/demo/guest >"$runs/log" 2>&1 ||
+VS_DEMO_CLIENTS=here VS_DEMO_RUNS=$runs/runs VS_DEMO_SETUPS="vs replicated" VS_DEMO_LOADS=$load /vs/tools/demo/guest >"$runs/log" 2>&1 ||
 	{ note "$(tail -n 20 "$runs/log")" && bail "the demonstration runs"; }
 "${VS_BIN:-/vs/tools/target/release}/vs-demo" report "$runs/runs" "$runs/out" >"$runs/log" 2>&1 ||
 	{ note "$(tail -n 20 "$runs/log")" && bail "its results are computed"; }

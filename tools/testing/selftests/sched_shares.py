@@ -49,7 +49,8 @@ def capped(dev):
     """A capped service gets its cap, not more, although CPUs are idle"""
     a = cpu.service(dev, "a", cpu_cap=300)
     with cpu.spinning(dev, (a, 3)):
-        cpu.near(cpu.used(dev, [a], 8), [0.3], 0.03, "CPUs")
+        # it may owe a quarter of a second for a while, so that is long
+        cpu.near(cpu.used(dev, [a], 16), [0.3], 0.03, "CPUs")
 
 
 @cpu.scheduled
