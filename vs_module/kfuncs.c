@@ -11,6 +11,7 @@
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/sched/clock.h>
+#include <linux/smp.h>
 #include <net/request_sock.h>
 #include <net/sock.h>
 
@@ -22,6 +23,17 @@
 	{					\
 		return name##_body args;	\
 	}
+
+/* On the CPU itself, interrupts off. */
+static void vs_look(void *unused)
+{
+	if (is_idle_task(current)) {
+		set_tsk_need_resched(current);
+		set_preempt_need_resched();
+	}
+}
+
+static DEFINE_PER_CPU(call_single_data_t, vs_looks) = CSD_INIT(vs_look, NULL);
 
 __bpf_kfunc_start_defs();
 
@@ -61,6 +73,14 @@ VS_FORWARD(void, vs_charge_cpu, (u32 vs, u64 ns), (vs, ns))
 __bpf_kfunc u64 vs_rq_clock(u32 cpu)
 {
 	return cpu < nr_cpu_ids ? sched_clock_cpu(cpu) : 0;
+}
+
+__bpf_kfunc void vs_kick_idle(u32 cpu)
+{
+	/* A CPU that is online stays so while preemption is off here. */
+	guard(preempt)();
+	if (cpu < nr_cpu_ids && cpu_online(cpu))
+		smp_call_function_single_async(cpu, per_cpu_ptr(&vs_looks, cpu)); /* -EBUSY: one is on its way */
 }
 
 __bpf_kfunc_end_defs();
@@ -115,6 +135,7 @@ BTF_ID_FLAGS(func, vs_generation)
 BTF_ID_FLAGS(func, vs_cpu_node)
 BTF_ID_FLAGS(func, vs_charge_cpu, KF_RCU_PROTECTED)
 BTF_ID_FLAGS(func, vs_rq_clock)
+BTF_ID_FLAGS(func, vs_kick_idle)
 BTF_KFUNCS_END(vs_kfuncs)
 
 /* What BPF programs may answer in the place of. */
@@ -150,4 +171,10 @@ int vs_register_kfuncs(void)
 	if (error)
 		return error;
 	return register_btf_fmodret_id_set(&vs_replaced_set);
+}
+
+void vs_end_kfuncs(void)
+{
+	/* A CPU answers in turn: once it has answered this, vs_look() has run. */
+	kick_all_cpus_sync();
 }

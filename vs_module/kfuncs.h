@@ -119,6 +119,8 @@ VS_KFUNC(void) vs_charge_cpu(__u32 vs, __u64 ns);
  * that sched_ext leaves marked as valid where it has moved a task away.)
  */
 VS_KFUNC(__u64) vs_rq_clock(__u32 cpu);
+/* Has a CPU that is idle look for a task; not one that is busy or offline. Any context but NMI. */
+VS_KFUNC(void) vs_kick_idle(__u32 cpu);
 
 #ifndef __bpf__
 /*
@@ -143,6 +145,8 @@ int vs_sockets_counted(void);
 
 /* For the BPF program types that use them. Once, at load; may sleep. */
 int vs_register_kfuncs(void);
+/* Waits for what the last of those programs has left on its way. Once, at unload; may sleep. */
+void vs_end_kfuncs(void);
 #endif
 
 #endif /* _VS_KFUNCS_H */

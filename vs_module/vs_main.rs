@@ -108,6 +108,8 @@ impl Loaded {
 
 impl Drop for Loaded {
     fn drop(&mut self) {
+        // SAFETY: At unload; no program that calls a kfunc is left, each would hold a reference to the module.
+        unsafe { vs_bindings::vs_end_kfuncs() };
         config::exit();
         pr_info!("unloaded\n");
     }

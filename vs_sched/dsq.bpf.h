@@ -4,7 +4,7 @@
  *
  * A node's tasks wait in the DSQ with the node's id, by their virtual times; tasks
  * that may not run on every CPU in that of a CPU they may run on; kernel threads, and
- * tasks that have waited too long, in the last one, which every CPU looks at first,
+ * tasks that have waited too long, in the last ones, which a CPU looks at first,
  * every other time.
  */
 #ifndef _VS_SCHED_DSQ_BPF_H
@@ -14,7 +14,8 @@
 
 /* Beside those with nodes' ids, which are below. */
 #define DSQ_PINNED	(1ULL << 20)	/* | CPU */
-#define DSQ_URGENT	(1ULL << 21)
+#define DSQ_OVERDUE	(1ULL << 21)	/* | CPU: those of DSQ_PINNED that have waited too long */
+#define DSQ_URGENT	(1ULL << 22)
 
 /* Values of the running kernel, not of the one we were built for. */
 #define DSQ_LOCAL	bpf_core_enum_value(enum scx_dsq_id_flags, SCX_DSQ_LOCAL)
@@ -30,8 +31,8 @@
 /*
  * In Debian's 7.2 the kernel's own description of this function, as of some others
  * (scx_bpf_kick_cpu among them), came out wrong, and it cannot be called; there the
- * field can still be written. So we wake and preempt CPUs by giving them a task,
- * never by a kick.
+ * field can still be written. So CPUs are preempted by giving them a task, and idle
+ * ones woken by vs_kick_idle().
  */
 extern bool scx_bpf_task_set_slice(struct task_struct *p, u64 slice) __ksym __weak;
 
@@ -51,6 +52,21 @@ static __always_inline bool is_pinned(struct task_struct *p)
 	u32 own = p == bpf_get_current_task_btf();
 
 	return p->nr_cpus_allowed < nr_possible || p->migration_disabled > own;
+}
+
+/* Takes one that others wait for, or that has waited too long itself. */
+static __always_inline bool take_urgent(s32 cpu, struct vs_claim *c)
+{
+	if (scx_bpf_dsq_move_to_local(DSQ_URGENT))
+		return true;
+	if (!c->overdue)
+		return false;
+	/* In this order: the timer sets it after it has moved one. */
+	c->overdue = false;
+	if (!scx_bpf_dsq_move_to_local(DSQ_OVERDUE | cpu))
+		return false;
+	c->overdue = true;
+	return true;
 }
 
 #endif /* _VS_SCHED_DSQ_BPF_H */

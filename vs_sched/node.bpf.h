@@ -59,6 +59,7 @@ struct vs_claim {
 	u32 node;	/* of the task that runs, or is about to: counted in `running` */
 	bool claimed;	/* there is one */
 	bool turn;	/* an urgent task may be run this time */
+	bool overdue;	/* there is something in DSQ_OVERDUE */
 	bool keeps;	/* the task that has run could go on */
 	u32 keep;	/* then its node */
 	u32 next;	/* node of the task chosen */

@@ -244,7 +244,7 @@ void BPF_PROG(vs_dispatch, s32 cpu, struct task_struct *prev)
 	}
 
 	c->turn = !c->turn;
-	if (c->turn && scx_bpf_dsq_move_to_local(DSQ_URGENT)) {
+	if (c->turn && take_urgent(cpu, c)) {
 		count(VS_SCHED_PICK_URGENT);
 		return;
 	}
@@ -301,7 +301,7 @@ void BPF_PROG(vs_dispatch, s32 cpu, struct task_struct *prev)
 	bpf_spin_lock(&lock);
 	cpu_release(c);
 	bpf_spin_unlock(&lock);
-	if (scx_bpf_dsq_move_to_local(DSQ_URGENT))
+	if (take_urgent(cpu, c))
 		count(VS_SCHED_PICK_URGENT);
 	else if (steal(cpu))
 		count(VS_SCHED_PICK_STOLEN);
@@ -311,7 +311,7 @@ void BPF_PROG(vs_dispatch, s32 cpu, struct task_struct *prev)
 
 /*
  * A task that is still on its way to its queue when the last CPU has looked there
- * would wait until one looks again. The timer takes it to the idle CPU.
+ * would wait until one looks again. The timer sees to that.
  */
 SEC("struct_ops/update_idle")
 void BPF_PROG(vs_update_idle, s32 cpu, bool idle)
@@ -498,7 +498,7 @@ s32 BPF_PROG(vs_init)
 	if (error)
 		return error;
 	bpf_for(cpu, 0, nr_cpus) {
-		error = scx_bpf_create_dsq(DSQ_PINNED | cpu, -1);
+		error = scx_bpf_create_dsq(DSQ_PINNED | cpu, -1) ?: scx_bpf_create_dsq(DSQ_OVERDUE | cpu, -1);
 		if (error)
 			return error;
 	}

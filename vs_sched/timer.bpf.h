@@ -6,7 +6,8 @@
  * - every second, for tasks that have waited too long;
  * - shortly after a CPU went idle although a node had tasks, for what it missed.
  *
- * Its callback runs in softirq, holds no run queue's lock and may move any task.
+ * Its callback runs in softirq, holds no run queue's lock and may move any task
+ * between queues, but to a CPU (see feed()).
  */
 #ifndef _VS_SCHED_TIMER_BPF_H
 #define _VS_SCHED_TIMER_BPF_H
@@ -83,45 +84,27 @@ static __noinline void unpark(u64 at)
 	}
 }
 
-/* Gives the first task of a queue to an idle CPU of those given. False: there is none. */
-static __noinline bool feed_one(u64 dsq, s32 cpu)
-{
-	struct task_struct *p;
-	s32 idle = -1;
-
-	bpf_for_each(scx_dsq, p, dsq, 0) {
-		struct vs_task *t = task_of(p);
-
-		if (!t || (dsq != DSQ_URGENT && node_at(t->node)->parked))
-			continue;
-		if (idle < 0 && cpu >= 0)
-			idle = scx_bpf_test_and_clear_cpu_idle(cpu) ? cpu : -1;
-		else if (idle < 0)
-			idle = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
-		if (idle < 0)
-			break;
-		if (scx_bpf_dsq_move(&___it, p, DSQ_LOCAL_ON | idle, 0))
-			return true;
-	}
-	return false;
-}
-
-/* Gives idle CPUs what waits; there is something only where a CPU has missed it. */
+/*
+ * Has idle CPUs look at what waits; there is something only where a CPU has missed it.
+ * They are not given a task: one that is moved to an idle CPU is counted as if it had
+ * run since the CPU's clock was last looked at (7.2: scx_bpf_dsq_move() does not bring
+ * it up to date, and wakeup_preempt() has __schedule() skip that).
+ */
 static __noinline void feed(void)
 {
+	u32 id = queue_first(&queue), wanted = scx_bpf_dsq_nr_queued(DSQ_URGENT);
 	s32 cpu;
 
-	feed_one(DSQ_URGENT, -1);
+	if (id != VS_NOBODY)
+		wanted += node_at(id)->waiting;
 	bpf_for(cpu, 0, nr_cpus) {
-		u32 id = queue_first(&queue);
-
-		if (scx_bpf_dsq_nr_queued(DSQ_PINNED | cpu))
-			feed_one(DSQ_PINNED | cpu, cpu);
-		if (id != VS_NOBODY)
-			feed_one(id, -1);
+		if ((wanted || scx_bpf_dsq_nr_queued(DSQ_PINNED | cpu)) &&
+		    scx_bpf_test_and_clear_cpu_idle(cpu)) {
+			vs_kick_idle(cpu);
+			wanted -= !!wanted;
+		}
 	}
 }
-
 
 /* Moves the tasks of one queue that are overdue to where they are served next. */
 static __noinline void overdue_in(u64 dsq, u64 to, u64 at)
@@ -155,14 +138,19 @@ static __noinline void overdue(u64 at)
 		if (node_at(id)->waiting && node_at(id)->homed)
 			overdue_in(id, DSQ_URGENT, at);
 	}
-	bpf_for(cpu, 0, nr_cpus)
-		if (scx_bpf_dsq_nr_queued(DSQ_PINNED | cpu))
-			overdue_in(DSQ_PINNED | cpu, DSQ_LOCAL_ON | cpu, at);
+	bpf_for(cpu, 0, nr_cpus) {
+		if (!scx_bpf_dsq_nr_queued(DSQ_PINNED | cpu))
+			continue;
+		overdue_in(DSQ_PINNED | cpu, DSQ_OVERDUE | cpu, at);
+		cpu_at(cpu)->overdue = true;
+		vs_kick_idle(cpu);
+	}
 }
 
 static int timer_fires(void *map, u32 *key, struct vs_timer *t)
 {
-	u64 at = scx_bpf_now();
+	/* Not scx_bpf_now(), which may be as of this CPU's last scheduling event. */
+	u64 at = vs_rq_clock(bpf_get_smp_processor_id());
 
 	if (parked)
 		unpark(at);

@@ -103,6 +103,13 @@ def near(got, wanted, tolerance, what):
         vs.within(one, want - tolerance, want + tolerance, what)
 
 
+def three_to_one(dev):
+    """Checks that services of weights 300 and 100 share by them, four spinning tasks each."""
+    ids = [service(dev, "a", cpu_weight=300), service(dev, "b", cpu_weight=100)]
+    with spinning(dev, *((id, 4) for id in ids)):
+        near(shares(dev, ids, 8), [75, 25], 1, "percent")
+
+
 def runtime(pid):
     """CPU seconds of a task, by the kernel's own count."""
     return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0]) / 1e9

@@ -6,6 +6,8 @@
 
 In real time, because virtual time has one CPU (see tools/vm/run): the tolerances allow for a host that is busy.
 """
+import time
+
 import cpu
 import vs
 
@@ -13,9 +15,7 @@ import vs
 @cpu.scheduled
 def two(dev):
     """Two services of weights 300 and 100, four spinning tasks each, share two CPUs 3:1"""
-    ids = [cpu.service(dev, "a", cpu_weight=300), cpu.service(dev, "b", cpu_weight=100)]
-    with cpu.spinning(dev, *((id, 4) for id in ids)):
-        cpu.near(cpu.shares(dev, ids, 8), [75, 25], 1, "percent")
+    cpu.three_to_one(dev)
 
 
 @cpu.scheduled
@@ -44,6 +44,16 @@ def pinned_beside_others(dev):
         # c has CPU 1; how a and b share CPU 0 then is not by weight: see "bad at" in scx_vs.bpf.c
         vs.within(had[2], 0.87, 1.2, "CPUs of c")
         vs.within(min(had[:2]), 0.2, 0.8, "CPUs of the lesser of a and b")
+
+
+@cpu.scheduled
+def pinned_and_parked(dev):
+    """Tasks bound to one CPU, of a service whose cap is used up for long, all run within 14 s on a CPU that is idle"""
+    a = cpu.service(dev, "a", cpu_cap=10)
+    with cpu.spinning(dev, (a, 12, {"cpu": 0})) as pids:
+        first = [cpu.runtime(pid) for pid in pids]
+        time.sleep(14)
+        vs.eq([pid for pid, was in zip(pids, first) if cpu.runtime(pid) == was], [], "tasks that did not run")
 
 
 vs.main()

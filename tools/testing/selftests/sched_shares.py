@@ -4,6 +4,7 @@
 # limit: 1200
 """scx_vs: shares by weight, over the tree, under caps, and that nobody starves. One CPU, in virtual time."""
 import ctypes
+import mmap
 import os
 import time
 
@@ -17,9 +18,7 @@ _MEMBARRIER, _GLOBAL = 324, 1
 @cpu.scheduled
 def two(dev):
     """Two services of weights 300 and 100, four spinning tasks each, share 3:1"""
-    ids = [cpu.service(dev, "a", cpu_weight=300), cpu.service(dev, "b", cpu_weight=100)]
-    with cpu.spinning(dev, *((id, 4) for id in ids)):
-        cpu.near(cpu.shares(dev, ids, 8), [75, 25], 1, "percent")
+    cpu.three_to_one(dev)
 
 
 @cpu.scheduled
@@ -49,8 +48,31 @@ def capped(dev):
     """A capped service gets its cap, not more, although CPUs are idle"""
     a = cpu.service(dev, "a", cpu_cap=300)
     with cpu.spinning(dev, (a, 3)):
-        # it may owe a quarter of a second for a while, so that is long
-        cpu.near(cpu.used(dev, [a], 16), [0.3], 0.03, "CPUs")
+        cpu.near(cpu.used(dev, [a], 4), [0.3], 0.01, "CPUs")
+
+
+@cpu.scheduled
+def idle(dev):
+    """What a capped service is charged is time in which it worked, not that in which the CPU was idle"""
+    rounds = mmap.mmap(-1, 8)
+
+    def work():
+        while True:
+            rounds[:] = (int.from_bytes(rounds, "little") + 1).to_bytes(8, "little")
+
+    def rate():
+        """Rounds in each second of CPU time that was charged."""
+        done, before = int.from_bytes(rounds, "little"), dev.stat(a).cpu_ns
+        time.sleep(3)
+        return (int.from_bytes(rounds, "little") - done) / (dev.stat(a).cpu_ns - before) * 1e9
+    a = cpu.service(dev, "a", cpu_cap=vs.UNLIMITED)
+    with cpu.spinning(dev, (a, 1, {"job": work})):
+        free = rate()
+        dev.set(a, "cpu_cap", 300)
+        time.sleep(1)
+        capped = rate()
+    print(f"# rounds in a second of CPU time: {free:.0f}, capped {capped:.0f}", flush=True)
+    vs.within(capped / free, 0.97, 1.03, "the rate under a cap beside that without")
 
 
 @cpu.scheduled
