@@ -1,14 +1,16 @@
 # Virtual Services. Every target has one line of what it is for; `make help` prints them.
-# KERNEL=7.3 chooses another kernel for all of them, KDIR=... a kernel build tree of your own for modules and preflight.
+# KERNEL=7.3 chooses another kernel for all of them, KERNEL=lockdep one that reports mistakes (tools/vm/debug); KDIR=... is a
+# kernel build tree of your own, for modules and preflight.
 
 VM    := tools/vm
 ENTER := $(VM)/enter
 KO    := build/module/vs.ko
+DEBUG_KERNELS := lockdep kasan
 PREFIX ?= /usr/local
 
 export KERNEL ICOUNT
 
-.PHONY: help setup modules tools demo check check-host check-guest bench shell preflight install clean distclean
+.PHONY: help setup modules tools demo check check-host check-guest check-debug bench shell preflight install clean distclean
 .NOTPARALLEL:
 
 help: ## print this
@@ -41,6 +43,9 @@ check-host: modules tools ## the tests that need no guest
 
 check-guest: modules tools ## the tests in the guest
 	tools/testing/run guest
+
+check-debug: ## the tests in the guest under kernels that report what is wrong, each built first: tools/vm/debug
+	@status=0; for row in $(DEBUG_KERNELS); do $(MAKE) check-guest KERNEL=$$row || status=1; done; exit $$status
 
 bench: modules tools ## the figures of Documentation/performance.md
 	tools/bench/run
