@@ -12,20 +12,12 @@ import json
 import os
 import pathlib
 import signal
-import subprocess
-import sys
 import time
 
-TESTS = pathlib.Path(__file__).resolve().parents[1] / "testing" / "selftests"
-sys.path.insert(0, str(TESTS))
-import cpu  # pylint: disable=wrong-import-position
-import gates  # pylint: disable=wrong-import-position
-import vs  # pylint: disable=wrong-import-position
+from setups import Flat, Groups, Services, loaded
 
 SECONDS = 10
 TURN = 0.005  # seconds of CPU time, until the task that alternates works for the other
-CGROUPS = pathlib.Path("/sys/fs/cgroup")
-FLATCG = f"/kernels/{os.environ['KREL']}/peers/build/bin/scx_flatcg"
 RESULT = pathlib.Path("/vs/build/bench/shares.json")
 
 # name: (parent, weight, spinning tasks, percent wanted)
@@ -33,86 +25,6 @@ TWO = {"a": (None, 300, 4, 75), "b": (None, 100, 4, 25)}
 # only leaves have tasks: control groups cannot have both
 TREE = {"a": (None, 300, 0, 0), "b": (None, 100, 2, 25), "a1": ("a", 100, 2, 37.5), "a2": ("a", 100, 0, 0),
         "a21": ("a2", 100, 2, 9.375), "a22": ("a2", 300, 2, 28.125)}
-
-
-class Services:
-    """Virtual services under scx_vs."""
-    name = "scx_vs"
-
-    def __init__(self, tree):
-        self.device, self.ids = vs.Device(), {}
-        for name, (parent, weight, *_) in tree.items():
-            self.ids[name] = cpu.service(self.device, name, self.ids[parent] if parent else vs.ROOT, cpu_weight=weight)
-
-    def place(self, pid, name):
-        self.device.place(pid, self.ids[name])
-
-    def enter(self, name):
-        gates.enter(self.device, self.ids[name] if name else vs.ROOT)
-
-    def used(self, name):
-        return self.device.stat(self.ids[name]).cpu_ns / 1e9
-
-    def close(self):
-        self.device.wipe()
-        self.device.close()
-
-    @staticmethod
-    @contextlib.contextmanager
-    def scheduler():
-        vs.vsctl("up")
-        yield
-        vs.eq(cpu.scheduler(), "vs", "scheduler at the end")
-        vs.vsctl("down")
-
-
-class Groups:
-    """Control groups under the kernel's own scheduler."""
-    name = "EEVDF, cpu.weight"
-
-    def __init__(self, tree):
-        self.paths = {}
-        for name, (parent, weight, *_) in tree.items():
-            path = self.paths[name] = (self.paths[parent] if parent else CGROUPS) / name
-            if parent:
-                (path.parent / "cgroup.subtree_control").write_text("+cpu", encoding="ascii")
-            path.mkdir()
-            (path / "cpu.weight").write_text(str(weight), encoding="ascii")
-
-    def place(self, pid, name):
-        (self.paths[name] / "cgroup.procs").write_text(str(pid), encoding="ascii")
-
-    def enter(self, name):
-        ((self.paths[name] if name else CGROUPS) / "cgroup.procs").write_text("0", encoding="ascii")
-
-    def used(self, name):
-        return int((self.paths[name] / "cpu.stat").read_text(encoding="ascii").split()[1]) / 1e6
-
-    def close(self):
-        for path in reversed(self.paths.values()):
-            vs.until(lambda path=path: "populated 0" in (path / "cgroup.events").read_text(encoding="ascii"), what="empty")
-            path.rmdir()
-
-    @staticmethod
-    @contextlib.contextmanager
-    def scheduler():
-        vs.eq(cpu.scheduler(), None, "scheduler")
-        yield
-
-
-class Flat(Groups):
-    """Control groups under scx_flatcg."""
-    name = "scx_flatcg, cpu.weight"
-
-    @staticmethod
-    @contextlib.contextmanager
-    def scheduler():
-        with subprocess.Popen([FLATCG], stdout=subprocess.DEVNULL) as peer:
-            vs.until(lambda: cpu.scheduler() == "flatcg", 20, "scx_flatcg runs")
-            yield
-            vs.eq(cpu.scheduler(), "flatcg", "scheduler at the end")
-            peer.terminate()
-        vs.until(lambda: cpu.scheduler() is None, 20, "scx_flatcg has ended")
 
 
 @contextlib.contextmanager
@@ -186,13 +98,11 @@ def wanted(tree):
 
 
 def main():
-    (CGROUPS / "cgroup.subtree_control").write_text("+cpu", encoding="ascii")
-    subprocess.run(["insmod", os.environ.get("VS_MODULE", "/vs/build/module/vs.ko")], check=True)
     rows = [{"setup": "wanted", "3:1": wanted(TWO), "tree": wanted(TREE), "alternating": {"a": 0, "b": 0}}]
-    for kind in Services, Groups, Flat:
-        rows.append({"setup": kind.name, **measure(kind)})
-        print(f"# {rows[-1]}", flush=True)
-    subprocess.run(["rmmod", "vs"], check=True)
+    with loaded():
+        for kind in Services, Groups, Flat:
+            rows.append({"setup": kind.name, **measure(kind)})
+            print(f"# {rows[-1]}", flush=True)
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     RESULT.write_text(json.dumps({"rows": rows}, indent=1) + "\n", encoding="ascii")
 

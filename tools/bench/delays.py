@@ -1,0 +1,140 @@
+#!/usr/bin/env -S python3 -B
+# SPDX-License-Identifier: GPL-2.0
+"""How long a light party waits for the CPU under another's flood, and the shares of up to 1,000, by scheduler, in one boot.
+
+    tools/vm/setup --peers && tools/vm/run --icount 5 --timeout 3600 -- tools/bench/delays.py [wake|many|deep]...
+
+In virtual time, one CPU, 32 ns an instruction: 31 million instructions a second, a slow machine. Results also go to
+build/bench/delays.json.
+wake   cyclictest in `light`, every 10 ms, while `flood` of the same weight has 1 or 20 tasks that spin: its delays, in us.
+many   N parties of weights 50, 100, 150 and 200 in turns, a task that spins each, N seconds but at least 20: the error of each one's
+       share, in percent of what it should have: the mean, and the largest. (A slice of 4 ms is 0.4 % of it.)
+deep   two parties of equal weight, one of which is below so many others; the error of its share.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+from setups import Flat, Groups, Services, Simple, loaded
+
+REPO = pathlib.Path(__file__).resolve().parents[2]
+LOOPS, INTERVAL = 1000, 10000  # of cyclictest; us
+MANY, WEIGHTS = (2, 10, 100, 1000), (50, 100, 150, 200)
+DEEP = (1, 4, 8, 14)
+
+
+@contextlib.contextmanager
+def spinning(where, names):
+    """One task that spins in each of the parties, until the end."""
+    pids = []
+    try:
+        for name in names:
+            pid = os.fork()
+            if not pid:
+                while True:
+                    pass
+            pids.append(pid)
+            where.place(pid, name)
+        yield
+    finally:
+        for pid in reversed(pids):
+            os.kill(pid, signal.SIGKILL)
+        for pid in pids:
+            os.waitpid(pid, 0)
+
+
+@contextlib.contextmanager
+def first_in_line():
+    """Who measures does not wait for those whom it measures."""
+    os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+@contextlib.contextmanager
+def tree_of(kind, tree):
+    with kind.scheduler():
+        where = kind(tree)
+        try:
+            with first_in_line():
+                yield where
+        finally:
+            where.close()
+
+
+def wake(kind, tasks):
+    """Of the light party's delays, in us: the mean, the 99th percentile, the largest."""
+    with tree_of(kind, {"light": (None, 100), "flood": (None, 100)}) as where, spinning(where, ["flood"] * tasks):
+        with subprocess.Popen(["sh", "-c", 'read go; exec "$@"', "sh", "cyclictest", "--mlockall", "--quiet", "--policy=other",
+                               f"--interval={INTERVAL}", f"--loops={LOOPS}", "--histogram=200000"],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            where.place(process.pid, "light")
+            said, _ = process.communicate("go\n")
+    delays = []
+    for line in said.splitlines():
+        if line and not line.startswith("#"):
+            delay, count = map(int, line.split())
+            delays += [delay] * count
+    over = next(int(line.split()[-1]) for line in said.splitlines() if line.startswith("# Histogram Overflows"))
+    if over or len(delays) < LOOPS:
+        raise SystemExit(f"cyclictest counted {len(delays)} delays and {over} beyond 200 ms")
+    return {"mean": round(sum(delays) / len(delays)), "99th": delays[len(delays) * 99 // 100], "largest": delays[-1]}
+
+
+def errors(where, names, wanted, seconds):
+    """Of each one's share, in percent of what it should be."""
+    with spinning(where, names):
+        time.sleep(1 + seconds / 20)
+        before = [where.used(name) for name in names]
+        time.sleep(seconds)
+        had = [where.used(name) - was for name, was in zip(names, before)]
+    return [100 * (one / sum(had) * sum(wanted) / want - 1) for one, want in zip(had, wanted)]
+
+
+def many(kind, number):
+    names = [f"p{n}" for n in range(number)]
+    wanted = [WEIGHTS[n % len(WEIGHTS)] for n in range(number)]
+    with tree_of(kind, {name: (None, weight) for name, weight in zip(names, wanted)}) as where:
+        found = [abs(one) for one in errors(where, names, wanted, max(20, number))]
+    return {"mean": round(sum(found) / len(found), 3), "largest": round(max(found), 3)}
+
+
+def deep(kind, depth):
+    tree, above = {"flat": (None, 100)}, None
+    for level in range(depth):
+        above, tree[f"d{level}"] = f"d{level}", (above, 100)
+    with tree_of(kind, tree) as where:
+        return {"largest": round(max(map(abs, errors(where, ["flat", above], [1, 1], 20))), 3)}
+
+
+PARTS = {
+    "wake": (wake, (1, 20), (Groups, Services, Flat, Simple), "spinning tasks"),
+    "many": (many, MANY, (Groups, Services, Flat), "parties"),
+    "deep": (deep, DEEP, (Groups, Services, Flat), "levels"),
+}
+
+
+def main():
+    rows = []
+    with loaded():
+        for part in sys.argv[1:] or PARTS:
+            function, numbers, kinds, what = PARTS[part]
+            for number in numbers:
+                for kind in kinds:
+                    rows.append({"part": part, "setup": kind.name, "number": number, **function(kind, number)})
+                    print(f"# {rows[-1]}", flush=True)
+    (REPO / "build/bench/delays.json").write_text(json.dumps({"rows": rows}, indent=1) + "\n", encoding="ascii")
+    print("\n| what | set-up | figures |\n| --- | --- | --- |")
+    for row in rows:
+        figures = ", ".join(f"{name} {row[name]}" for name in ("mean", "99th", "largest") if name in row)
+        print(f"| {row['part']}: {row['number']} {PARTS[row['part']][3]} | {row['setup']} | {figures} |")
+
+
+main()

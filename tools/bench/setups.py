@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Schedulers to be compared, each with a tree of parties in its own form: services or control groups.
+
+A tree is {name: (parent or None, weight, ...)}, parents first. Only one set-up exists at a time.
+"""
+import contextlib
+import os
+import pathlib
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "testing" / "selftests"))
+import cpu  # pylint: disable=wrong-import-position
+import gates  # pylint: disable=wrong-import-position
+import vs  # pylint: disable=wrong-import-position
+
+MODULE = os.environ.get("VS_MODULE", "/vs/build/module/vs.ko")
+CGROUPS = pathlib.Path("/sys/fs/cgroup")
+PEERS = pathlib.Path(f"/kernels/{os.environ['KREL']}/peers/build/bin")
+
+
+@contextlib.contextmanager
+def loaded():
+    """The module is there, and control groups have weights."""
+    (CGROUPS / "cgroup.subtree_control").write_text("+cpu", encoding="ascii")
+    subprocess.run(["insmod", MODULE], check=True)
+    yield
+    subprocess.run(["rmmod", "vs"], check=True)
+
+
+class Services:
+    """Virtual services under scx_vs."""
+    name = "scx_vs"
+
+    def __init__(self, tree):
+        self.device, self.ids = vs.Device(), {}
+        for name, (parent, weight, *_) in tree.items():
+            self.ids[name] = cpu.service(self.device, name, self.ids[parent] if parent else vs.ROOT, cpu_weight=weight)
+
+    def place(self, pid, name):
+        self.device.place(pid, self.ids[name])
+
+    def enter(self, name):
+        gates.enter(self.device, self.ids[name] if name else vs.ROOT)
+
+    def used(self, name):
+        return self.device.stat(self.ids[name]).cpu_ns / 1e9
+
+    def close(self):
+        self.device.wipe()
+        self.device.close()
+
+    @staticmethod
+    @contextlib.contextmanager
+    def scheduler():
+        vs.vsctl("up")
+        yield
+        vs.eq(cpu.scheduler(), "vs", "scheduler at the end")
+        vs.vsctl("down")
+
+
+class Groups:
+    """Control groups under the kernel's own scheduler."""
+    name = "EEVDF, cpu.weight"
+
+    def __init__(self, tree):
+        self.paths = {}
+        for name, (parent, weight, *_) in tree.items():
+            path = self.paths[name] = (self.paths[parent] if parent else CGROUPS) / name
+            if parent:
+                (path.parent / "cgroup.subtree_control").write_text("+cpu", encoding="ascii")
+            path.mkdir()
+            (path / "cpu.weight").write_text(str(weight), encoding="ascii")
+
+    def place(self, pid, name):
+        (self.paths[name] / "cgroup.procs").write_text(str(pid), encoding="ascii")
+
+    def enter(self, name):
+        ((self.paths[name] if name else CGROUPS) / "cgroup.procs").write_text("0", encoding="ascii")
+
+    def used(self, name):
+        return int((self.paths[name] / "cpu.stat").read_text(encoding="ascii").split()[1]) / 1e6
+
+    def close(self):
+        for path in reversed(self.paths.values()):
+            vs.until(lambda path=path: "populated 0" in (path / "cgroup.events").read_text(encoding="ascii"), what="empty")
+            path.rmdir()
+
+    @staticmethod
+    @contextlib.contextmanager
+    def scheduler():
+        vs.eq(cpu.scheduler(), None, "scheduler")
+        yield
+
+
+class Peer(Groups):
+    """Control groups under another sched_ext scheduler."""
+    peer = ""
+
+    @classmethod
+    @contextlib.contextmanager
+    def scheduler(cls):
+        with subprocess.Popen([PEERS / f"scx_{cls.peer}"], stdout=subprocess.DEVNULL) as process:
+            vs.until(lambda: cpu.scheduler() == cls.peer, 20, f"scx_{cls.peer} runs")
+            yield
+            vs.eq(cpu.scheduler(), cls.peer, "scheduler at the end")
+            process.terminate()
+        vs.until(lambda: cpu.scheduler() is None, 20, f"scx_{cls.peer} has ended")
+
+
+class Flat(Peer):
+    """By the groups' weights. (It does not bear it that a group's id comes again: to be started for each tree.)"""
+    name, peer = "scx_flatcg, cpu.weight", "flatcg"
+
+
+class Simple(Peer):
+    """One queue for all: the groups have no meaning."""
+    name, peer = "scx_simple", "simple"
+
+
+class Accounted(Groups):
+    """Control groups under the kernel's own scheduler, and the same tree of services, which are charged."""
+    name = "EEVDF, cpu.weight, up --no-sched"
+
+    def __init__(self, tree):
+        super().__init__(tree)
+        self.services = Services(tree)
+
+    def place(self, pid, name):
+        super().place(pid, name)
+        self.services.place(pid, name)
+
+    def close(self):
+        super().close()
+        self.services.close()
+
+    @staticmethod
+    @contextlib.contextmanager
+    def scheduler():
+        vs.vsctl("up", "--no-sched")
+        yield
+        vs.vsctl("down")
