@@ -133,65 +133,94 @@ static inline void bucket_take(struct vs_bucket *b, u32 cap, u64 ns)
 }
 
 /*
- * The nodes that wait, by virtual time: a tournament tree over all ids. Each
- * inner place holds the winner of the two below it, so the first one of all is
- * read at place 1, and to enter, move or leave is one walk from leaf to root,
- * without allocation. Who does not wait is there with the key VS_NEVER. Keys do
- * not wrap: they are CPU times since the start, and a little ahead.
+ * The nodes that wait, by virtual time: a binary heap of their ids, so what a change
+ * takes grows with the logarithm of how many wait, not of how many there could be.
+ * Who does not wait has the key VS_NEVER. Keys do not wrap: they are CPU times since
+ * the start, and a little ahead.
  */
-#define VS_LEAF_BITS	14
-#define VS_LEAVES	(1 << VS_LEAF_BITS)
+#define VS_QUEUE_BITS	14
+#define VS_QUEUE	(1 << VS_QUEUE_BITS)
 #define VS_NEVER	(~0ULL)
 #define VS_NOBODY	0xffffu
 
 struct vs_queue {
-	u64 key[VS_LEAVES];
-	u16 place[2 * VS_LEAVES];
+	u64 key[VS_QUEUE];
+	u16 heap[VS_QUEUE];	/* ids; none has a smaller key than the one at (its place - 1) / 2 */
+	u16 place[VS_QUEUE];	/* where in the heap an id is, if it waits */
+	u32 waiting;
+	u32 hole;	/* where one is to be put; in memory, or the verifier follows each of its values */
 };
 
 static inline void queue_init(struct vs_queue *q)
 {
-	u32 i;
+	u32 id;
 
-	VS_LOOP(i, VS_LEAVES) {
-		q->key[i & (VS_LEAVES - 1)] = VS_NEVER;
-		q->place[VS_LEAVES | (i & (VS_LEAVES - 1))] = i;
-	}
-	/* Where all are equal, the left one has won. */
-	VS_LOOP(i, VS_LEAVES - 1) {
-		u32 at = (VS_LEAVES - 1 - i) & (VS_LEAVES - 1);
-
-		q->place[at] = q->place[2 * at];
-	}
+	VS_LOOP(id, VS_QUEUE)
+		q->key[id & (VS_QUEUE - 1)] = VS_NEVER;
+	q->waiting = 0;
 }
 
 static inline u32 queue_first(const struct vs_queue *q)
 {
-	u32 id = q->place[1];
-
-	return q->key[id & (VS_LEAVES - 1)] == VS_NEVER ? VS_NOBODY : id;
+	return q->waiting ? q->heap[0] : VS_NOBODY;
 }
 
 static inline u64 queue_key(const struct vs_queue *q, u32 id)
 {
-	return q->key[id & (VS_LEAVES - 1)];
+	return q->key[id & (VS_QUEUE - 1)];
+}
+
+/* The key of who is at a place, which is one. */
+static inline u64 queue_key_at(const struct vs_queue *q, u32 place)
+{
+	return queue_key(q, q->heap[place & (VS_QUEUE - 1)]);
+}
+
+static inline void queue_put(struct vs_queue *q, u32 place, u32 id)
+{
+	q->heap[place & (VS_QUEUE - 1)] = id;
+	q->place[id & (VS_QUEUE - 1)] = place;
 }
 
 /* Puts, moves or, with VS_NEVER, removes a node. */
 static inline void queue_set(struct vs_queue *q, u32 id, u64 key)
 {
-	u32 at = VS_LEAVES | (id & (VS_LEAVES - 1));
+	u64 old = queue_key(q, id);
 	int level;
 
-	q->key[id & (VS_LEAVES - 1)] = key;
-	VS_LOOP(level, VS_LEAF_BITS) {
-		u16 left = q->place[at & (2 * VS_LEAVES - 2)];
-		u16 right = q->place[(at & (2 * VS_LEAVES - 2)) + 1];
-
-		at = at >> 1 & (VS_LEAVES - 1);
-		q->place[at] = q->key[right & (VS_LEAVES - 1)] < q->key[left & (VS_LEAVES - 1)] ?
-			       right : left;
+	if (key == old)
+		return;
+	q->key[id & (VS_QUEUE - 1)] = key;
+	q->hole = q->place[id & (VS_QUEUE - 1)];
+	if (old == VS_NEVER) {
+		q->hole = q->waiting++;
+	} else if (key == VS_NEVER) {
+		/* The last one takes its place. */
+		if (q->hole == --q->waiting)
+			return;
+		id = q->heap[q->waiting & (VS_QUEUE - 1)];
+		key = queue_key(q, id);
 	}
+	/* Those above that come later go down, or those below that come earlier go up. */
+	VS_LOOP(level, VS_QUEUE_BITS) {
+		u32 place = q->hole, above = (place - 1) / 2;
+
+		if (!place || queue_key_at(q, above) <= key)
+			break;
+		queue_put(q, place, q->heap[above & (VS_QUEUE - 1)]);
+		q->hole = above;
+	}
+	VS_LOOP(level, VS_QUEUE_BITS) {
+		u32 place = q->hole, below = 2 * place + 1;
+
+		if (below + 1 < q->waiting && queue_key_at(q, below + 1) < queue_key_at(q, below))
+			below++;
+		if (below >= q->waiting || key <= queue_key_at(q, below))
+			break;
+		queue_put(q, place, q->heap[below & (VS_QUEUE - 1)]);
+		q->hole = below;
+	}
+	queue_put(q, q->hole, id);
 }
 
 #endif /* _VS_SCHED_ARITH_H */
