@@ -3,7 +3,8 @@
  * What system calls take: calls KIND ROUNDS REPEATS
  *
  * Prints a line for each repeat and each figure of the kind: `NAME NANOSECONDS`,
- * the mean of a round. In virtual time these are instructions.
+ * the mean of a round. In virtual time these are instructions. With REPEATS 0:
+ * after ROUNDS rounds to warm up, SPANS more, each between two marks for trace.c.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -14,14 +15,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#define SPANS	5
+
 static const char *self;
-static long accepting, receiving;	/* of a connection, the server's calls alone */
+static struct {
+	const char *name;
+	long spent;
+} parts[] = { { "connect", 0 }, { "accept", 0 }, { "send", 0 }, { "recv", 0 } };	/* of a connection */
+enum { CONNECT, ACCEPT, SEND, RECV, PARTS };
 static int server, one, other;		/* a listener; the ends of a connection */
 static union {
 	struct sockaddr any;
@@ -56,6 +64,13 @@ static void do_open(void)
 	must(close(must(open("/", O_RDONLY))));
 }
 
+static void do_stat(void)
+{
+	struct stat found;
+
+	must(stat("/", &found));
+}
+
 static void do_pipe(void)
 {
 	int ends[2];
@@ -68,6 +83,15 @@ static void do_pipe(void)
 static void do_socket(void)
 {
 	must(close(must(socket(AF_INET, SOCK_STREAM, 0))));
+}
+
+static void do_socketpair(void)
+{
+	int ends[2];
+
+	must(socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
+	must(close(ends[0]));
+	must(close(ends[1]));
 }
 
 static void do_fork(void)
@@ -124,20 +148,22 @@ static void do_connection(void)
 {
 	struct linger reset = { .l_onoff = 1 };	/* nothing is left in time-wait */
 	int client = must(socket(address.any.sa_family, SOCK_STREAM, 0)), conn;
-	long times[4];
+	long start;
 	char c = 0;
 
 	must(setsockopt(client, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)));
+	start = now();
 	must(connect(client, &address.any, address_len));
-	times[0] = now();
+	parts[CONNECT].spent += now() - start;
+	start = now();
 	conn = must(accept(server, NULL, NULL));
-	times[1] = now();
+	parts[ACCEPT].spent += now() - start;
+	start = now();
 	must(send(client, &c, 1, 0));
-	times[2] = now();
+	parts[SEND].spent += now() - start;
+	start = now();
 	must(recv(conn, &c, 1, 0));
-	times[3] = now();
-	accepting += times[1] - times[0];
-	receiving += times[3] - times[2];
+	parts[RECV].spent += now() - start;
 	must(close(client));
 	must(close(conn));
 }
@@ -172,9 +198,26 @@ static void connected_udp(void)
 	must(connect(one, &address.any, address_len));
 }
 
+static void connected_pipe(void)
+{
+	int ends[2];
+
+	must(pipe(ends));
+	one = ends[1];
+	other = ends[0];
+}
+
 static void do_byte(void)
 {
 	byte(one, other);
+}
+
+static void do_pipe_byte(void)
+{
+	char c = 0;
+
+	must(write(one, &c, 1));
+	must(read(other, &c, 1));
 }
 
 /* There and back, so that acknowledgements travel with data. */
@@ -190,9 +233,11 @@ static const struct {
 	void (*once)(void);
 } kinds[] = {
 	{ "getppid", NULL, do_getppid },
+	{ "stat", NULL, do_stat },
 	{ "open", NULL, do_open },
 	{ "pipe", NULL, do_pipe },
 	{ "socket", NULL, do_socket },
+	{ "socketpair", NULL, do_socketpair },
 	{ "fork", NULL, do_fork },
 	{ "exec", NULL, do_exec },
 	{ "tcp", listen_tcp, do_connection },
@@ -200,11 +245,18 @@ static const struct {
 	{ "tcp-bytes", connected_tcp, do_bytes },
 	{ "unix-byte", connected_unix, do_byte },
 	{ "udp-byte", connected_udp, do_byte },
+	{ "pipe-byte", connected_pipe, do_pipe_byte },
 };
+
+/* An instruction that does nothing and is found nowhere else. */
+static void mark(void)
+{
+	asm volatile(".byte 0x0f, 0x1f, 0x80, 'v', 's', 'v', 's'" ::: "memory");
+}
 
 int main(int count, char **words)
 {
-	int rounds, repeats, warm;
+	int rounds, repeats, n;
 	size_t k;
 
 	if (count == 1)
@@ -220,20 +272,27 @@ int main(int count, char **words)
 		errx(2, "there is no kind %s", words[1]);
 	if (kinds[k].prepare)
 		kinds[k].prepare();
-	for (warm = 0; warm < rounds; warm++)
+	for (n = 0; n < rounds; n++)
 		kinds[k].once();
+	for (n = 0; !repeats && n < SPANS; n++) {
+		mark();
+		kinds[k].once();
+		mark();
+	}
 	while (repeats-- > 0) {
 		long start;
-		int n;
+		int part;
 
-		accepting = receiving = 0;
+		for (part = 0; part < PARTS; part++)
+			parts[part].spent = 0;
 		start = now();
 		for (n = 0; n < rounds; n++)
 			kinds[k].once();
 		printf("%s %.1f\n", words[1], (double)(now() - start) / rounds);
-		if (accepting)
-			printf("%s-accept %.1f\n%s-recv %.1f\n", words[1], (double)accepting / rounds,
-			       words[1], (double)receiving / rounds);
+		for (part = 0; part < PARTS; part++)
+			if (parts[part].spent)
+				printf("%s-%s %.1f\n", words[1], parts[part].name,
+				       (double)parts[part].spent / rounds);
 	}
 	return 0;
 }
