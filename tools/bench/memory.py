@@ -1,0 +1,147 @@
+#!/usr/bin/env -S python3 -B
+# SPDX-License-Identifier: GPL-2.0
+"""What a service, a rule, a tagged task and a tagged socket take of memory, in bytes.
+
+    tools/vm/run --cpus 2 --memory 3G --timeout 900 -- tools/bench/memory.py
+
+Each is made by the thousand, and what the kernel then has more is divided by their number: objects in use of every slab
+cache (after shrinking them), pages of vmalloc, pages and per-CPU memory. Of tasks and sockets only what the tagged ones
+take beyond as many untagged ones. Python's own memory is none of these.
+The results are also in build/bench/memory.json.
+"""
+import ctypes
+import json
+import os
+import pathlib
+import resource
+import signal
+import socket
+import struct
+import subprocess
+import time
+
+import states
+from states import REPO, vs
+
+SERVICES, RULES, TASKS, SOCKETS = 10_000, 100_000, 2_000, 20_000
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def used():
+    """{what: bytes}"""
+    time.sleep(2)  # what waits for a grace period is freed meanwhile
+    for cache in pathlib.Path("/sys/kernel/slab").glob("*/shrink"):
+        cache.write_text("1\n", encoding="ascii")
+    found = {}
+    for line in pathlib.Path("/proc/slabinfo").read_text(encoding="ascii").splitlines()[2:]:
+        name, active, _, size = line.split()[:4]
+        found[f"slab {name}"] = int(active) * int(size)
+    for line in pathlib.Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        name, kilobytes = line.replace("kB", "").split(":")
+        if name in ("VmallocUsed", "Percpu"):
+            found[name] = int(kilobytes) * 1024
+    return found
+
+
+def more(before, after):
+    return {name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)}
+
+
+def show(rows, what, goal, count, grown, without=None):
+    """A row: what `count` of them take, beyond what as many without it did."""
+    without = without or {}
+    each = {name: (grown.get(name, 0) - without.get(name, 0)) / count for name in {*grown, *without}}
+    each = {name: value for name, value in each.items() if abs(value) >= 0.5}
+    percpu = each.pop("Percpu", 0)
+    total = sum(each.values())
+    rows.append({"what": what, "bytes": total, "percpu_bytes": percpu, "goal": goal, "where": each})
+    where = ", ".join(f"{name} {value:.0f}" for name, value in sorted(each.items(), key=lambda item: -abs(item[1]))[:5])
+    print(f"{what:16}{count:8,}{total:10.0f}{percpu:10.0f}  {goal:26}{where}", flush=True)
+
+
+def rules(device, count, names):
+    """`count` rules for services of these names."""
+    size = ctypes.sizeof(vs.uapi.vs_rule)
+    one = vs.rule("recv", [1], [1], uid=1)
+    memory = bytearray(bytes(one) * count)
+    for n in range(count):
+        struct.pack_into("=I", memory, n * size + type(one).uid.offset, n)
+    buffer = (ctypes.c_char * len(memory)).from_buffer(memory)
+    table = (vs.uapi.vs_config_service * len(names))(*names)
+    device.call("APPLY", services=ctypes.addressof(table), nr_services=len(names), rules=ctypes.addressof(buffer), nr_rules=count,
+                service_size=ctypes.sizeof(vs.uapi.vs_config_service), rule_size=size, flags=vs.uapi.VS_APPLY_PRUNE)
+
+
+def tasks(place):
+    """What TASKS sleeping processes take, each placed by place(pid)."""
+    before = used()
+    leader = subprocess.Popen(["python3", "-c", f"""
+import os, signal
+for n in range({TASKS}):
+    if not os.fork():
+        signal.pause()
+print("there", flush=True)
+signal.pause()"""], stdout=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=lambda: place(os.getpid()))
+    leader.stdout.readline()
+    grown = more(before, used())
+    os.killpg(leader.pid, signal.SIGKILL)
+    leader.wait()
+    return grown
+
+
+def sockets(enter):
+    """What SOCKETS connected TCP sockets take, made by this task after enter()."""
+    enter()
+    before = used()
+    server = socket.create_server(("127.0.0.1", 0), backlog=128)
+    ends = []
+    for _ in range(SOCKETS // 2):
+        ends.append(socket.create_connection(server.getsockname()))
+        ends.append(server.accept()[0])
+    grown = more(before, used())
+    return grown, [server, *ends]
+
+
+def main():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (SOCKETS + 1000, SOCKETS + 1000))
+    pathlib.Path("/proc/sys/kernel/pid_max").write_text("100000\n", encoding="ascii")
+    rows = []
+    print(f"{'':16}{'made':>8}{'bytes':>10}{'per-CPU':>10}  {'goal':26}of which")
+
+    states.load()
+    vs.vsctl("up", "--no-sched")
+    device = vs.Device()
+    before = used()
+    names = [vs.config_service(f"s{n}", cpu_weight=100) for n in range(SERVICES)]
+    device.apply(names)
+    show(rows, "service", "4096 beside per-CPU", SERVICES, more(before, used()))
+    device.apply(names[:1], prune=True)
+
+    before = used()
+    rules(device, RULES, names[:1])
+    show(rows, "rule", "", RULES, more(before, used()))
+    device.apply(names[:1], prune=True)
+
+    a = device.find("s0").id
+    untagged = tasks(lambda pid: None)
+    show(rows, "tagged task", "64", TASKS, tasks(lambda pid: device.place(pid, a)), untagged)
+
+    untagged, opened = sockets(lambda: None)
+    for end in opened:
+        end.close()
+    time.sleep(2)
+    begun = device.stat(a).sockets
+    tagged, opened = sockets(lambda: device.place(os.getpid(), a))
+    vs.eq(device.stat(a).sockets - begun, SOCKETS + 1, "sockets counted for the service")
+    show(rows, "tagged socket", "64", SOCKETS, tagged, untagged)
+    for end in opened:
+        end.close()
+    device.place(os.getpid(), vs.ROOT)
+    vs.until(lambda: device.stat(a).sockets == begun, 90, "all sockets are counted off")
+    device.close()
+    vs.vsctl("down")
+    subprocess.run(["rmmod", "vs"], check=True)
+    (REPO / "build/bench/memory.json").write_text(json.dumps({"rows": rows}, indent=1) + "\n", encoding="utf-8")
+
+
+main()
