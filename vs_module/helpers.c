@@ -10,7 +10,6 @@
 #include <linux/sched/signal.h>
 #include <linux/stddef.h>
 #include <linux/tcp.h>
-#include <linux/udp.h>
 #include <net/af_unix.h>
 #include <net/dst_metadata.h>
 #include <net/inet_sock.h>
@@ -121,12 +120,6 @@ bool vs_sk_fullsock(const struct sock *sk)
 bool vs_sk_is_stack(const struct sock *sk)
 {
 	return sk_fullsock(sk) && !sk->sk_net_refcnt && sk->sk_type == SOCK_RAW;
-}
-
-bool vs_sk_queue_empty(const struct sock *sk)
-{
-	return skb_queue_empty_lockless(&sk->sk_receive_queue) &&
-	       (!sk_is_udp(sk) || skb_queue_empty_lockless(&udp_sk(sk)->reader_queue));
 }
 
 const struct cred *vs_current_cred(void)

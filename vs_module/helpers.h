@@ -28,7 +28,6 @@ unsigned int vs_skb_segment_headers(const struct sk_buff *skb);
 /* sockets of any kind, a request's and a time-wait one included */
 bool vs_sk_fullsock(const struct sock *sk);
 bool vs_sk_is_stack(const struct sock *sk);
-bool vs_sk_queue_empty(const struct sock *sk); /* nothing to be received, UDP's second queue included */
 
 /* the running task; the path is that of its cgroup in the default hierarchy, under RCU */
 const struct cred *vs_current_cred(void);

@@ -78,10 +78,6 @@ VS_KFUNC(__u32) vs_mark_vs(__u32 mark);
 VS_KFUNC(__u32) vs_mark_keep(__u32 mark, __u32 old);
 /* Takes our bits off the socket; for those that nobody has counted. */
 VS_KFUNC(void) vs_sk_clear(struct sock_common *sk);
-/* Would a receive on this socket wait for the peer? */
-VS_KFUNC(bool) vs_sk_drained(const struct sock *sk);
-/* Is it a server's: accepted, or bound for anybody's datagrams? */
-VS_KFUNC(bool) vs_sk_serves(const struct sock *sk);
 
 /*
  * Tags of tasks: `who` is what a tag says. While one says it, its ids are not

@@ -206,42 +206,6 @@ impl<'a> Sock<'a> {
         unsafe { name((&raw const (*address).name).cast(), (*address).len, buffer) }
     }
 
-    /// Whether it is a server's: a connection that was accepted, or a datagram socket that is bound
-    /// for anybody to write to. Else the task is somebody's client by it.
-    fn serves(self) -> bool {
-        // SAFETY: By the type invariant, and as a unix socket if it is one.
-        unsafe {
-            let locks = u32::from((*self.0.as_ptr()).sk_userlocks);
-            match self.unix() {
-                Some(sk) => {
-                    !(&raw const (*sk).addr).read_volatile().is_null()
-                        && (self.proto() != c::VS_PROTO_UNIX_DGRAM
-                            || (&raw const (*sk).peer).read_volatile().is_null())
-                }
-                // connect() leaves one of the two; of a connection that is accepted the one was
-                // never set, and the other was taken off when it was cloned from the listener.
-                None if self.proto() == c::VS_PROTO_TCP => {
-                    locks & (c::SOCK_CONNECT_BIND | c::SOCK_BINDPORT_LOCK) == 0
-                }
-                None => {
-                    locks & (c::SOCK_BINDADDR_LOCK | c::SOCK_BINDPORT_LOCK) != 0
-                        && self.peer().is_some_and(|(_, port)| port == 0)
-                }
-            }
-        }
-    }
-
-    /// Whether a receive would wait for the peer.
-    fn is_drained(self) -> bool {
-        // SAFETY: By the type invariant.
-        unsafe {
-            let sk = self.0.as_ptr();
-            c::vs_sk_queue_empty(sk)
-                && u32::from((*sk).sk_shutdown) & c::RCV_SHUTDOWN == 0
-                && (&raw const (*sk).sk_err).read_volatile() == 0
-        }
-    }
-
     /// The name of a unix socket that this call is about: `peer`'s if given, else its own.
     pub(crate) fn name<'b>(self, peer: Option<Peer<'_>>, buffer: &'b mut NameBuffer) -> Option<&'b [u8]> {
         if self.family() != c::AF_UNIX {
@@ -375,24 +339,6 @@ unsafe fn name(address: *const c::sockaddr_un, len: i32, buffer: &mut NameBuffer
 }
 
 // The kfuncs that are about sockets alone: `kfuncs.h` says what they are for. Any context but NMI.
-
-/// # Safety
-///
-/// `sk` is alive, as for all pointers that BPF hands over.
-#[no_mangle]
-unsafe extern "C" fn vs_sk_drained_body(sk: *const c::sock) -> bool {
-    // SAFETY: By the requirement of this function; in a system call there are only full sockets.
-    unsafe { Sock::new(sk) }.is_drained()
-}
-
-/// # Safety
-///
-/// As for [`vs_sk_drained_body`].
-#[no_mangle]
-unsafe extern "C" fn vs_sk_serves_body(sk: *const c::sock) -> bool {
-    // SAFETY: By the requirement of this function.
-    unsafe { Sock::new(sk) }.serves()
-}
 
 #[no_mangle]
 extern "C" fn vs_sk_born_body(mark: u32) {

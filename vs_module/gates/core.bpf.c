@@ -63,8 +63,8 @@ int BPF_PROG(core__inet_conn_request, const struct sock *listener, struct sk_buf
 }
 
 /* The handshake is done: the connection has inherited the request's mark. Softirq. */
-SEC("lsm/inet_csk_clone")
-int BPF_PROG(core__inet_csk_clone, struct sock *conn, const struct request_sock *req)
+SEC("fentry/security_inet_csk_clone")
+int BPF_PROG(core__inet_csk_clone, struct sock *conn)
 {
 	if (conn->sk_mark)
 		vs_sk_born(conn->sk_mark);
@@ -79,8 +79,8 @@ int BPF_PROG(core__sockets_counted)
 }
 
 /* Any context. */
-SEC("lsm/sk_free_security")
-int BPF_PROG(core__sk_free_security, struct sock *sk)
+SEC("fentry/security_sk_free")
+int BPF_PROG(core__sk_free, struct sock *sk)
 {
 	if (sk->sk_mark)
 		vs_sk_gone(sk->sk_mark);
