@@ -63,7 +63,8 @@ fn classify(
     source: Source<'_>,
     wants: u16,
 ) -> Verdict {
-    let mut facts = Facts::NONE;
+    let mut call = Call { gate, from, home: who.home, facts: Facts::NONE };
+    let facts = &mut call.facts;
     if wants & (props::UID | props::GID) != 0 {
         // SAFETY: The running task's credentials stay while it is here.
         let cred = source.cred.map_or_else(|| unsafe { c::vs_current_cred() }, |cred| cred);
@@ -72,13 +73,12 @@ fn classify(
         facts.props |= props::UID | props::GID;
     }
     if let Some(sock) = source.sock {
-        sock.facts(wants, source.peer, &mut facts);
+        sock.facts(wants, source.peer, facts);
     }
-    let call = Call { gate, from, home: who.home, facts };
     if wants & props::NAMES != 0 {
         return classify_by_name(s, call, source, wants);
     }
-    s.verdict(&call)
+    s.verdict(&mut call)
 }
 
 /// The same with paths and names. Apart, for the sake of its buffers, which cost more than a look-up.
@@ -109,7 +109,7 @@ fn classify_by_name(s: &State, call: Call<'_>, source: Source<'_>, wants: u16) -
             facts.props |= props::UNIX;
         }
     }
-    s.verdict(&call)
+    s.verdict(&mut call)
 }
 
 /// What becomes of a socket of which the rules say nothing.

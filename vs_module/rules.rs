@@ -70,14 +70,14 @@ impl Config {
                 return Err(Why::Entity.into());
             }
         }
-        let call = Call {
+        let mut call = Call {
             gate,
             from,
             home: self.tree.find(test.home)?,
             facts: abi::facts(raw)?,
         };
         let mut cost = Cost::default();
-        let verdict = state::with(|state| state.evaluate(&call, &mut cost));
+        let verdict = state::with(|state| state.evaluate(&mut call, &mut cost));
         let mut to = [ANY; ENTITIES];
         for n in 0..gate.entities() {
             to[n] = verdict.to[n].unwrap_or(from[n]).get();

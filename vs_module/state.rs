@@ -122,14 +122,11 @@ impl State {
         self.service(id).id()
     }
 
-    /// What the rules say to a call, without effects. `call` may hold ids that are not resolved.
-    pub(crate) fn evaluate(&self, call: &Call<'_>, cost: &mut Cost) -> Verdict {
-        let call = Call {
-            from: call.from.map(|id| self.resolve(id)),
-            home: self.resolve(call.home),
-            ..*call
-        };
-        let Some(rule) = self.classifier().classify(&call, cost) else {
+    /// What the rules say to a call, without effects. Resolves the ids in it.
+    pub(crate) fn evaluate(&self, call: &mut Call<'_>, cost: &mut Cost) -> Verdict {
+        call.from = call.from.map(|id| self.resolve(id));
+        call.home = self.resolve(call.home);
+        let Some(rule) = self.classifier().classify(call, cost) else {
             return Verdict::UNCHANGED;
         };
         let mut verdict = Verdict {
@@ -156,8 +153,9 @@ impl State {
         verdict
     }
 
-    /// What the rules say to a call; counts the rule's hit and what could not be attributed.
-    pub(crate) fn verdict(&self, call: &Call<'_>) -> Verdict {
+    /// What the rules say to a call, whose ids are resolved; counts the rule's hit and what could not
+    /// be attributed.
+    pub(crate) fn verdict(&self, call: &mut Call<'_>) -> Verdict {
         let verdict = self.evaluate(call, &mut Cost::default());
         if let Some(counter) = verdict.rule.and_then(hit_counter) {
             counter.add(1, Relaxed);

@@ -144,7 +144,7 @@ fn classify(
             facts.iface = device.name();
         }
     }
-    let verdict = state.verdict(&Call {
+    let verdict = state.verdict(&mut Call {
         gate: Gate::Packet,
         from: [before, VsId::ROOT, VsId::ROOT],
         home: VsId::ROOT,

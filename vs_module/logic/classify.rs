@@ -138,21 +138,9 @@ impl<'a> Left<'a> {
         hash.0
     }
 
-    /// Whether both are the same to `shape`.
-    fn same(&self, other: &Left<'_>, shape: &Shape) -> bool {
-        let (a, b) = (self.facts, other.facts);
-        let free = |property: u16| shape.props & property == 0;
-        (0..ENTITIES).all(|n| shape.from >> n & 1 == 0 || self.from[n] == other.from[n])
-            && (free(props::UID) || a.uid == b.uid)
-            && (free(props::GID) || a.gid == b.gid)
-            && (free(props::PROTO) || a.proto == b.proto)
-            && (free(props::LPORT) || a.local_port == b.local_port)
-            && (free(props::PPORT) || a.peer_port == b.peer_port)
-            && (free(props::LOCAL) || masked(&a.local, shape.local_len) == masked(&b.local, shape.local_len))
-            && (free(props::PEER) || masked(&a.peer, shape.peer_len) == masked(&b.peer, shape.peer_len))
-            && (free(props::IFACE) || a.iface == b.iface)
-            && (free(props::PATH | props::UNIX) || self.path == other.path)
-            && (free(props::CGROUP) || self.cgroup == other.cgroup)
+    /// Whether it is what `rule` asks for. `self` is cut to the rule's shape.
+    fn meets(&self, set: &RuleSet, rule: &Rule) -> bool {
+        set.is_met(rule, &self.from, self.facts, self.path, self.cgroup)
     }
 }
 
@@ -206,6 +194,16 @@ struct Group {
     seed: u64,
     /// The smallest rank among its rules.
     best: u32,
+    /// Bit n: one of its rules asks for a caller whose id is n modulo 64, or for any.
+    callers: u64,
+}
+
+/// The callers that a rule asks for, or a call has, as [`Group::callers`] has them.
+fn caller(id: u16) -> u64 {
+    match id {
+        ANY => u64::MAX,
+        id => 1 << (u32::from(id) % u64::BITS),
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -234,7 +232,7 @@ pub(crate) struct Classifier {
     groups: Table<Group>,
     gates: [(u16, u16); Gate::COUNT],
     wants: [u16; Gate::COUNT],
-    /// By gate, bit n: a rule asks for a caller whose id is n modulo 64, or for any.
+    /// By gate: those of its groups.
     callers: [u64; Gate::COUNT],
     slots: Table<Slot>,
 }
@@ -287,19 +285,20 @@ impl Classifier {
         for (place, rule) in self.set.rules().iter().enumerate() {
             let shape = rule.shape();
             let rank = self.ranks[place];
-            self.callers[shape.gate as usize] |= match rule.from()[0] {
-                ANY => u64::MAX,
-                id => 1 << (id % u64::BITS as u16),
-            };
+            let callers = caller(rule.from()[0]);
+            self.callers[shape.gate as usize] |= callers;
             match self.groups.iter_mut().find(|group| group.shape == shape) {
-                Some(group) => group.best = group.best.min(rank),
+                Some(group) => {
+                    group.best = group.best.min(rank);
+                    group.callers |= callers;
+                }
                 None => {
                     let count = &mut count[shape.gate as usize];
                     if *count == SHAPES_MAX {
                         return Err(Rejected { refusal: Why::Full.into(), at: Some(place) });
                     }
                     *count += 1;
-                    self.groups.push(Group { shape, seed: 0, best: rank })?;
+                    self.groups.push(Group { shape, seed: 0, best: rank, callers })?;
                     self.wants[shape.gate as usize] |= shape.props;
                 }
             }
@@ -344,7 +343,7 @@ impl Classifier {
                     continue 'rules;
                 }
                 let other = &self.set.rules()[slot.rule as usize];
-                if other.shape() == shape && Left::of_rule(other, &self.set.facts(other)).same(&left, &shape) {
+                if other.shape() == shape && left.meets(&self.set, other) {
                     continue 'rules;
                 }
             }
@@ -354,9 +353,9 @@ impl Classifier {
     }
 
     /// The properties that rules of `gate` ask for. `None`: none can match a call whose first entity
-    /// is of `caller`, leave at once.
-    pub(crate) fn wants(&self, gate: Gate, caller: VsId) -> Option<u16> {
-        let named = self.callers[gate as usize] >> (u32::from(caller.get()) % u64::BITS) & 1 != 0;
+    /// is of `id`, leave at once.
+    pub(crate) fn wants(&self, gate: Gate, id: VsId) -> Option<u16> {
+        let named = self.callers[gate as usize] & caller(id.get()) != 0;
         named.then_some(self.wants[gate as usize])
     }
 
@@ -368,6 +367,9 @@ impl Classifier {
         for group in &self.groups[usize::from(start)..usize::from(end)] {
             if group.best >= best {
                 break;
+            }
+            if group.callers & caller(call.from[0].get()) == 0 {
+                continue;
             }
             cost.lookups += 1;
             let Some(place) = self.look_up(group, call, cost) else { continue };
@@ -395,9 +397,7 @@ impl Classifier {
             }
             if slot.tag == (hash >> 32) as u32 {
                 let rule = &self.set.rules()[slot.rule as usize];
-                if rule.shape() == group.shape
-                    && Left::of_rule(rule, &self.set.facts(rule)).same(&left, &group.shape)
-                {
+                if rule.shape() == group.shape && left.meets(&self.set, rule) {
                     return Some(slot.rule as usize);
                 }
             }
@@ -408,9 +408,8 @@ impl Classifier {
     /// How many rules match `call`: looks at all of them, for the administrator only.
     pub(crate) fn matching(&self, call: &Call<'_>) -> usize {
         let matches = |rule: &&Rule| {
-            let (shape, facts) = (rule.shape(), self.set.facts(rule));
             rule.gate() == call.gate
-                && Left::of_call(&shape, call).is_some_and(|left| left.same(&Left::of_rule(rule, &facts), &shape))
+                && Left::of_call(&rule.shape(), call).is_some_and(|left| left.meets(&self.set, rule))
         };
         self.set.rules().iter().filter(matches).count()
     }

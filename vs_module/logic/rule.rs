@@ -459,6 +459,30 @@ impl RuleSet {
         }
     }
 
+    /// Whether a call of these services and properties is one that `rule` asks for. `path` and
+    /// `cgroup` are cut to its shape, and the call has all properties that it names.
+    pub(crate) fn is_met(
+        &self,
+        rule: &Rule,
+        from: &[u16; ENTITIES],
+        facts: &Facts<'_>,
+        path: &[u8],
+        cgroup: &[u8],
+    ) -> bool {
+        let free = |property: u16| rule.props & property == 0;
+        rule.from.iter().zip(from).all(|(asked, is)| *asked == ANY || asked == is)
+            && (free(props::UID) || rule.uid == facts.uid)
+            && (free(props::GID) || rule.gid == facts.gid)
+            && (free(props::PROTO) || rule.proto == facts.proto)
+            && (free(props::LPORT) || rule.local_port == facts.local_port)
+            && (free(props::PPORT) || rule.peer_port == facts.peer_port)
+            && (free(props::LOCAL) || rule.local == masked(&facts.local, rule.local_len))
+            && (free(props::PEER) || rule.peer == masked(&facts.peer, rule.peer_len))
+            && (free(props::IFACE) || rule.iface == facts.iface)
+            && (free(props::PATH | props::UNIX) || self.text(rule.path.text) == path)
+            && (free(props::CGROUP) || self.text(rule.cgroup.text) == cgroup)
+    }
+
     /// Checks a rule and makes it the youngest.
     ///
     /// `number` is larger than those of all rules before. `service` translates an id of the
