@@ -27,7 +27,7 @@ import states
 from states import REPO, vs
 
 SECONDS = 6
-DATA = REPO / "build/demo/data.tar"
+DATA = REPO / "build/demo/data.tar"  # made by `run`, or by the demonstration
 HOME = pathlib.Path("/run/systems")
 
 
@@ -137,9 +137,6 @@ def enter(device, name):
 
 def main():
     systems = sys.argv[1:] or list(SYSTEMS)
-    if "postgresql" in systems and not DATA.exists():
-        subprocess.run([REPO / "tools/demo/data", "/run/data.tar"], check=True)
-        globals()["DATA"] = pathlib.Path("/run/data.tar")
     found = {"off": measure(systems)}
     states.load()
     vs.vsctl("up", "--no-sched")
