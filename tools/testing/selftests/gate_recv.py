@@ -203,6 +203,34 @@ def next_request(dev):
 
 
 @gates.case
+def next_request_of_each_kind(dev):
+    """So it does on sockets of each kind, and while it waits for the rest of a request by TCP"""
+    a, pg = dev.create("a"), dev.create("pg")
+    dev.add("recv", [pg], BY_MESSAGE)
+    pairs = [(f"{family} {kind}", *connection(dev, a, pg, family, kind), 0)
+             for family, kind in ((INET, STREAM), (INET6, STREAM), (UNIX, STREAM), (UNIX, SEQPACKET))]
+    for family in INET, INET6, UNIX:
+        server = gates.listener(family, DGRAM)
+        pairs.append((f"{family} {DGRAM}", gates.client(dev, a, server, DGRAM), server, 0))
+    pairs += [(f"{name}, the rest", peer, conn, socket.MSG_WAITALL) for name, peer, conn, _ in pairs[:2]]
+    gates.enter(dev, vs.ROOT)
+    for name, peer, conn, flags in pairs:
+        def work(ready, peer=peer, conn=conn, flags=flags):
+            peer.send(b"x")
+            conn.recv(1)
+            tags.append(gates.tag())
+            if flags:
+                peer.send(b"y")
+            ready.set()
+            conn.recv(2, flags)
+            tags.append(gates.tag())
+
+        tags = []
+        vs.eq(while_blocked(dev, pg, work, lambda peer=peer: peer.send(b"z")), (pg, pg), name)
+        vs.eq(tags, [(pg, a), (pg, a)], f"{name}: at work, and with the next request")
+
+
+@gates.case
 def answers(dev):
     """A task that waits for the answer to its own request, as a client of another server, keeps its work"""
     a, pg = dev.create("a"), dev.create("pg")
