@@ -29,7 +29,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 def used():
     """{what: bytes}"""
-    time.sleep(2)  # what waits for a grace period is freed meanwhile
+    time.sleep(5)  # what waits for a grace period is freed meanwhile
     for cache in pathlib.Path("/sys/kernel/slab").glob("*/shrink"):
         cache.write_text("1\n", encoding="ascii")
     found = {}
@@ -86,7 +86,23 @@ signal.pause()"""], stdout=subprocess.PIPE, text=True, start_new_session=True, p
     grown = more(before, used())
     os.killpg(leader.pid, signal.SIGKILL)
     leader.wait()
+    vs.until(lambda: gone(leader.pid), 60, "all tasks are gone")
     return grown
+
+
+def gone(group):
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def close(ends):
+    """Nothing is left in time-wait."""
+    for end in ends:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        end.close()
 
 
 def sockets(enter):
@@ -127,15 +143,12 @@ def main():
     show(rows, "tagged task", "64", TASKS, tasks(lambda pid: device.place(pid, a)), untagged)
 
     untagged, opened = sockets(lambda: None)
-    for end in opened:
-        end.close()
-    time.sleep(2)
+    close(opened)
     begun = device.stat(a).sockets
     tagged, opened = sockets(lambda: device.place(os.getpid(), a))
     vs.eq(device.stat(a).sockets - begun, SOCKETS + 1, "sockets counted for the service")
     show(rows, "tagged socket", "64", SOCKETS, tagged, untagged)
-    for end in opened:
-        end.close()
+    close(opened)
     device.place(os.getpid(), vs.ROOT)
     vs.until(lambda: device.stat(a).sockets == begun, 90, "all sockets are counted off")
     device.close()

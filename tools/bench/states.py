@@ -40,7 +40,7 @@ PARTS = ("connect", "accept", "send", "recv")
 GATES = ("fork", "exec", "exit", "setuid", "setgid", "socket", "socketpair", "connect", "accept", "send", "recv",
          "close", "wait")
 GATES_WITH_RULES = tuple(gate for gate in GATES if gate in vs.ENTITIES)
-MANY = "10000 services"
+PACKETS, MANY = "packet gate", "10000 services"
 PG, A, B, NOBODY = 101, 102, 103, 104
 
 
@@ -103,6 +103,7 @@ def states(wanted=None):
         loaded                    no gate is attached
         no rule untagged          the gates are attached, the caller is nobody's
         no rule                   as from here on: the caller is at home in a service
+        packet gate               (only if asked for) the gate `packet`, too
         10000 services            (only if asked for) there are so many more
         rules of others           each gate has a rule that names another service
         no match                  each gate has one that names the caller's and asks for another uid
@@ -123,6 +124,10 @@ def states(wanted=None):
     for name, number in ("pg", PG), ("a", A), ("b", B), ("nobody", NOBODY):
         device.create(name, id=number)
     yield from entered("no rule")
+    if wanted and PACKETS in wanted:
+        device.call("GATE_PACKET", on=1)
+        yield from entered(PACKETS)
+        device.call("GATE_PACKET", on=0)
     if wanted and MANY in wanted:
         device.apply([vs.config_service(f"s{n}") for n in range(10_000)])
         yield from entered(MANY)
