@@ -53,12 +53,15 @@ impl Located {
         let at = floor_boundary(text, problem.span.start);
         let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
         let end = text[at..].find('\n').map_or(text.len(), |newline| at + newline);
+        // what ends the line is not shown, and so not marked
+        let end = start + text[start..end].trim_end_matches('\r').len();
+        let at = at.min(end);
         let stop = floor_boundary(text, problem.span.end).clamp(at, end);
         Self {
             name: name.to_owned(),
             line: text[..at].matches('\n').count() + 1,
             column: text[start..at].chars().count() + 1,
-            text: text[start..end].trim_end_matches('\r').to_owned(),
+            text: text[start..end].to_owned(),
             width: text[at..stop].chars().count().max(1),
             message: problem.message.clone(),
             advice: problem.advice.clone(),
