@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context, Result, anyhow};
@@ -22,11 +22,11 @@ pub struct Sweeper {
 }
 
 impl Sweeper {
-    /// Loads them. They share maps with what is attached, which must be pinned already or be to be pinned.
-    pub fn new() -> Result<Self> {
+    /// Loads them. They share maps with what is attached, which are pinned at `root`.
+    pub fn new(root: &Path) -> Result<Self> {
         let mut objects = Vec::new();
         for object in OBJECTS {
-            objects.extend(load(object, &|name, kind| Purpose::of(name, kind) == Purpose::Sweep, false)?);
+            objects.extend(load(object, root, &|name, kind| Purpose::of(name, kind) == Purpose::Sweep, false)?);
         }
         Ok(Self { objects })
     }

@@ -10,7 +10,7 @@ use libbpf_rs::query::ProgInfoIter;
 
 use super::clear::Sweeper;
 use super::object::{OBJECTS, gates};
-use super::pin::{self, LINKS};
+use super::pin::{self, Draft, LINKS, ROOT};
 use super::{iter, scheduler, up};
 use crate::abi::{VS_PLACE_THREAD, VS_ROOT, VS_WHY_NO_GATES};
 use crate::device::{self, Device};
@@ -27,15 +27,20 @@ const STEP: Duration = Duration::from_millis(20);
 /// off sockets. Else the services' counts would stay as they are for ever, for nobody would count the end of either.
 pub fn down(device: Option<&Device>) -> Result<usize> {
     let links = pin::names(LINKS)?;
-    pin::remove(&Path::new(LINKS).join(scheduler::LINK))?;
-    for link in links.iter().filter(|link| !gates([link.as_str()]).is_empty()) {
-        pin::remove(&Path::new(LINKS).join(link))?;
+    if !links.is_empty() {
+        // scheduler and gates end in one instant
+        let draft = Draft::new()?;
+        scheduler::forget(&draft)?;
+        for link in links.iter().filter(|link| !gates([link.as_str()]).is_empty()) {
+            draft.remove(LINKS, link)?;
+        }
+        draft.publish()?;
     }
     if let Some(device) = device {
         device.gate_packet(false)?;
         if !links.is_empty() {
             untag(device)?;
-            Sweeper::new()?.sweep()?;
+            Sweeper::new(Path::new(ROOT))?.sweep()?;
         }
     }
     pin::remove_all()?;
@@ -97,7 +102,7 @@ fn programs() -> Result<Vec<String>> {
     const LEN: usize = 15;
     let mut names = Vec::new();
     for object in OBJECTS {
-        for program in up::open(object)?.progs() {
+        for program in up::open(object, Path::new(ROOT))?.progs() {
             let name = program.name().to_string_lossy().into_owned();
             names.push(name.chars().take(LEN).collect());
         }

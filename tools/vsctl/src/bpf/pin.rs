@@ -1,116 +1,193 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The pins below /sys/fs/bpf/vs.
+//! The pins below /sys/fs/bpf/vs, in a BPF file system of their own.
+//!
+//! What is pinned is in force, and vsctl may be killed at any instant. So pins are never added to those in force one by
+//! one: a [`Draft`] has all that is to be there, in a file system that is mounted nowhere and ends with vsctl; one system
+//! call mounts it. Where it takes the place of another that one is unmounted, which ends what only that one had, at once.
 
-use std::ffi::OsString;
-use std::io::ErrorKind;
+use std::ffi::{CStr, CString, OsString};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use anyhow::{Context, Result};
-use nix::mount::{MsFlags, mount};
+use libbpf_rs::libbpf_sys::{bpf_obj_get, bpf_obj_pin};
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 
+use super::mount;
 use crate::failure::Failure;
 
 /// Where bpffs belongs.
 const BPFFS: &str = "/sys/fs/bpf";
-/// All that is ours.
+/// All that is ours; maps are here.
 pub const ROOT: &str = "/sys/fs/bpf/vs";
+const TARGET: &CStr = c"/sys/fs/bpf/vs";
 /// Links: what is attached.
 pub const LINKS: &str = "/sys/fs/bpf/vs/links";
 /// Programs run on demand.
 pub const PROGS: &str = "/sys/fs/bpf/vs/progs";
 
-/// Mounts bpffs if it is not there, and makes our folders.
-pub fn prepare() -> Result<()> {
-    let kind = statfs(BPFFS).with_context(|| format!("{BPFFS}: the kernel has no BPF file system"))?.filesystem_type();
-    if kind != BPF_FS_MAGIC {
-        mount(Some("bpf"), BPFFS, Some("bpf"), MsFlags::empty(), Some("mode=700")).map_err(|errno| {
-            Failure::Permission(format!("cannot mount bpffs at {BPFFS}: {errno}\n  do: run it as root"))
-        })?;
-    }
-    for folder in [ROOT, LINKS, PROGS] {
-        match fs::create_dir(folder) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error).context(folder),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
 /// The names pinned in a folder; none if it does not exist.
 pub fn names(folder: &str) -> Result<Vec<String>> {
+    list(Path::new(folder))
+}
+
+fn list(folder: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            return Err(Failure::Permission(format!("{folder}: no permission\n  do: run it as root")).into());
+            return Err(
+                Failure::Permission(format!("{}: no permission\n  do: run it as root", folder.display())).into()
+            );
         }
-        Err(error) => return Err(error).context(folder.to_owned()),
+        Err(error) => return Err(error).context(folder.display().to_string()),
     };
-    let names: io::Result<Vec<OsString>> = entries.map(|entry| Ok(entry?.file_name())).collect();
-    let mut names: Vec<String> = names.context(folder.to_owned())?.iter().map(|n| n.to_string_lossy().into()).collect();
+    let names: io::Result<Vec<OsString>> = entries
+        .filter(|entry| !entry.as_ref().is_ok_and(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())))
+        .map(|entry| Ok(entry?.file_name()))
+        .collect();
+    let mut names: Vec<String> =
+        names.with_context(|| folder.display().to_string())?.iter().map(|n| n.to_string_lossy().into()).collect();
     names.sort();
     Ok(names)
 }
 
 /// Removes one pin; that it is gone already is well.
-pub fn remove(path: &Path) -> Result<()> {
+fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error).with_context(|| path.display().to_string()),
         _ => Ok(()),
     }
 }
 
-/// Removes every pin and our folders. What cannot be removed is reported after all else is gone.
-pub fn remove_all() -> Result<()> {
-    let mut first = Ok(());
-    // links before maps: while a program runs, the maps it works on stay to be found
-    for folder in [LINKS, PROGS, ROOT] {
-        for name in names(folder)? {
-            let path = Path::new(folder).join(name);
-            if !path.is_dir() {
-                first = first.and(remove(&path));
+/// A set of pins that is not in force yet: what is in force, until it is changed. If it is dropped, all stays as it was.
+pub struct Draft {
+    file_system: OwnedFd,
+    root: PathBuf,
+}
+
+impl Draft {
+    /// A copy of what is in force.
+    pub fn new() -> Result<Self> {
+        finish()?;
+        let kind =
+            statfs(BPFFS).with_context(|| format!("{BPFFS}: the kernel has no BPF file system"))?.filesystem_type();
+        if kind != BPF_FS_MAGIC {
+            mount(Some("bpf"), BPFFS, Some("bpf"), MsFlags::empty(), Some("mode=700")).map_err(refused)?;
+        }
+        let file_system = mount::detached().map_err(refused)?;
+        let draft = Self { root: through(&file_system), file_system };
+        for folder in [ROOT, LINKS, PROGS] {
+            let own = draft.path(folder, "");
+            match fs::create_dir(&own) {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error).context(folder),
+                _ => {}
+            }
+            for name in names(folder)? {
+                copy(&Path::new(folder).join(&name), &draft.path(folder, &name))?;
             }
         }
-        match fs::remove_dir(folder) {
-            Err(error) if error.kind() != ErrorKind::NotFound => first = first.and(Err(error).context(folder)),
+        Ok(draft)
+    }
+
+    /// Where its maps are pinned.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the pin `name` of a folder, such as [`LINKS`], is in this set.
+    pub fn path(&self, folder: &str, name: &str) -> PathBuf {
+        // a folder is ROOT or below it
+        let below = Path::new(folder).strip_prefix(ROOT).unwrap_or(Path::new(""));
+        self.root.join(below).join(name)
+    }
+
+    /// The names in a folder of this set.
+    pub fn names(&self, folder: &str) -> Result<Vec<String>> {
+        list(&self.path(folder, ""))
+    }
+
+    /// Removes one from the set; that it is not there is well.
+    pub fn remove(&self, folder: &str, name: &str) -> Result<()> {
+        remove(&self.path(folder, name))
+    }
+
+    /// Puts the set in force, in the place of the one that was.
+    pub fn publish(self) -> Result<()> {
+        match fs::create_dir(ROOT) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error).context(ROOT),
             _ => {}
+        }
+        let replaces = mount::layers(TARGET).context("mounts")? > 0;
+        mount::attach(&self.file_system, TARGET, replaces).map_err(refused)?;
+        if replaces { unmount() } else { Ok(()) }
+    }
+}
+
+fn refused(errno: Errno) -> anyhow::Error {
+    match errno {
+        Errno::EPERM | Errno::EACCES => {
+            Failure::Permission(format!("cannot mount at {ROOT}: {errno}\n  do: run it as root")).into()
+        }
+        errno => Err::<(), _>(errno).context(format!("cannot mount at {ROOT}")).unwrap_err(),
+    }
+}
+
+/// The path of what a descriptor stands for, wherever it is mounted.
+fn through(file: &impl AsRawFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+/// Pins at `to` what is pinned at `from`.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let string = |path: &Path| CString::new(path.as_os_str().as_bytes());
+    let (source, target) = (string(from)?, string(to)?);
+    // SAFETY: both read a string with its NUL; what comes back of the first is a descriptor that nobody else owns.
+    let result = unsafe {
+        Errno::result(bpf_obj_get(source.as_ptr())).and_then(|fd| {
+            let object = OwnedFd::from_raw_fd(fd);
+            Errno::result(bpf_obj_pin(object.as_raw_fd(), target.as_ptr()))
+        })
+    };
+    result.map(drop).with_context(|| from.display().to_string())
+}
+
+/// Takes away what is mounted on top. Mount namespaces made meanwhile may hold copies of it: these become empty.
+fn unmount() -> Result<()> {
+    let old = File::open(ROOT).context(ROOT)?;
+    umount2(ROOT, MntFlags::MNT_DETACH).map_err(refused)?;
+    let root = through(&old);
+    let mut first = Ok(());
+    // links before maps: while a program runs, the maps it works on stay to be found
+    for folder in [root.join("links"), root.join("progs"), root] {
+        for name in list(&folder)? {
+            first = first.and(remove(&folder.join(name)));
         }
     }
     first
 }
 
-/// Pins made in the course of `up`. Unless they are kept, dropping this removes them, the last first.
-#[derive(Default)]
-pub struct Undo {
-    made: Vec<PathBuf>,
+/// Completes what a vsctl has left that was killed while it published: the new set lies beneath the old one.
+fn finish() -> Result<()> {
+    while mount::layers(TARGET).context("mounts")? > 1 {
+        unmount()?;
+    }
+    Ok(())
 }
 
-impl Undo {
-    /// Notes a pin that was made.
-    pub fn made(&mut self, path: PathBuf) {
-        self.made.push(path);
+/// Removes every pin, at once, and the folder.
+pub fn remove_all() -> Result<()> {
+    finish()?;
+    if mount::layers(TARGET).context("mounts")? > 0 {
+        unmount()?;
     }
-
-    /// Everything has gone well.
-    pub fn keep(mut self) -> usize {
-        std::mem::take(&mut self.made).len()
-    }
-}
-
-impl Drop for Undo {
-    fn drop(&mut self) {
-        for path in self.made.iter().rev() {
-            if let Err(error) = remove(path) {
-                eprintln!("vsctl: while undoing: {error:#}");
-            }
-        }
-        if !self.made.is_empty() {
-            for folder in [LINKS, PROGS, ROOT] {
-                // fails where something was pinned before, which is to stay
-                let _ = fs::remove_dir(folder);
-            }
-        }
+    match fs::remove_dir(ROOT) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).context(ROOT),
+        _ => Ok(()),
     }
 }

@@ -13,7 +13,7 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle, Program};
 use nix::errno::Errno;
 
 use super::iter::records;
-use super::pin::{self, LINKS, PROGS, ROOT};
+use super::pin::{self, Draft, LINKS, PROGS, ROOT};
 use crate::abi::*;
 use crate::failure::Failure;
 use crate::service::text;
@@ -87,23 +87,22 @@ pub fn state() -> Result<State> {
         return Ok(if name == NAME { State::Ours } else { State::Other(name) });
     }
     if pin::names(LINKS)?.iter().any(|link| link == LINK) {
-        return Ok(State::Ejected(exit().unwrap_or_default()));
+        return Ok(State::Ejected(exit(&Path::new(ROOT).join(EXIT_PIN)).unwrap_or_default()));
     }
     Ok(State::Off)
 }
 
-/// The exit record that the scheduler has left.
-pub fn exit() -> Option<Exit> {
-    let map = MapHandle::from_pinned_path(Path::new(ROOT).join(EXIT_PIN)).ok()?;
+/// The exit record that the scheduler has left in its map, pinned there.
+pub fn exit(pin: &Path) -> Option<Exit> {
+    let map = MapHandle::from_pinned_path(pin).ok()?;
     let record: vs_sched_exit = *records(&map.lookup(&0u32.to_ne_bytes(), MapFlags::ANY).ok()??).ok()?.first()?;
     Some(Exit { kind: record.kind, reason: text(&record.reason), message: text(&record.message) })
 }
 
-/// Ends our scheduler: the kernel's own takes over, accounts go on. It has ended when this returns.
-pub fn stop() -> Result<()> {
+/// Waits until our scheduler has ended, whose link is gone: the kernel's own takes over, accounts go on.
+pub fn wait_ended() -> Result<()> {
     /// The kernel ends it in the background, at the latest when every task has been told.
     const PATIENCE: Duration = Duration::from_secs(10);
-    forget()?;
     let deadline = Instant::now() + PATIENCE;
     while state()? == State::Ours {
         ensure!(Instant::now() < deadline, "the scheduler was told to end and still runs\n  do: see `dmesg`");
@@ -112,11 +111,11 @@ pub fn stop() -> Result<()> {
     Ok(())
 }
 
-/// Removes what a scheduler has left pinned, or has pinned as long as it runs: that ends it.
-pub fn forget() -> Result<()> {
-    pin::remove(&Path::new(LINKS).join(LINK))?;
-    pin::remove(&Path::new(ROOT).join(EXIT_PIN))?;
-    pin::remove(&Path::new(PROGS).join(SYNC))
+/// Takes a scheduler out of a set, and what belongs to it: publishing the set ends it, if it runs.
+pub fn forget(draft: &Draft) -> Result<()> {
+    draft.remove(LINKS, LINK)?;
+    draft.remove(ROOT, EXIT_PIN)?;
+    draft.remove(PROGS, SYNC)
 }
 
 /// How often the scheduler has taken each branch since it was brought up, over all CPUs, by name.

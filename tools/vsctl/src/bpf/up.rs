@@ -2,13 +2,13 @@
 //! Bringing the gates and the scheduler up: all that was asked for, or what was there before.
 //!
 //! Every object is loaded before anything is attached, so that a program the kernel does not take changes nothing. Then
-//! what every gate needs is attached, then the gates, then the scheduler; each link is pinned at once. What is pinned
-//! already is left alone, so a second run mends what is missing; last, when nothing can fail any more, what runs and was
-//! explicitly not asked for is taken away.
+//! what every gate needs is attached, then the gates, then the scheduler. What is pinned already is left alone, so a
+//! second run mends what is missing, and what runs and was explicitly not asked for is left out. All of it takes effect
+//! for good in one instant, when the new set of pins is published; whatever ends vsctl before that undoes it.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 
 use anyhow::{Context, Result};
@@ -19,7 +19,7 @@ use vs_text::gate::Gate;
 
 use super::clear::Sweeper;
 use super::object::{Embedded, OBJECTS, Purpose, gates};
-use super::pin::{self, LINKS, PROGS, ROOT, Undo};
+use super::pin::{self, Draft, LINKS, PROGS, ROOT};
 use super::scheduler::{self, State};
 use crate::abi::VS_FEATURE_PACKETS;
 use crate::device::Device;
@@ -62,20 +62,17 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
             ))
             .into());
         }
-        State::Ejected(exit) => {
-            done.ejected = Some(exit.sentence());
-            if scheduler {
-                scheduler::forget()?;
-            }
-        }
+        State::Ejected(exit) => done.ejected = Some(exit.sentence()),
         State::Other(_) | State::Off => {}
     }
 
-    pin::prepare()?;
-    let mut undo = Undo::default();
+    let draft = Draft::new()?;
+    if state != State::Ours && scheduler {
+        scheduler::forget(&draft)?;
+    }
     let packets = Packets::new(device)?;
     let chosen = wanted.gates.clone().unwrap_or_else(|| Gate::ALL.to_vec());
-    let present = pin::names(LINKS)?;
+    let present = draft.names(LINKS)?;
     let missing = |name: &str, kind: ProgramType| match Purpose::of(name, kind) {
         Purpose::Gate(gate) => chosen.contains(&gate) && !present.iter().any(|link| link == name),
         Purpose::Core | Purpose::Iterator => !present.iter().any(|link| link == name),
@@ -86,16 +83,11 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
 
     let mut loaded = Vec::new();
     for object in OBJECTS {
-        let maps = pin::names(ROOT)?;
-        let Some(object) = load(object, &missing, scheduler)? else { continue };
-        for map in pin::names(ROOT)?.into_iter().filter(|map| !maps.contains(map)) {
-            undo.made(Path::new(ROOT).join(map));
-        }
-        loaded.push(object);
+        loaded.extend(load(object, draft.root(), &missing, scheduler)?);
     }
     if present.is_empty() {
         // marks that nobody of ours has set are taken off before they are believed
-        Sweeper::new()?.sweep()?;
+        Sweeper::new(draft.root())?.sweep()?;
     }
     for core in [true, false] {
         for object in &loaded {
@@ -103,35 +95,41 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
                 let name = program.name().to_string_lossy().into_owned();
                 let purpose = Purpose::of(&name, program.prog_type());
                 if program.autoload() && purpose != Purpose::Scheduler && (purpose == Purpose::Core) == core {
-                    fasten(program, &name, purpose, &mut undo)?;
+                    fasten(program, &name, purpose, &draft)?;
                     done.attached += 1;
                 }
             }
         }
     }
-    if chosen.contains(&Gate::Packet) {
-        device.gate_packet(true)?;
-    }
     if scheduler {
         for object in &mut loaded {
-            start(object, &mut undo)?;
+            start(object, &draft)?;
         }
     }
-    undo.keep();
-    packets.keep();
-
     if state == State::Ours && !wanted.scheduler {
-        scheduler::stop()?;
+        scheduler::forget(&draft)?;
         done.stopped = true;
     }
     if wanted.gates.is_some() {
-        for gate in gates(present.iter().map(String::as_str)).into_iter().filter(|gate| !chosen.contains(gate)) {
-            detach(gate, &present)?;
-            done.detached.push(gate);
+        done.detached = gates(present.iter().map(String::as_str));
+        done.detached.retain(|gate| !chosen.contains(gate));
+        for link in present.iter().filter(|link| gates([link.as_str()]).iter().any(|gate| !chosen.contains(gate))) {
+            draft.remove(LINKS, link)?;
         }
-        if !chosen.contains(&Gate::Packet) {
-            device.gate_packet(false)?;
-        }
+    }
+    if chosen.contains(&Gate::Packet) {
+        device.gate_packet(true)?;
+    }
+    if done.attached > 0 || done.stopped || !done.detached.is_empty() {
+        draft.publish()?;
+    }
+    packets.keep();
+
+    if !chosen.contains(&Gate::Packet) {
+        device.gate_packet(false)?;
+    }
+    if done.stopped {
+        scheduler::wait_ended()?;
     }
     Ok(done)
 }
@@ -143,13 +141,6 @@ pub fn in_force(device: &Device) -> Result<Vec<Gate>> {
         found.push(Gate::Packet);
     }
     Ok(found)
-}
-
-fn detach(gate: Gate, links: &[String]) -> Result<()> {
-    for link in links.iter().filter(|link| gates([link.as_str()]) == [gate]) {
-        pin::remove(&Path::new(LINKS).join(link))?;
-    }
-    Ok(())
 }
 
 /// What libbpf has to say; shown only when it fails.
@@ -172,21 +163,22 @@ fn failed(object: &str, error: impl std::fmt::Display) -> Failure {
     ))
 }
 
-/// Opens an object without loading it.
-pub fn open(object: &Embedded) -> Result<OpenObject> {
+/// Opens an object without loading it. Loaded, it shares maps with those that are pinned at `root`.
+pub fn open(object: &Embedded, root: &Path) -> Result<OpenObject> {
     set_print(Some((PrintLevel::Info, listen)));
     let mut builder = ObjectBuilder::default();
-    builder.name(object.name)?.pin_root_path(ROOT)?;
+    builder.name(object.name)?.pin_root_path(root)?;
     builder.open_memory(object.bytes).map_err(|error| failed(object.name, error).into())
 }
 
 /// Loads those programs of an object that are missing; None if none is.
 pub fn load(
     object: &Embedded,
+    root: &Path,
     missing: &impl Fn(&str, ProgramType) -> bool,
     scheduler: bool,
 ) -> Result<Option<Object>> {
-    let mut opened = open(object)?;
+    let mut opened = open(object, root)?;
     let mut needed = false;
     for mut map in opened.maps_mut().filter(|map| map.map_type() == MapType::StructOps) {
         map.set_autocreate(scheduler)?;
@@ -207,15 +199,11 @@ pub fn load(
 }
 
 /// Attaches a program and pins the link; or pins the program, if it runs on demand.
-fn fasten(mut program: ProgramMut<'_>, name: &str, purpose: Purpose, undo: &mut Undo) -> Result<()> {
+fn fasten(mut program: ProgramMut<'_>, name: &str, purpose: Purpose, draft: &Draft) -> Result<()> {
     if purpose == Purpose::OnDemand {
-        let path = Path::new(PROGS).join(name);
-        pin::remove(&path)?;
-        program.pin(&path).with_context(|| path.display().to_string())?;
-        undo.made(path);
-        return Ok(());
+        return program.pin(draft.path(PROGS, name)).context(name.to_owned());
     }
-    keep(attach(&program)?, Path::new(LINKS).join(name), undo)
+    keep(attach(&program)?, name, draft)
 }
 
 /// Attaches a program where its section says.
@@ -236,27 +224,24 @@ pub fn attach(program: &ProgramMut<'_>) -> Result<Link> {
     Ok(link)
 }
 
-fn keep(mut link: Link, path: PathBuf, undo: &mut Undo) -> Result<()> {
-    link.pin(&path).with_context(|| path.display().to_string())?;
-    undo.made(path);
-    Ok(())
+fn keep(mut link: Link, name: &str, draft: &Draft) -> Result<()> {
+    link.pin(draft.path(LINKS, name)).context(name.to_owned())
 }
 
 /// Starts the scheduler, if it is this object.
-fn start(object: &mut Object, undo: &mut Undo) -> Result<()> {
+fn start(object: &mut Object, draft: &Draft) -> Result<()> {
     for mut map in object.maps_mut().filter(|map| map.name().to_string_lossy().ends_with(scheduler::EXIT_MAP)) {
-        let path = Path::new(ROOT).join(scheduler::EXIT_PIN);
-        map.pin(&path).with_context(|| path.display().to_string())?;
-        undo.made(path);
+        map.pin(draft.path(ROOT, scheduler::EXIT_PIN)).context(scheduler::EXIT_PIN)?;
     }
     for mut map in object.maps_mut().filter(|map| map.map_type() == MapType::StructOps) {
         let link = map.attach_struct_ops().map_err(|error| {
-            let why = scheduler::exit().filter(|exit| exit.kind != 0).map_or_else(String::new, |exit| format!(": {}", exit.sentence()));
+            let exit = scheduler::exit(&draft.path(ROOT, scheduler::EXIT_PIN)).filter(|exit| exit.kind != 0);
+            let why = exit.map_or_else(String::new, |exit| format!(": {}", exit.sentence()));
             Failure::Bpf(format!(
                 "the scheduler cannot be started: {error}{why}\n  do: see `dmesg`; `vsctl up --no-sched` accounts without it"
             ))
         })?;
-        keep(link, Path::new(LINKS).join(scheduler::LINK), undo)?;
+        keep(link, scheduler::LINK, draft)?;
     }
     Ok(())
 }
@@ -296,7 +281,7 @@ mod tests {
     fn every_gate_has_a_program() {
         let mut names = Vec::new();
         for object in OBJECTS {
-            let opened = open(object).unwrap();
+            let opened = open(object, Path::new(ROOT)).unwrap();
             for program in opened.progs() {
                 names.push(program.name().to_string_lossy().into_owned());
             }
