@@ -67,4 +67,13 @@ check "unless it is pruned" vsctl apply /tmp/two.toml --prune
 is "children before parents" "$(names)" "pg root "
 check "standard input" vsctl apply - --prune </dev/null
 is "all is gone" "$(names)" "root "
+
+check "gates, for a task in a service" vsctl up --no-sched --gates fork
+check "a service" vsctl create held
+sleep 1000 &
+check "with a task" vsctl place $! held
+is "is not pruned, and named" "$(vsctl apply - --prune </dev/null 2>&1 | head -1)" \
+	'vsctl: apply: destroy `held`, which the file does not name: it has tasks (EBUSY)'
+kill $!
+wait $! 2>/dev/null
 finish

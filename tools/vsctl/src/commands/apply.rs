@@ -139,8 +139,28 @@ fn submit(device: &Device, document: &Document, flags: u32) -> Result<()> {
             let (what, advice) = (reason::what(*reason, *errno), reason::advice(*reason).to_owned());
             Failure::RefusedAt(document.at_rule(apply.at_rule as usize - 1, what, advice)).into()
         }
+        Some(Failure::Refused { reason, errno, .. }) if matches!(*reason, VS_WHY_HAS_TASKS | VS_WHY_HAS_SOCKETS) => {
+            let what = match holding(device, document) {
+                Ok(Some(name)) => format!("apply: destroy `{name}`, which the file does not name"),
+                _ => "apply".to_owned(),
+            };
+            Failure::Refused { what, reason: *reason, errno: *errno }.into()
+        }
         _ => error,
     })
+}
+
+/// A service that is to be pruned and still has tasks or sockets. It may have lost them since it was refused.
+fn holding(device: &Device, document: &Document) -> Result<Option<String>> {
+    let services = Services::read(device)?;
+    for service in services.all().iter().filter(|service| service.id != VS_ROOT) {
+        let name = services.name(service.id);
+        let stat = device.stat(service.id, "apply")?;
+        if document.config.services.iter().all(|kept| kept.name != name) && (stat.tasks > 0 || stat.sockets > 0) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }
 
 /// A configuration as the kernel takes it: services and rules name services by their place, from 1; root is 0.
