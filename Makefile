@@ -10,7 +10,7 @@ PREFIX ?= /usr/local
 
 export KERNEL ICOUNT
 
-.PHONY: help setup modules tools demo check check-host check-guest check-debug bench shell preflight install clean distclean
+.PHONY: help setup modules tools demo check check-host check-guest check-debug bench soak shell preflight install clean distclean
 .NOTPARALLEL:
 
 help: ## print this
@@ -49,6 +49,11 @@ check-debug: ## the tests in the guest under kernels that report what is wrong, 
 
 bench: modules tools ## the figures of Documentation/performance.md
 	tools/bench/run
+
+MINUTES ?= 60
+soak: modules tools ## an hour (MINUTES=n) of servers, stress, reconfiguration and reloads in one guest, SEED=n to repeat one
+	tools/demo/database
+	$(VM)/run --memory 3G --timeout $$(($(MINUTES) * 60 + 1800)) -- tools/testing/soak/run $(MINUTES) $(SEED)
 
 shell: modules tools ## an interactive guest with the module loaded
 	$(VM)/shell

@@ -8,24 +8,13 @@ They are pages, not objects, and others use them too, so that they may differ by
 runs they came back to the very page). In ROUNDS rounds a leak of 64 bytes a round would be more than that.
 """
 import os
-import time
 
 import uapi
 import vs
+from memory import memory
 
 ROUNDS = 8000
 TOLERANCE = 384  # KiB
-
-
-def memory():
-    """KiB in use, after all that waits for a grace period has been freed."""
-    time.sleep(1)
-    with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as caches:
-        caches.write("3")
-    time.sleep(1)
-    with open("/proc/meminfo", encoding="ascii") as lines:
-        values = dict(line.split(":") for line in lines)
-    return {name: int(values[name].split()[0]) for name in ("SUnreclaim", "VmallocUsed", "Percpu")}
 
 
 def unchanged(rounds, work, tolerance=TOLERANCE):
