@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The limits of vs.ko in many orders of events.
+//!
+//! `vs_module/limit.rs` is compiled here as it stands. What it uses of the kernel and of the module
+//! is replaced: atomics by those of shuttle, which tries orders of the threads; RCU and the service
+//! by [`rcu`] and [`service`]. Shuttle's atomics are sequentially consistent, so what is shown holds
+//! for the order of events, not for what weaker ones would allow beside it; limits need no more than
+//! that each count is changed by atomic additions. There is nothing to use in this crate: it is its
+//! tests.
+
+// The module uses all of it, the tests what they test.
+#![allow(dead_code)]
+
+// What the module calls `kernel` is this crate.
+extern crate self as kernel;
+
+#[path = "../../../vs_module/limit.rs"]
+mod limit;
+#[path = "../../../vs_module/logic/mod.rs"]
+mod logic;
+mod rcu;
+mod service;
+#[path = "../../logic/src/table.rs"]
+mod table;
+
+#[cfg(test)]
+mod limit_test;
+
+mod stat {
+    /// The counters that limits use.
+    #[derive(Clone, Copy)]
+    pub(crate) enum Count {
+        Tasks,
+        Sockets,
+        Refused,
+    }
+}
+
+mod prelude {
+    /// An errno.
+    #[derive(Debug, PartialEq, Eq)]
+    pub(crate) struct Error(pub(crate) i32);
+
+    impl Error {
+        pub(crate) fn from_errno(errno: i32) -> Self {
+            Error(errno)
+        }
+    }
+
+    pub(crate) type Result<T = (), E = Error> = core::result::Result<T, E>;
+}
+
+mod sync {
+    pub(crate) mod atomic {
+        use shuttle::sync::atomic::{AtomicI64, Ordering};
+
+        pub(crate) struct Relaxed;
+
+        /// The kernel's `Atomic`, for the one type that is used.
+        pub(crate) struct Atomic<T>(AtomicI64, core::marker::PhantomData<T>);
+
+        impl Atomic<i64> {
+            pub(crate) const fn new(value: i64) -> Self {
+                Atomic(AtomicI64::new(value), core::marker::PhantomData)
+            }
+
+            pub(crate) fn load(&self, _: Relaxed) -> i64 {
+                self.0.load(Ordering::SeqCst)
+            }
+
+            pub(crate) fn fetch_add(&self, value: i64, _: Relaxed) -> i64 {
+                self.0.fetch_add(value, Ordering::SeqCst)
+            }
+        }
+    }
+}
