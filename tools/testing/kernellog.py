@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the kernel has reported in its log."""
+"""What the kernel reports: in its log, and by kmemleak."""
 import os
+import pathlib
 import re
+import time
 
 from selftest import REPO
 
+LEAKS = pathlib.Path("/sys/kernel/debug/kmemleak")
 FAULT = re.compile("|".join(line for line in (REPO / "tools/vm/reports").read_text().splitlines() if not line.startswith("#")))
 
 
@@ -27,3 +30,18 @@ class KernelLog:
                 continue  # overrun: the oldest lines are gone, the reader is now at the next one
             if FAULT.search(line) and not any(re.search(pattern, line) for pattern in expected):
                 found.append(line)
+
+
+def leaks():
+    """What kmemleak finds, report by report; None in a kernel without it.
+
+    An object counts as lost when two scans find no pointer to it and it has not changed between them; the youngest are
+    left out, so what the last test lost needs its 5 seconds first.
+    """
+    if not LEAKS.exists():
+        return None
+    for _ in range(2):
+        time.sleep(6)
+        LEAKS.write_text("scan", encoding="ascii")
+    found = re.split(r"^(?=unreferenced object)", LEAKS.read_text(encoding="utf-8", errors="replace"), flags=re.M)
+    return [report for report in found if report.strip()]
