@@ -160,7 +160,11 @@ fn stamp(state: &State, skb: &mut Skb<'_>, call: &HookState<'_>) {
     let claimed = skb.tag();
     let tag = match skb.sock() {
         // Whatever the packet claims: a sender can have set its mark by a control message.
-        Some(sock) if !sock.is_stack() => sock.message().unwrap_or_else(|| sock.tag()),
+        // What is sent by it just now is asked for only where a rule can have said something else.
+        Some(sock) if !sock.is_stack() => match state.classifier().has_rules(Gate::Send) {
+            true => sock.message().unwrap_or_else(|| sock.tag()),
+            false => sock.tag(),
+        },
         _ if !claimed.is_root() => claimed,
         _ => match Packet::parse(skb) {
             Some(packet) => classify(state, &packet, Way::Out, claimed, call.device_out()),

@@ -359,6 +359,11 @@ impl Classifier {
         named.then_some(self.wants[gate as usize])
     }
 
+    /// Whether `gate` has any rule.
+    pub(crate) fn has_rules(&self, gate: Gate) -> bool {
+        self.callers[gate as usize] != 0
+    }
+
     /// The rule that `call` falls under; adds what it took to `cost`. Allocates nothing, bounded.
     pub(crate) fn classify(&self, call: &Call<'_>, cost: &mut Cost) -> Option<Match> {
         let (start, end) = self.gates[call.gate as usize];
