@@ -14,7 +14,6 @@ import json
 import os
 import pathlib
 import resource
-import signal
 import socket
 import struct
 import subprocess
@@ -84,18 +83,8 @@ print("there", flush=True)
 signal.pause()"""], stdout=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=lambda: place(os.getpid()))
     leader.stdout.readline()
     grown = more(before, used())
-    os.killpg(leader.pid, signal.SIGKILL)
-    leader.wait()
-    vs.until(lambda: gone(leader.pid), 60, "all tasks are gone")
+    vs.kill_sessions(leader)
     return grown
-
-
-def gone(group):
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 def close(ends):
@@ -119,6 +108,7 @@ def sockets(enter):
 
 
 def main():
+    vs.adopt()
     resource.setrlimit(resource.RLIMIT_NOFILE, (SOCKETS + 1000, SOCKETS + 1000))
     pathlib.Path("/proc/sys/kernel/pid_max").write_text("100000\n", encoding="ascii")
     rows = []
