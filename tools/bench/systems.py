@@ -30,7 +30,7 @@ from states import REPO, vs
 
 SECONDS = 6
 PRIORITY = ["chrt", "--fifo", "10"] if os.environ.get("VS_SYSTEMS_CLIENTS") == "elsewhere" else []
-DATA = REPO / "build/demo/data.tar"  # made by `run`, or by the demonstration
+DATA = REPO / "build/demo/data.tar"  # made by tools/demo/database, which `run` sees to
 HOME = pathlib.Path("/run/systems")
 
 
