@@ -201,7 +201,7 @@ pub(crate) fn place_task(place: &mut uapi::vs_place_task) -> Result<(), Failure>
     let thread_only = place.flags & uapi::VS_PLACE_THREAD != 0;
     config::with(|config| {
         let id = config.tree.find(place.id)?;
-        Ok(place::task(place.pidfd, id, thread_only)?)
+        place::task(place.pidfd, id, thread_only)
     })
 }
 

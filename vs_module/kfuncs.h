@@ -90,8 +90,8 @@ VS_KFUNC(void) vs_tag_replaced(__u32 old, __u32 who);
 VS_KFUNC(void) vs_tag_release(__u32 who);
 /* The task that had the tag is gone. */
 VS_KFUNC(void) vs_task_gone(__u32 who);
-/* core__place has written the tag of the task being placed. */
-VS_KFUNC(void) vs_placed(void);
+/* What core__place answers: 0, or the negative errno for which the tag is as it was. */
+VS_KFUNC(void) vs_placed(int error);
 
 /*
  * The scheduler's view. A node is the nearest service, from `vs` upwards, that
@@ -121,7 +121,8 @@ VS_KFUNC(void) vs_kick_idle(__u32 cpu);
 #ifndef __bpf__
 /*
  * Where core__place attaches: to give `task`, which the caller holds, the VS as
- * home and current. Empty in itself. May sleep.
+ * home and current; VS_UNCHANGED: only to make it a tag where it has none, so that
+ * no memory is lacking later. Empty in itself. May sleep.
  */
 void vs_place(struct task_struct *task, u32 vs);
 

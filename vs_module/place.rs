@@ -7,23 +7,28 @@
 //! no tags: the task cannot be placed. A socket's tag vs.ko writes itself; but it is BPF that sees
 //! the socket's end, so without gates it is refused likewise (`vs_sockets_counted()`).
 
+use crate::abi::Failure;
 use crate::logic::id::VsId;
 use crate::logic::why::Why;
 use crate::sock::Sock;
 use crate::state;
 use crate::vs_bindings as c;
 use core::ptr::NonNull;
+use kernel::ffi::c_int;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 
-/// How many tags `core__place` has written. Whoever places does so under the mutex for changes, so
-/// what it grows by during `vs_place()` is its doing.
-static PLACED: Atomic<u64> = Atomic::new(0);
+/// What `core__place` has answered: 0 or a negative errno, or [`SILENT`]. Whoever places does so under
+/// the mutex for changes, so what is there after `vs_place()` is the answer to it.
+static ANSWER: Atomic<i32> = Atomic::new(0);
+
+/// No answer, and no errno.
+const SILENT: i32 = 1;
 
 /// See `kfuncs.h`.
 #[no_mangle]
-extern "C" fn vs_placed_body() {
-    PLACED.fetch_add(1, Relaxed);
+extern "C" fn vs_placed_body(error: c_int) {
+    ANSWER.store(error, Relaxed);
 }
 
 /// An open file of the caller's.
@@ -63,39 +68,46 @@ impl Drop for File {
 /// alone: `id` becomes home and current VS. No limit refuses it. May sleep; under the mutex for
 /// changes.
 ///
+/// Each thread is first given a tag that says what it is, then each of these is written: without
+/// memory for one of them none is placed.
+///
 /// A thread that is being created meanwhile by one that was not placed yet is placed as well, unless
 /// it comes up only after the last one was: who wants to be sure places before threads are made.
-pub(crate) fn task(fd: i32, id: VsId, thread: bool) -> Result<(), Why> {
+pub(crate) fn task(fd: i32, id: VsId, thread: bool) -> Result<(), Failure> {
     let file = File::open(fd)?;
     let pid = file.pid().ok_or(Why::Fd)?;
     let _rcu = kernel::sync::rcu::read_lock();
     // SAFETY: The file keeps the pid; the task stays under RCU.
-    let mut next = unsafe { c::pid_task(pid, c::PIDTYPE_PID) };
-    if next.is_null() {
-        return Err(Why::NoTask);
+    let task = unsafe { c::pid_task(pid, c::PIDTYPE_PID) };
+    if task.is_null() {
+        return Err(Why::NoTask.into());
     }
+    let id = id.get().into();
     if thread {
-        return one(next, id);
+        return one(task, id);
     }
-    // SAFETY: As above; a task has a leader.
-    next = unsafe { c::vs_group_leader(next) };
-    while !next.is_null() {
-        one(next, id)?;
-        // SAFETY: As above.
-        next = unsafe { c::vs_next_thread(next) };
+    for vs in [c::VS_UNCHANGED, id] {
+        // SAFETY: As above; a task has a leader.
+        let mut next = unsafe { c::vs_group_leader(task) };
+        while !next.is_null() {
+            one(next, vs)?;
+            // SAFETY: As above.
+            next = unsafe { c::vs_next_thread(next) };
+        }
     }
     Ok(())
 }
 
 /// Places one thread, which stays meanwhile.
-fn one(task: *mut c::task_struct, id: VsId) -> Result<(), Why> {
-    let before = PLACED.load(Relaxed);
+fn one(task: *mut c::task_struct, vs: u32) -> Result<(), Failure> {
+    ANSWER.store(SILENT, Relaxed);
     // SAFETY: The caller is under RCU.
-    unsafe { c::vs_place(task, id.get().into()) };
-    if PLACED.load(Relaxed) == before {
-        return Err(Why::NoGates);
+    unsafe { c::vs_place(task, vs) };
+    match ANSWER.load(Relaxed) {
+        0 => Ok(()),
+        SILENT => Err(Why::NoGates.into()),
+        error => Err(Error::from_errno(error).into()),
     }
-    Ok(())
 }
 
 /// Makes the socket that is open as `fd` of the caller `id`'s. No limit refuses it. May sleep; under the

@@ -17,9 +17,14 @@ int BPF_PROG(core__place, struct task_struct *task, __u32 vs)
 {
 	struct vs_tag *tag = tag_made(task);
 
-	if (tag && tag_write(task, tag, vs, vs)) {
-		tag->work = 0;
-		vs_placed();
+	if (!tag) {
+		vs_placed(-12); /* ENOMEM */
+	} else if (!tag_write(task, tag, vs, vs)) {
+		vs_placed(-11); /* EAGAIN: others were quicker each time */
+	} else {
+		if (vs != VS_UNCHANGED)
+			tag->work = 0;
+		vs_placed(0);
 	}
 	return 0;
 }
