@@ -1,7 +1,7 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: GPL-2.0
 # guest: icount=0
-# limit: 600
+# limit: 1200
 # module: no
 """What system calls take with the gates, in instructions, beside what they took when tools/bench/reference.json was made."""
 import json
