@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """How long a light party waits for the CPU under another's flood, and the shares of up to 1,000, by scheduler, in one boot.
 
-    tools/vm/setup --peers && tools/vm/run --icount 5 --timeout 3600 -- tools/bench/delays.py [wake|many|deep]...
+    tools/vm/setup --peers && tools/vm/run --icount 4 --timeout 3600 -- tools/bench/delays.py [wake|many|deep]...
 
-In virtual time, one CPU, 32 ns an instruction: 31 million instructions a second, a slow machine. Results also go to
+In virtual time, one CPU, 16 ns an instruction: 62 million instructions a second, a slow machine. Results also go to
 build/bench/delays.json.
 wake   cyclictest in `light`, every 10 ms, while `flood` of the same weight has 1 or 20 tasks that spin: its delays, in us.
 many   N parties of weights 50, 100, 150 and 200 in turns, a task that spins each, N seconds but at least 20: the error of each one's
