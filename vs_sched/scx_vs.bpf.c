@@ -61,6 +61,7 @@
  *   waits N ticks. A woken task preempts only where its node is a slice behind,
  *   and nobody in the node comes before it.
  * - One lock for the order of nodes; it is taken a few times for each slice.
+ * - A task that is given to another VS while it waits is served once as the old one's.
  * - Virtual time is one for the whole machine. What others use of the CPUs that a task
  *   may not run on moves it on, and where the services bound to a CPU cannot follow they
  *   are cut at the furthest behind that we let one be. So they share that CPU evenly, not
@@ -181,14 +182,14 @@ void BPF_PROG(vs_enqueue, struct task_struct *p, u64 enq_flags)
 		__scx_bpf_dsq_insert_vtime(p, &args);
 		return;
 	}
-	args.vtime = t->vtime;
+	/* A node's first tasks do not wait until its queue is made. */
 	if (!n->homed) {
-		/* Past it by a slice each time, so that root's own tasks are not passed for ever. */
-		id = VS_ROOT;
-		args.vtime = __sync_fetch_and_add(&node_at(id)->task_now, VS_SLICE);
 		count(VS_SCHED_HOMELESS);
 		queues_wanted();
+		scx_bpf_dsq_insert(p, DSQ_URGENT, VS_SLICE, enq_flags);
+		return;
 	}
+	args.vtime = t->vtime;
 	args.dsq_id = id;
 	count(VS_SCHED_QUEUED);
 	__scx_bpf_dsq_insert_vtime(p, &args);

@@ -14,7 +14,7 @@ enum vs_sched_stat {
 	VS_SCHED_KTHREAD,	/* a kernel thread: past the queues of nodes */
 	VS_SCHED_QUEUED,	/* put into its node's queue */
 	VS_SCHED_PINNED,	/* put into a CPU's queue, because it may not run on all */
-	VS_SCHED_HOMELESS,	/* put into root's queue, because its node has none yet */
+	VS_SCHED_HOMELESS,	/* served at once, because its node has no queue yet */
 	VS_SCHED_PICK_NODE,	/* the first node's first task was run next */
 	VS_SCHED_PICK_PINNED,	/* the CPU's own queue was due first */
 	VS_SCHED_PICK_URGENT,	/* a kernel thread or an overdue task was run next */

@@ -76,6 +76,35 @@ def idle(dev):
 
 
 @cpu.scheduled
+def new(dev):
+    """The tasks of a service that has just been created do not wait for root's share"""
+    start, done, children = os.pipe(), os.pipe(), []
+    for _ in range(4):
+        children.append(os.fork())
+        if not children[-1]:
+            os.read(start[0], 1)
+            os.write(done[1], b"x")
+            os._exit(0)
+    time.sleep(1)  # they wait
+    heavy = cpu.service(dev, "heavy", cpu_weight=10000)
+    with cpu.spinning(dev, (heavy, 2), (vs.ROOT, 8)):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        a = cpu.service(dev, "a", cpu_weight=10000)
+        for child in children:
+            dev.place(child, a)
+        began = time.monotonic()
+        os.write(start[1], b"xxxx")
+        for child in children:
+            os.read(done[0], 1)
+        took = time.monotonic() - began
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    for child in children:
+        os.waitpid(child, 0)
+    print(f"# {took:.3f} s", flush=True)
+    vs.within(took, 0, 0.5, "seconds until four tasks have run")
+
+
+@cpu.scheduled
 def starving(dev):
     """Under the smallest cap, the least weight and nice 19, every task still runs within 14 s"""
     capped, light, heavy = (cpu.service(dev, "capped", cpu_cap=10), cpu.service(dev, "light", cpu_weight=1),
