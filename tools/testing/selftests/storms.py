@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+# limit: 300
+"""Services, forks, connections and namespaces come and go in masses, all tagged: every count ends at nothing.
+
+VS_SERVICES=10000 is how many services come and go; by default it is as many as `make check` has time for.
+"""
+import os
+import socket
+import subprocess
+import threading
+import time
+
+import gates
+import vs
+
+SERVICES = int(os.environ.get("VS_SERVICES", 300))
+SECONDS = int(os.environ.get("VS_SECONDS", 5))  # that the other storms last
+FORKS = ["bash", "-c", "while :; do (:); (:) & done"]
+
+
+class Crowd:
+    """Threads that do something over and over; a failure in one is the starter's. In a with block."""
+
+    def __init__(self, *works):
+        self.stop, self.failure, self.rounds = threading.Event(), None, [0] * len(works)
+        self.threads = [threading.Thread(target=self._repeat, args=each) for each in enumerate(works)]
+
+    def _repeat(self, number, work):
+        try:
+            while not self.stop.is_set():
+                work()
+                self.rounds[number] += 1
+        except (OSError, AssertionError, vs.Refused) as failure:
+            self.failure = failure
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+        vs.eq(self.failure, None, "failure in a thread")
+        print(f"# rounds: {self.rounds}", flush=True)
+        vs.within(min(self.rounds), 1, 1 << 40, "rounds of the slowest")
+
+
+def settled(dev):
+    """Checks that no service has a task or socket left, and that all can go."""
+    ids = [one.id for one in dev.services() if one.id != vs.ROOT]
+    vs.until(lambda: all((dev.stat(id).tasks, dev.stat(id).sockets) == (0, 0) for id in ids), 60, "all services are empty")
+    dev.apply(prune=True)
+    vs.eq(len(dev.services()), 1, "services")
+
+
+def connect(family, dev, ids):
+    """Connects, accepts, sends and closes, as somebody of one service to somebody of another."""
+    gates.enter(dev, ids[0])
+    with gates.listener(family) as server:
+        gates.enter(dev, ids[1])
+        with socket.socket(family) as client:
+            client.settimeout(30)
+            client.connect(server.getsockname())
+            gates.enter(dev, ids[0])
+            with server.accept()[0] as worker:
+                client.sendall(b"x")
+                vs.eq(worker.recv(2), b"x", "what was sent")
+    gates.enter(dev, vs.ROOT)
+
+
+def datagram(dev, ids):
+    """Sends a datagram to itself, as somebody of a service."""
+    gates.enter(dev, ids[0])
+    with gates.listener(kind=socket.SOCK_DGRAM) as sock:
+        sock.settimeout(30)
+        sock.sendto(b"x", sock.getsockname())
+        vs.eq(sock.recv(2), b"x", "what was sent")
+    gates.enter(dev, vs.ROOT)
+
+
+def namespace(dev, ids):
+    """A program of a service makes namespaces for itself, and ends there."""
+    gates.enter(dev, ids[1])
+    vs.eq(vs.run("unshare", "--net", "--ipc", "--uts", "ip", "link", "set", "lo", "up").returncode, 0, "status")
+    gates.enter(dev, vs.ROOT)
+
+
+@vs.gated
+def services(dev):
+    """Thousands of services come and go under traffic, each with tasks and sockets that its heir takes over"""
+    ids = [dev.create("server"), dev.create("client")]
+    storm = subprocess.Popen(FORKS, start_new_session=True)
+    try:
+        with Crowd(lambda: connect(socket.AF_INET, dev, ids), lambda: datagram(dev, ids)):
+            last = dev.create("first")
+            dev.place(storm.pid, last)
+            for number in range(SERVICES):
+                id = dev.create(f"n{number}", ids[number & 1])
+                dev.destroy(last, id)
+                last = id
+            vs.within(dev.stat(last).tasks, 1, 1 << 20, "tasks that the last heir has")
+    finally:
+        vs.kill_sessions(storm)
+    settled(dev)
+
+
+@vs.gated
+def everything(dev):
+    """Forks, connections, datagrams and namespaces at once, while rules re-bind and services are destroyed"""
+    ids = [dev.create("server"), dev.create("client")]
+    dev.add("accept", [ids[0]], [vs.REF(1)])
+    dev.add("recv", [ids[0]], [vs.REF(2)], proto="udp")
+    storms = [subprocess.Popen(FORKS, start_new_session=True) for _ in range(2)]
+
+    def replace():
+        heir, victim = dev.create("heir"), dev.create("victim", ids[0])
+        dev.place(storms[0].pid, victim)
+        dev.move(victim, ids[1])
+        dev.destroy(victim, heir)
+        dev.destroy(heir, ids[0])
+    try:
+        with Crowd(lambda: connect(socket.AF_INET, dev, ids), lambda: connect(socket.AF_INET6, dev, ids),
+                   lambda: connect(socket.AF_UNIX, dev, ids), lambda: datagram(dev, ids), lambda: namespace(dev, ids), replace):
+            time.sleep(SECONDS)
+    finally:
+        vs.kill_sessions(*storms)
+    settled(dev)
+
+
+vs.adopt()
+vs.main()
