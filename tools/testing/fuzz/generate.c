@@ -5,13 +5,25 @@
 #include <string.h>
 #include "generate.h"
 
-uint32_t below(struct random *r, uint32_t bound)
+static uint32_t draw(struct random *r)
 {
 	/* xorshift64*: short, and the same everywhere */
 	r->state ^= r->state >> 12;
 	r->state ^= r->state << 25;
 	r->state ^= r->state >> 27;
-	return (uint32_t)((r->state * 0x2545f4914f6cdd1dull) >> 32) % bound;
+	return (r->state * 0x2545f4914f6cdd1dull) >> 32;
+}
+
+uint32_t below(struct random *r, uint32_t bound)
+{
+	struct tape *tape = r->tape;
+	uint32_t drawn;
+
+	if (!tape || tape->at == TAPE_DRAWS)
+		return draw(r) % bound;
+	drawn = (tape->at < tape->length ? tape->draws[tape->at] : draw(r)) % bound;
+	tape->draws[tape->at++] = drawn;
+	return drawn;
 }
 
 bool chance(struct random *r, uint32_t percent)

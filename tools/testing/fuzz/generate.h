@@ -5,8 +5,22 @@
 
 #include "model.h"
 
+/*
+ * What was drawn, in order. As long as there is something on it, draws are taken
+ * from it, whatever they are for; after that they are random, and written to it.
+ * So whatever the fuzzer has done can be done again, shortened or changed.
+ */
+#define TAPE_DRAWS	4096
+#define TAPE_STEPS	16
+struct tape {
+	uint32_t draws[TAPE_DRAWS];
+	unsigned int length, at;
+	unsigned int steps[TAPE_STEPS + 1], nr_steps;	/* where each command begins */
+};
+
 struct random {
 	uint64_t state;
+	struct tape *tape;	/* or NULL */
 };
 
 uint32_t below(struct random *r, uint32_t bound);	/* 0 .. bound - 1 */
