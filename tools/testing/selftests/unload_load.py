@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+# limit: 300
+# module: no
+"""Unloading in the midst of traffic: refused while something uses the module, and clean once nothing does."""
+import contextlib
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import threading
+
+import cpu
+import vs
+
+ROUNDS = int(os.environ.get("VS_ROUNDS", 1))
+MODULE = "/tmp/vs.ko"
+shutil.copy(os.environ["VS_MODULE"], MODULE)
+# steady, but no flood: nothing is shown by waiting long for vsctl
+FORKS = ["nice", "-n", "19", "bash", "-c", "while :; do (:); (:) & sleep 0.02; done"]
+
+
+def command(*words):
+    done = vs.run(*words)
+    vs.eq((done.returncode, done.stderr), (0, ""), " ".join(words))
+
+
+def refused(why):
+    """Checks that rmmod is refused, and says that the module is in use."""
+    done = vs.run("rmmod", "vs")
+    if not done.returncode or "in use" not in done.stderr:
+        raise AssertionError(f"rmmod with {why}: exit {done.returncode}: {done.stderr}")
+
+
+def gone():
+    """Unloads the module, at once; nothing of it may be left."""
+    command("rmmod", "vs")
+    left = [path for path in ("/dev/vsctl", "/sys/module/vs", "/sys/fs/bpf/vs") if os.path.exists(path)]
+    vs.eq((left, cpu.scheduler()), ([], None), "left behind")
+
+
+class Traffic:
+    """Connections, datagrams and forks, one after the other, of this process and a child; `rounds` counts exchanges."""
+
+    def __init__(self):
+        self.stop, self.rounds, self.failure = threading.Event(), 0, None
+        self.threads = [threading.Thread(target=self._guarded, args=(work,)) for work in (self._connect, self._send)]
+
+    def _guarded(self, work):
+        try:
+            while not self.stop.wait(0.01):
+                work()
+                self.rounds += 1
+        except (OSError, AssertionError) as failure:
+            self.failure = failure
+
+    @staticmethod
+    def _connect():
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            with socket.create_connection(server.getsockname(), 20) as client, server.accept()[0] as worker:
+                client.sendall(b"x" * 1000)
+                vs.eq(worker.recv(1000, socket.MSG_WAITALL), b"x" * 1000, "what was sent")
+
+    @staticmethod
+    def _send():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            one.settimeout(20)
+            one.bind(("127.0.0.1", 0))
+            other.sendto(b"y", one.getsockname())
+            vs.eq(one.recv(10), b"y", "a datagram")
+
+    def goes_on(self):
+        """Checks that there is traffic now."""
+        was = self.rounds
+        vs.until(lambda: self.failure or self.rounds > was + 5, 20, "traffic goes on")
+        vs.eq(self.failure, None, "failure")
+
+    def __enter__(self):
+        self.forks = subprocess.Popen(FORKS, start_new_session=True)
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+        vs.kill_sessions(self.forks)
+
+
+@contextlib.contextmanager
+def opened():
+    dev = vs.Device()
+    try:
+        yield dev
+    finally:
+        dev.close()
+
+
+@vs.test
+def rounds():
+    """Refused while gates and scheduler run, down and unloaded at once in the midst of tagged traffic"""
+    with Traffic() as traffic:
+        for _ in range(ROUNDS):
+            command("insmod", MODULE)
+            vs.vsctl("up")
+            with opened() as dev:
+                dev.place(os.getpid(), dev.create("a"))
+                dev.place(traffic.forks.pid, dev.create("b"))
+                dev.add("accept", [], [vs.REF(1)])
+            traffic.goes_on()
+            refused("gates and scheduler")
+            vs.vsctl("up", "--no-sched")
+            refused("gates")
+            traffic.goes_on()
+            vs.eq(vs.run("vsctl", "down").returncode, 0, "down")
+            gone()
+            traffic.goes_on()
+
+
+@vs.test
+def open_device():
+    """Refused while the device is open, which `vsctl down` says, with the name of who has it"""
+    command("insmod", MODULE)
+    with opened():
+        vs.vsctl("up", "--no-sched")
+        done = vs.run("vsctl", "down")
+        vs.eq(done.returncode, 0, done.stderr)
+        name = pathlib.Path("/proc/self/comm").read_text(encoding="ascii").strip()
+        if f"{os.getpid()} ({name}) has /dev/vsctl open" not in done.stderr:
+            raise AssertionError(f"down does not say who: {done.stderr}")
+        refused("an open device")
+    gone()
+
+
+@vs.test
+def pinned_elsewhere():
+    """Refused while a gate is pinned by others, which `vsctl down` says; clean when that is gone"""
+    command("insmod", MODULE)
+    vs.vsctl("up", "--no-sched")
+    other = pathlib.Path("/sys/fs/bpf/kept")
+    command("bpftool", "link", "pin", "pinned", "/sys/fs/bpf/vs/links/fork__task_alloc", str(other))
+    try:
+        done = vs.run("vsctl", "down")
+        vs.eq(done.returncode, 6, done.stderr)
+        if "fork__task_allo" not in done.stderr:
+            raise AssertionError(f"down does not say what: {done.stderr}")
+        refused("a pinned gate")
+    finally:
+        other.unlink()
+    vs.eq(vs.run("vsctl", "down").returncode, 0, "down again")
+    gone()
+
+
+vs.adopt()
+vs.main()
