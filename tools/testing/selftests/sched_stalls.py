@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+# guest: cpus=2
+# limit: 240
+# expect: sched_ext: BPF scheduler "vs" disabled \(runnable task stall\)
+"""scx_vs is thrown out by the kernel: by its watchdog, as a task does not get to run, and by the administrator's key.
+
+The stall is a real one. A real-time task keeps a CPU to itself for good, which the kernel's server for such a case is told
+not to prevent, and a task waits that may run nowhere else.
+"""
+import os
+import pathlib
+import time
+
+import cpu
+import vs
+
+SERVER = pathlib.Path("/sys/kernel/debug/sched/ext_server/cpu1/runtime")
+WATCHDOG = 30  # seconds, .timeout_ms of scx_vs; it looks twice as often, so that it may take half as much again
+SLACK = 15 + 10  # and some until all have begun and ended
+
+
+def status(*words):
+    """Checks that `vsctl status` says that the scheduler has ended, and these words."""
+    said = vs.vsctl("status")
+    for word in ("scx_vs has stopped", *words):
+        if word not in said:
+            raise AssertionError(f"status does not say {word!r}: {said}")
+
+
+def again():
+    """Checks that `vsctl up` says what was, and brings it back."""
+    said = vs.run("vsctl", "up")
+    vs.eq((said.returncode, cpu.scheduler()), (0, "vs"), said.stderr)
+    if "the scheduler had stopped" not in said.stderr:
+        raise AssertionError(f"up does not say what was: {said.stderr}")
+
+
+@vs.test
+def stall(dev):
+    """A task that waits for 30 s: the default scheduler takes over, charges stay exact, status says why, `vsctl up` brings it back"""
+    vs.vsctl("up")
+    ids = [cpu.service(dev, "a", cpu_weight=100)]
+    runtime = SERVER.read_text(encoding="ascii")
+    began = time.monotonic()
+
+    def until_thrown_out():
+        while cpu.scheduler():
+            pass
+
+    def hog():
+        os.sched_setaffinity(0, {1})
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        until_thrown_out()
+
+    def waits():
+        os.sched_setaffinity(0, {1})
+        cpu.spin(0.2)
+    try:
+        os.sched_setaffinity(0, {0})
+        SERVER.write_text("0", encoding="ascii")
+        cpu.exact(dev, ids, hog, waits, until_thrown_out, *cpu.ping_pong(500))
+        vs.within(time.monotonic() - began, WATCHDOG, WATCHDOG + SLACK, "seconds until it was over")
+        status("stall")
+    finally:
+        SERVER.write_text(runtime, encoding="ascii")
+        os.sched_setaffinity(0, {0, 1})
+    again()
+    vs.vsctl("down")
+
+
+@vs.test
+def key(dev):
+    """Sysrq S, pressed under load: charges stay exact, status says why, `vsctl up` brings it back"""
+    vs.vsctl("up")
+
+    def press():
+        cpu.spin(0.2)
+        pathlib.Path("/proc/sysrq-trigger").write_text("S", encoding="ascii")
+        cpu.spin(0.2)
+    cpu.exact(dev, [dev.create("a")], press, lambda: cpu.spin(0.5), *cpu.ping_pong(500))
+    vs.until(lambda: cpu.scheduler() is None, what="it ends")
+    status("sysrq")
+    again()
+    vs.vsctl("down")
+
+
+vs.main()
