@@ -37,7 +37,7 @@ class Plugging(threading.Thread):
 
     def run(self):
         try:
-            vs.eq(self.begin.wait(30), True, "work has begun")
+            vs.eq(self.begin.wait(30 * vs.SLOWNESS), True, "work has begun")
             for _ in range(ROUNDS):
                 for online in "0", "1":
                     CPU1.write_text(online, encoding="ascii")

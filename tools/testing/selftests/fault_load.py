@@ -25,7 +25,7 @@ def loading():
         here = [os.path.exists(path) for path in ("/sys/module/vs", vs.DEVICE)]
         if error:
             # EINVAL: the kernel, of kfuncs whose names it has no memory to look up
-            vs.eq((error in (-errno.ENOMEM, -errno.EINVAL), here), (True, [False, False]), f"fault {n}: {error}, what is there")
+            vs.eq((error in (-errno.ENOMEM, -errno.EINVAL, -errno.EFAULT), here), (True, [False, False]), f"fault {n}: {error}, what is there")
             failed += 1
             continue
         vs.eq(here, [True, True], f"fault {n}: what is there")

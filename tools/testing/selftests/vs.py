@@ -20,6 +20,7 @@ from uapi import constants
 ANY, ROOT, HOME, UNLIMITED = uapi.VS_ANY, uapi.VS_ROOT, uapi.VS_HOME, uapi.VS_UNLIMITED
 REF = uapi.VS_REF
 DEVICE = "/dev/vsctl"
+SLOWNESS = int(os.environ.get("VS_SLOWNESS", "1"))  # by how much limits are longer in this kernel
 
 # what root has after loading, in the order of enum vs_attr
 DEFAULTS = {"cpu_weight": 100, "cpu_cap": UNLIMITED, "tasks_max": UNLIMITED, "sockets_max": UNLIMITED,
@@ -325,7 +326,7 @@ def in_child(function):
 
 def until(condition, seconds=5, what="condition"):
     """Waits for condition() to hold; longer in slow kernels."""
-    deadline = time.monotonic() + seconds * int(os.environ.get("VS_SLOWNESS", "1"))
+    deadline = time.monotonic() + seconds * SLOWNESS
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(f"{what}: not within {seconds} s")
