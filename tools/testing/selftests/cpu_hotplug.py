@@ -91,7 +91,8 @@ def shares(dev):
     with cpu.spinning(dev, *((id, 3) for id in ids)):
         cpu.near(cpu.shares(dev, ids, 5), [75, 25], 1.5, "percent")
     with cpu.spinning(dev, (capped, 2)):
-        vs.within(cpu.used(dev, [capped], 5)[0], 0.35, 0.42, "CPUs of one with a cap of 40 %")
+        # a cap bounds from above; from below a host that is busy takes its part (sched_shares.py has virtual time)
+        vs.within(cpu.used(dev, [capped], 5)[0], 0.2, 0.42, "CPUs of one with a cap of 40 %")
 
 
 vs.main()
