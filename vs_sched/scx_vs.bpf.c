@@ -66,7 +66,7 @@
  *   may not run on moves it on, and where the services bound to a CPU cannot follow they
  *   are cut at the furthest behind that we let one be. So they share that CPU evenly, not
  *   by weight, if others fill the rest of the machine, and some percent off their weights
- *   (72 to 78 for 75 were seen) if others use a little of it. Nobody starves.
+ *   (67 to 78 for 75 were seen) if others use a little of it. Nobody starves.
  * - No notion of caches but select_cpu's: a node's tasks may run on any CPU.
  */
 #include "pick.bpf.h"
