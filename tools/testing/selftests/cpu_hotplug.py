@@ -6,10 +6,10 @@
 import os
 import pathlib
 import select
-import threading
 
 import cpu
 import vs
+from threads import Thread
 
 ROUNDS = int(os.environ.get("VS_ROUNDS", 1))
 CPU1 = pathlib.Path("/sys/devices/system/cpu/cpu1/online")
@@ -28,33 +28,32 @@ class Flag:
         return bool(select.select([self.reader], [], [], seconds)[0])
 
 
-class Plugging(threading.Thread):
+class Plugging(Thread):
     """Takes CPU 1 away and gives it back, several times, and brings the scheduler up each time. In a with block."""
 
     def __init__(self, begin, done):
-        super().__init__()
-        self.begin, self.done, self.failure = begin, done, None
+        super().__init__(self._plug, begin, done)
 
-    def run(self):
+    @staticmethod
+    def _plug(begin, done):
         try:
-            vs.eq(self.begin.wait(30 * vs.SLOWNESS), True, "work has begun")
+            vs.eq(begin.wait(30 * vs.SLOWNESS), True, "work has begun")
             for _ in range(ROUNDS):
                 for online in "0", "1":
                     CPU1.write_text(online, encoding="ascii")
                     vs.until(lambda: cpu.scheduler() is None, 30, "the scheduler ends")
                     vs.vsctl("up")
-        except (OSError, AssertionError) as failure:
-            self.failure = failure
         finally:
-            self.done.set()
+            done.set()
 
     def __enter__(self):
         self.start()
 
     def __exit__(self, *_):
-        self.join()
-        CPU1.write_text("1", encoding="ascii")
-        vs.eq(self.failure, None, "failure")
+        try:
+            self.end()
+        finally:
+            CPU1.write_text("1", encoding="ascii")
 
 
 @cpu.scheduled

@@ -14,34 +14,10 @@ import time
 import netns
 import vs
 from netns import Namespace
+from threads import Thread
 
 MODULE = os.environ["VS_MODULE"]
 NAMESPACES = 200
-
-
-def command(*words):
-    done = vs.run(*words)
-    vs.eq((done.returncode, done.stderr), (0, ""), " ".join(words))
-
-
-class Thread(threading.Thread):
-    """A thread whose failure is its starter's."""
-
-    def __init__(self, function, *arguments):
-        super().__init__()
-        self.work, self.failure = (function, arguments), None
-
-    def run(self):
-        function, arguments = self.work
-        try:
-            function(*arguments)
-        except (OSError, AssertionError) as failure:
-            self.failure = failure
-
-    def end(self):
-        self.join()
-        if self.failure:
-            raise AssertionError(f"in a thread: {self.failure}")
 
 
 class Talker(Thread):
@@ -97,7 +73,7 @@ def storm(count):
 @vs.test
 def storms():
     """200 namespaces come and go while the gate goes on and off 20 times"""
-    command("insmod", MODULE)
+    vs.command("insmod", MODULE)
     try:
         device = vs.Device()
         with Namespace("calm") as calm:
@@ -117,7 +93,7 @@ def storms():
             vs.eq((counted[0], counted[2]), (more.count, more.count), "packets counted in and out")
         device.close()
     finally:
-        command("rmmod", "vs")
+        vs.command("rmmod", "vs")
 
 
 @vs.test
@@ -125,13 +101,13 @@ def unload():
     """The module is unloaded while the gate is on and packets are under way, ten times"""
     with Namespace("one") as one, Namespace("two"), Talker(one):
         for _ in range(10):
-            command("insmod", MODULE)
+            vs.command("insmod", MODULE)
             device = vs.Device()
             device.call("GATE_PACKET", on=1)
             before = netns.counted(device)
             vs.until(lambda: netns.counted(device) != before, what="packets counted")
             device.close()
-            command("rmmod", "vs")
+            vs.command("rmmod", "vs")
     hooks = subprocess.run(["nft", "list", "hooks"], stdout=subprocess.PIPE, text=True, check=False).stdout
     if "[vs]" in hooks:
         raise AssertionError(f"hooks are left:\n{hooks}")

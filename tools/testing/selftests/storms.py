@@ -5,47 +5,34 @@
 
 VS_SERVICES=10000 is how many services come and go; by default it is as many as `make check` has time for.
 """
+import contextlib
 import os
 import socket
 import subprocess
-import threading
 import time
 
 import gates
 import vs
+from threads import Repeating, end
 
 SERVICES = int(os.environ.get("VS_SERVICES", 300))
 SECONDS = int(os.environ.get("VS_SECONDS", 5))  # that the other storms last
 FORKS = ["bash", "-c", "while :; do (:); (:) & done"]
 
 
-class Crowd:
-    """Threads that do something over and over; a failure in one is the starter's. In a with block."""
-
-    def __init__(self, *works):
-        self.stop, self.failure, self.rounds = threading.Event(), None, [0] * len(works)
-        self.threads = [threading.Thread(target=self._repeat, args=each) for each in enumerate(works)]
-
-    def _repeat(self, number, work):
-        try:
-            while not self.stop.is_set():
-                work()
-                self.rounds[number] += 1
-        except (OSError, AssertionError, vs.Refused) as failure:
-            self.failure = failure
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join()
-        vs.eq(self.failure, None, "failure in a thread")
-        print(f"# rounds: {self.rounds}", flush=True)
-        vs.within(min(self.rounds), 1, 1 << 40, "rounds of the slowest")
+@contextlib.contextmanager
+def crowd(*works):
+    """Threads that do something over and over, each at least once."""
+    threads = [Repeating(work) for work in works]
+    for one in threads:
+        one.start()
+    try:
+        yield
+    finally:
+        end(threads)
+    rounds = [one.rounds for one in threads]
+    print(f"# rounds: {rounds}", flush=True)
+    vs.within(min(rounds), 1, 1 << 40, "rounds of the slowest")
 
 
 def settled(dev):
@@ -90,11 +77,11 @@ def namespace(dev, ids):
 
 @vs.gated
 def services(dev):
-    """Thousands of services come and go under traffic, each with tasks and sockets that its heir takes over"""
+    """Services come and go under traffic, each with tasks and sockets that its heir takes over"""
     ids = [dev.create("server"), dev.create("client")]
     storm = subprocess.Popen(FORKS, start_new_session=True)
     try:
-        with Crowd(lambda: connect(socket.AF_INET, dev, ids), lambda: datagram(dev, ids)):
+        with crowd(lambda: connect(socket.AF_INET, dev, ids), lambda: datagram(dev, ids)):
             last = dev.create("first")
             dev.place(storm.pid, last)
             for number in range(SERVICES):
@@ -122,7 +109,7 @@ def everything(dev):
         dev.destroy(victim, heir)
         dev.destroy(heir, ids[0])
     try:
-        with Crowd(lambda: connect(socket.AF_INET, dev, ids), lambda: connect(socket.AF_INET6, dev, ids),
+        with crowd(lambda: connect(socket.AF_INET, dev, ids), lambda: connect(socket.AF_INET6, dev, ids),
                    lambda: connect(socket.AF_UNIX, dev, ids), lambda: datagram(dev, ids), lambda: namespace(dev, ids), replace):
             time.sleep(SECONDS)
     finally:

@@ -9,21 +9,16 @@ import pathlib
 import shutil
 import socket
 import subprocess
-import threading
 
 import cpu
 import vs
+from threads import Repeating, end
 
 ROUNDS = int(os.environ.get("VS_ROUNDS", 1))
 MODULE = "/tmp/vs.ko"
 shutil.copy(os.environ["VS_MODULE"], MODULE)
 # steady, but no flood: nothing is shown by waiting long for vsctl
 FORKS = ["nice", "-n", "19", "bash", "-c", "while :; do (:); (:) & sleep 0.02; done"]
-
-
-def command(*words):
-    done = vs.run(*words)
-    vs.eq((done.returncode, done.stderr), (0, ""), " ".join(words))
 
 
 def refused(why):
@@ -35,7 +30,7 @@ def refused(why):
 
 def gone():
     """Unloads the module, at once; nothing of it may be left."""
-    command("rmmod", "vs")
+    vs.command("rmmod", "vs")
     left = [path for path in ("/dev/vsctl", "/sys/module/vs", "/sys/fs/bpf/vs") if os.path.exists(path)]
     vs.eq((left, cpu.scheduler()), ([], None), "left behind")
 
@@ -44,16 +39,11 @@ class Traffic:
     """Connections, datagrams and forks, one after the other, of this process and a child; `rounds` counts exchanges."""
 
     def __init__(self):
-        self.stop, self.rounds, self.failure = threading.Event(), 0, None
-        self.threads = [threading.Thread(target=self._guarded, args=(work,)) for work in (self._connect, self._send)]
+        self.threads = [Repeating(work, 0.01) for work in (self._connect, self._send)]
 
-    def _guarded(self, work):
-        try:
-            while not self.stop.wait(0.01):
-                work()
-                self.rounds += 1
-        except (OSError, AssertionError) as failure:
-            self.failure = failure
+    @property
+    def rounds(self):
+        return sum(one.rounds for one in self.threads)
 
     @staticmethod
     def _connect():
@@ -70,11 +60,14 @@ class Traffic:
             other.sendto(b"y", one.getsockname())
             vs.eq(one.recv(10), b"y", "a datagram")
 
+    def _failures(self):
+        return [one.failure for one in self.threads if one.failure]
+
     def goes_on(self):
         """Checks that there is traffic now."""
         was = self.rounds
-        vs.until(lambda: self.failure or self.rounds > was + 5, 20, "traffic goes on")
-        vs.eq(self.failure, None, "failure")
+        vs.until(lambda: self._failures() or self.rounds > was + 5, 20, "traffic goes on")
+        vs.eq(self._failures(), [], "failures")
 
     def __enter__(self):
         self.forks = subprocess.Popen(FORKS, start_new_session=True)
@@ -83,10 +76,10 @@ class Traffic:
         return self
 
     def __exit__(self, *_):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join()
-        vs.kill_sessions(self.forks)
+        try:
+            end(self.threads)
+        finally:
+            vs.kill_sessions(self.forks)
 
 
 @contextlib.contextmanager
@@ -103,7 +96,7 @@ def rounds():
     """Refused while gates and scheduler run, down and unloaded at once in the midst of tagged traffic"""
     with Traffic() as traffic:
         for _ in range(ROUNDS):
-            command("insmod", MODULE)
+            vs.command("insmod", MODULE)
             vs.vsctl("up")
             with opened() as dev:
                 dev.place(os.getpid(), dev.create("a"))
@@ -122,7 +115,7 @@ def rounds():
 @vs.test
 def open_device():
     """Refused while the device is open, which `vsctl down` says, with the name of who has it"""
-    command("insmod", MODULE)
+    vs.command("insmod", MODULE)
     with opened():
         vs.vsctl("up", "--no-sched")
         done = vs.run("vsctl", "down")
@@ -137,10 +130,10 @@ def open_device():
 @vs.test
 def pinned_elsewhere():
     """Refused while a gate is pinned by others, which `vsctl down` says; clean when that is gone"""
-    command("insmod", MODULE)
+    vs.command("insmod", MODULE)
     vs.vsctl("up", "--no-sched")
     other = pathlib.Path("/sys/fs/bpf/kept")
-    command("bpftool", "link", "pin", "pinned", "/sys/fs/bpf/vs/links/fork__task_alloc", str(other))
+    vs.command("bpftool", "link", "pin", "pinned", "/sys/fs/bpf/vs/links/fork__task_alloc", str(other))
     try:
         done = vs.run("vsctl", "down")
         vs.eq(done.returncode, 6, done.stderr)

@@ -294,6 +294,12 @@ def run(*command, **options):
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
+def command(*words):
+    """Runs a command that must succeed and say nothing on its standard error."""
+    done = run(*words)
+    eq((done.returncode, done.stderr), (0, ""), " ".join(words))
+
+
 def vsctl(*arguments):
     """Runs vsctl; raises AssertionError with its messages if it fails; returns what it printed."""
     done = run("vsctl", *arguments)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Threads of a test, whose failures are its own."""
+import threading
+
+import vs
+
+
+class Thread(threading.Thread):
+    """A thread whose failure is its starter's."""
+
+    def __init__(self, function, *arguments):
+        super().__init__()
+        self.work, self.failure = (function, arguments), None
+
+    def run(self):
+        function, arguments = self.work
+        try:
+            function(*arguments)
+        except (OSError, AssertionError, vs.Refused) as failure:
+            self.failure = failure
+
+    def end(self):
+        self.join()
+        if self.failure:
+            raise AssertionError(f"in a thread: {self.failure}")
+
+
+class Repeating(Thread):
+    """Calls work() over and over, with a pause of so many seconds between, until it is to stop; counts the rounds."""
+
+    def __init__(self, work, pause=0):
+        super().__init__(self._repeat, work, pause)
+        self.stop, self.rounds = threading.Event(), 0
+
+    def _repeat(self, work, pause):
+        while not self.stop.wait(pause):
+            work()
+            self.rounds += 1
+
+
+def end(threads):
+    """Stops those that repeat, waits for all, and reports the first failure."""
+    for one in threads:
+        one.stop.set()
+    for one in threads:
+        one.join()
+    for one in threads:
+        one.end()
