@@ -8,7 +8,6 @@
 
 char _license[] SEC("license") = "GPL";
 
-#define AF_UNIX		1
 #define MSG_PEEK	2
 
 SEC("lsm/socket_connect")

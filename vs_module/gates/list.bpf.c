@@ -10,10 +10,8 @@
 
 char _license[] SEC("license") = "GPL";
 
-#define AF_UNIX		1
 #define SOL_SOCKET	1
 #define SO_MARK		36
-#define AF_INET		2
 #define PF_KTHREAD	0x00200000
 
 /* enum vs_proto of uapi/vs.h, which cannot be included beside vmlinux.h */

@@ -21,6 +21,10 @@
 
 #define VS_ROOT	0
 
+/* BTF has no macros */
+#define AF_UNIX	1
+#define AF_INET	2
+
 struct vs_tag {
 	union {
 		struct {

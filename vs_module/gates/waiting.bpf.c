@@ -12,8 +12,6 @@
 
 char _license[] SEC("license") = "GPL";
 
-#define AF_UNIX			1
-#define AF_INET			2
 #define AF_INET6		10
 #define MSG_DONTWAIT		0x40
 #define RCV_SHUTDOWN		1
