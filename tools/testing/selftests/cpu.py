@@ -60,6 +60,16 @@ def _run(cpu, nice, job):
 
 
 @contextlib.contextmanager
+def first_in_line():
+    """Who measures does not wait for those whom it measures: it is real-time, its children are not."""
+    os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+@contextlib.contextmanager
 def spinning(dev, *groups):
     """Runs tasks that never wait: for each (id, count), in a third place also with cpu=, nice= and job=, what they do.
     Yields their pids.

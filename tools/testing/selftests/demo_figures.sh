@@ -13,6 +13,8 @@
 # so much, being that of eight queries of eight hundred, that a bound beside the ideal's would be a matter of luck.
 . "${0%/*}/lib.sh"
 
+((VS_SLOWNESS == 1)) || skip "the figures of a kernel that checks itself are not those of VS"
+
 load=48
 runs=$(mktemp -d /run/demo-figures-XXXX)
 mkdir "$runs/out"

@@ -87,8 +87,7 @@ def new(dev):
             os._exit(0)
     time.sleep(1)  # they wait
     heavy = cpu.service(dev, "heavy", cpu_weight=10000)
-    with cpu.spinning(dev, (heavy, 2), (vs.ROOT, 8)):
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    with cpu.first_in_line(), cpu.spinning(dev, (heavy, 2), (vs.ROOT, 8)):
         a = cpu.service(dev, "a", cpu_weight=10000)
         for child in children:
             dev.place(child, a)
@@ -97,7 +96,6 @@ def new(dev):
         for child in children:
             os.read(done[0], 1)
         took = time.monotonic() - began
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     for child in children:
         os.waitpid(child, 0)
     print(f"# {took:.3f} s", flush=True)
@@ -127,14 +125,12 @@ def readers(dev):
     """Tasks that are starved inside RCU read sections do not hold RCU up"""
     capped, light, heavy = (cpu.service(dev, "capped", cpu_cap=10), cpu.service(dev, "light", cpu_weight=1),
                             cpu.service(dev, "heavy", cpu_weight=10000))
-    with cpu.spinning(dev, (capped, 3, {"job": _walk}), (light, 3, {"job": _walk}), (heavy, 4)):
-        # what it measures must not be how long it waits for a CPU itself
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    # what it measures must not be how long it waits for a CPU itself
+    with cpu.first_in_line(), cpu.spinning(dev, (capped, 3, {"job": _walk}), (light, 3, {"job": _walk}), (heavy, 4)):
         longest, end = 0, time.monotonic() + 20
         while (start := time.monotonic()) < end:
             vs.eq(_libc.syscall(_MEMBARRIER, _GLOBAL, 0, 0), 0, "membarrier")  # waits until all present readers are done
             longest = max(longest, time.monotonic() - start)
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
         print(f"# the longest grace period: {longest:.2f} s", flush=True)
         vs.within(longest, 0, 5, "seconds that RCU waited")
 

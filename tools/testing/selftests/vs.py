@@ -233,8 +233,9 @@ class Device:
         self.call("PLACE_SOCKET", fd=sock.fileno(), id=id)
 
     def apply(self, services=(), rules=(), check=False, prune=False):
+        """Rules may also be one array, as of many."""
         table = (uapi.vs_config_service * len(services))(*services)
-        listed = (uapi.vs_rule * len(rules))(*rules)
+        listed = rules if isinstance(rules, ctypes.Array) else (uapi.vs_rule * len(rules))(*rules)
         return self.call(
             "APPLY", services=ctypes.addressof(table), nr_services=len(services), rules=ctypes.addressof(listed),
             nr_rules=len(rules), service_size=ctypes.sizeof(uapi.vs_config_service),
