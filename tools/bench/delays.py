@@ -12,56 +12,16 @@ many   N parties of weights 50, 100, 150 and 200 in turns, a task that spins eac
 deep   two parties of equal weight, one of which is below so many others; the error of its share.
 """
 import contextlib
-import json
-import os
-import pathlib
-import signal
 import subprocess
 import sys
 import time
 
-from setups import Flat, Groups, Services, Simple, loaded
+from part import keep
+from setups import Flat, Groups, Services, Simple, cpu, prepared, spinning
 
-REPO = pathlib.Path(__file__).resolve().parents[2]
 LOOPS, INTERVAL = 1000, 10000  # of cyclictest; us
 MANY, WEIGHTS = (2, 10, 100), (50, 100, 150, 200)
 DEEP = (1, 4, 8, 14)
-
-
-@contextlib.contextmanager
-def spinning(where, names):
-    """One task that spins in each of the parties, until the end. They begin when all are in their places: who is moved
-    while it waits for the CPU is served once more as what it was.
-    """
-    pids = []
-    try:
-        for name in names:
-            pid = os.fork()
-            if not pid:
-                signal.raise_signal(signal.SIGSTOP)
-                while True:
-                    pass
-            pids.append(pid)
-            os.waitpid(pid, os.WUNTRACED)
-            where.place(pid, name)
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
-        yield
-    finally:
-        for pid in reversed(pids):
-            os.kill(pid, signal.SIGKILL)
-        for pid in pids:
-            os.waitpid(pid, 0)
-
-
-@contextlib.contextmanager
-def first_in_line():
-    """Who measures does not wait for those whom it measures."""
-    os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
-    try:
-        yield
-    finally:
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 @contextlib.contextmanager
@@ -69,7 +29,7 @@ def tree_of(kind, tree):
     with kind.scheduler():
         where = kind(tree)
         try:
-            with first_in_line():
+            with cpu.first_in_line():
                 yield where
         finally:
             where.close()
@@ -131,14 +91,14 @@ PARTS = {
 
 def main():
     rows = []
-    with loaded():
+    with prepared():
         for part in sys.argv[1:] or PARTS:
             function, numbers, kinds, what = PARTS[part]
             for number in numbers:
                 for kind in kinds:
                     rows.append({"part": part, "setup": kind.name, "number": number, **function(kind, number)})
                     print(f"# {rows[-1]}", flush=True)
-    (REPO / "build/bench/delays.json").write_text(json.dumps({"rows": rows}, indent=1) + "\n", encoding="ascii")
+    keep("delays", rows)
     print("\n| what | set-up | figures |\n| --- | --- | --- |")
     for row in rows:
         figures = ", ".join(f"{name} {row[name]}" for name in ("mean", "99th", "largest") if name in row)

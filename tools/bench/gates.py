@@ -10,23 +10,21 @@ spread is how much more the median repeat took.
 --each, instead of the states: one gate attached at a time, to see which one costs what.
 The results are also in build/bench/gates.json.
 """
-import json
-import subprocess
 import sys
 
 import states
-from states import GATES, KINDS, REPEATS, REPO, vs
+from part import keep, loaded, vs
+from states import GATES, KINDS, REPEATS
 
 
 def each():
     """The same, of one gate at a time."""
-    states.load()
-    yield "none", None
-    for gate in GATES:
-        vs.vsctl("up", "--no-sched", "--gates", gate)
-        yield gate, None
-    vs.vsctl("down")
-    subprocess.run(["rmmod", "vs"], check=True)
+    with loaded():
+        yield "none", None
+        for gate in GATES:
+            vs.vsctl("up", "--no-sched", "--gates", gate)
+            yield gate, None
+        vs.vsctl("down")
 
 
 def main():
@@ -58,7 +56,7 @@ def main():
         stays, bound = columns["match same VS"], columns["re-bound"]
         print("one re-binding by itself, which is what a call costs more when it binds to another VS: "
               + ", ".join(f"{bound[name][0] - stays[name][0]:.0f} (TCP {name[4:]})" for name in ("tcp-accept", "tcp-recv")))
-    (REPO / "build/bench/gates.json").write_text(json.dumps({"rows": rows}, indent=1) + "\n", encoding="utf-8")
+    keep("gates", rows)
 
 
 main()

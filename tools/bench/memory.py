@@ -10,7 +10,6 @@ take beyond as many untagged ones. Python's own memory is none of these.
 The results are also in build/bench/memory.json.
 """
 import ctypes
-import json
 import os
 import pathlib
 import resource
@@ -19,8 +18,7 @@ import struct
 import subprocess
 import time
 
-import states
-from states import REPO, vs
+from part import keep, loaded, vs
 
 SERVICES, RULES, TASKS, SOCKETS = 10_000, 100_000, 2_000, 20_000
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -65,10 +63,7 @@ def rules(device, count, names):
     memory = bytearray(bytes(one) * count)
     for n in range(count):
         struct.pack_into("=I", memory, n * size + type(one).uid.offset, n)
-    buffer = (ctypes.c_char * len(memory)).from_buffer(memory)
-    table = (vs.uapi.vs_config_service * len(names))(*names)
-    device.call("APPLY", services=ctypes.addressof(table), nr_services=len(names), rules=ctypes.addressof(buffer), nr_rules=count,
-                service_size=ctypes.sizeof(vs.uapi.vs_config_service), rule_size=size, flags=vs.uapi.VS_APPLY_PRUNE)
+    device.apply(names, (vs.uapi.vs_rule * count).from_buffer(memory), prune=True)
 
 
 def tasks(place):
@@ -114,37 +109,36 @@ def main():
     rows = []
     print(f"{'':16}{'made':>8}{'bytes':>10}{'per-CPU':>10}  {'goal':26}of which")
 
-    states.load()
-    vs.vsctl("up", "--no-sched")
-    device = vs.Device()
-    before = used()
-    names = [vs.config_service(f"s{n}", cpu_weight=100) for n in range(SERVICES)]
-    device.apply(names)
-    show(rows, "service", "4096 beside per-CPU", SERVICES, more(before, used()))
-    device.apply(names[:1], prune=True)
+    with loaded():
+        vs.vsctl("up", "--no-sched")
+        device = vs.Device()
+        before = used()
+        names = [vs.config_service(f"s{n}", cpu_weight=100) for n in range(SERVICES)]
+        device.apply(names)
+        show(rows, "service", "4096 beside per-CPU", SERVICES, more(before, used()))
+        device.apply(names[:1], prune=True)
 
-    before = used()
-    rules(device, RULES, names[:1])
-    show(rows, "rule", "", RULES, more(before, used()))
-    device.apply(names[:1], prune=True)
+        before = used()
+        rules(device, RULES, names[:1])
+        show(rows, "rule", "", RULES, more(before, used()))
+        device.apply(names[:1], prune=True)
 
-    a = device.find("s0").id
-    untagged = tasks(lambda pid: None)
-    show(rows, "tagged task", "64", TASKS, tasks(lambda pid: device.place(pid, a)), untagged)
+        a = device.find("s0").id
+        untagged = tasks(lambda pid: None)
+        show(rows, "tagged task", "64", TASKS, tasks(lambda pid: device.place(pid, a)), untagged)
 
-    untagged, opened = sockets(lambda: None)
-    close(opened)
-    begun = device.stat(a).sockets
-    tagged, opened = sockets(lambda: device.place(os.getpid(), a))
-    vs.eq(device.stat(a).sockets - begun, SOCKETS + 1, "sockets counted for the service")
-    show(rows, "tagged socket", "64", SOCKETS, tagged, untagged)
-    close(opened)
-    device.place(os.getpid(), vs.ROOT)
-    vs.until(lambda: device.stat(a).sockets == begun, 90, "all sockets are counted off")
-    device.close()
-    vs.vsctl("down")
-    subprocess.run(["rmmod", "vs"], check=True)
-    (REPO / "build/bench/memory.json").write_text(json.dumps({"rows": rows}, indent=1) + "\n", encoding="utf-8")
+        untagged, opened = sockets(lambda: None)
+        close(opened)
+        begun = device.stat(a).sockets
+        tagged, opened = sockets(lambda: device.place(os.getpid(), a))
+        vs.eq(device.stat(a).sockets - begun, SOCKETS + 1, "sockets counted for the service")
+        show(rows, "tagged socket", "64", SOCKETS, tagged, untagged)
+        close(opened)
+        device.place(os.getpid(), vs.ROOT)
+        vs.until(lambda: device.stat(a).sockets == begun, 90, "all sockets are counted off")
+        device.close()
+        vs.vsctl("down")
+    keep("memory", rows)
 
 
 main()

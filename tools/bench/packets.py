@@ -10,20 +10,13 @@ none is divided by the packets it took. The gate hooks PRE_ROUTING and POST_ROUT
 or both: nft chains without a rule, and with one that counts. The least of five runs counts: interrupts only add.
 The results are also in build/bench/packets.json.
 """
-import json
-import os
-import pathlib
 import socket
 import subprocess
-import sys
 import time
 
-TESTS = pathlib.Path(__file__).resolve().parents[1] / "testing" / "selftests"
-sys.path.insert(0, str(TESTS))
-import netns  # pylint: disable=wrong-import-position
-import vs  # pylint: disable=wrong-import-position
+from part import keep, loaded, vs
+import netns  # of the selftests
 
-REPO = TESTS.parents[2]
 ROUNDS, REPEATS = 400, 5
 BULK = 60_000
 IN, OUT = "prerouting priority -300", "postrouting priority 300"
@@ -102,9 +95,8 @@ def cost(once):
     return best / ROUNDS, packets
 
 
-def main():
-    subprocess.run(["insmod", os.environ.get("VS_MODULE", "/vs/build/module/vs.ko")], check=True)
-    device = vs.Device()
+def measure(device):
+    """Rows, of each set-up after the other."""
     a = device.create("a")
     kinds = {"UDP": datagrams(), "TCP": bytes_of_tcp(), "TCP, GSO": bulk_of_tcp()}
 
@@ -146,9 +138,15 @@ def main():
     for once in kinds.values():
         for sock in once.sockets:
             sock.close()
-    device.close()
-    subprocess.run(["rmmod", "vs"], check=True)
-    (REPO / "build/bench/packets.json").write_text(json.dumps({"rows": rows}, indent=1) + "\n", encoding="utf-8")
+    return rows
+
+
+def main():
+    with loaded():
+        device = vs.Device()
+        rows = measure(device)
+        device.close()
+    keep("packets", rows)
 
 
 main()

@@ -7,6 +7,14 @@ COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00")
 WIDTH, LABEL, BAR, GAP = 900, 260, 11, 7
 
 
+def by_setup(found, label, figure):
+    """The set-ups of these rows, and {label: {set-up: figure}}."""
+    rows = {}
+    for row in found:
+        rows.setdefault(label(row), {})[row["setup"]] = row[figure]
+    return tuple(dict.fromkeys(row["setup"] for row in found)), rows
+
+
 def gates(result):
     shown = ("no rule", "no match", "re-bound")
     rows = {}
@@ -37,7 +45,27 @@ def systems(result):
     return "Whole systems: throughput, in percent of that without the module", shown, rows
 
 
-PANELS = {"gates": gates, "scale": scale, "packets": packets, "systems": systems}
+def switches(result):
+    setups, rows = by_setup(result["rows"], lambda row: row["kind"], "instructions")
+    rows = {kind: {name: value / values[setups[0]] for name, value in values.items()}
+            for kind, values in rows.items() if setups[0] in values}
+    return f"Wake-ups and switches: instructions, as a multiple of what they are with {setups[0]}", setups, rows
+
+
+def delays(result):
+    found = [row for row in result["rows"] if row["part"] == "wake"]
+    return ("A light party's wake-up delay under a flood: the 99th percentile, in us",
+            *by_setup(found, lambda row: f"{row['number']} tasks spin", "99th"))
+
+
+def errors(result):
+    found = [row for row in result["rows"] if row["part"] != "wake"]
+    return ("CPU shares: the largest error, in percent of what it should be",
+            *by_setup(found, lambda row: f"{row['number']} {'levels' if row['part'] == 'deep' else 'parties'}", "largest"))
+
+
+PANELS = (("gates", gates), ("scale", scale), ("packets", packets), ("systems", systems), ("switches", switches), ("delays", delays),
+          ("delays", errors))
 
 
 def text(x, y, words, **attributes):
@@ -69,7 +97,7 @@ def panel(top, title, series, rows):
 def svg(results):
     """{part: its result} as SVG."""
     top, lines = 0, []
-    for name, make in PANELS.items():
+    for name, make in PANELS:
         if results.get(name):
             more, top = panel(top, *make(results[name]))
             lines += more

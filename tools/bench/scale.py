@@ -13,12 +13,10 @@ call takes more than without the module, and of the whole call. Instructions do 
 The results are also in build/bench/scale.json.
 """
 import ctypes
-import json
 import struct
-import subprocess
 
 import states
-from states import REPO, vs
+from part import keep, loaded, vs
 
 KINDS = ("fork", "exec", "socket", "tcp", "udp-byte")
 FIGURES = ("fork", "exec", "socket", "tcp-connect", "tcp-accept", "tcp-send", "tcp-recv", "udp-byte")
@@ -55,7 +53,7 @@ def templates(gate, caller):
 
 
 def rules(count, caller, target):
-    """`count` rules, or one of each shape and gate if that is more, as the ABI wants them."""
+    """`count` rules, or one of each shape and gate if that is more."""
     kinds = [(rule, change) for gate in GATES for rule, change in templates(gate, caller)]
     each = max(count // len(kinds), 1)
     size = ctypes.sizeof(vs.uapi.vs_rule)
@@ -66,17 +64,12 @@ def rules(count, caller, target):
         memory += bytes(rule) * each
         for n in range(each):
             change(memory, at + n * size, n)
-    return memory, each * len(kinds)
+    return (vs.uapi.vs_rule * (each * len(kinds))).from_buffer(memory)
 
 
 def apply(device, names, count):
     """That many rules, for services of these names and no others; the caller's is the last."""
-    memory, number = rules(count, len(names), 1) if count else (bytearray(8), 0)
-    buffer = (ctypes.c_char * len(memory)).from_buffer(memory)
-    table = (vs.uapi.vs_config_service * len(names))(*names)
-    device.call("APPLY", services=ctypes.addressof(table), nr_services=len(names), rules=ctypes.addressof(buffer), nr_rules=number,
-                service_size=ctypes.sizeof(vs.uapi.vs_config_service), rule_size=ctypes.sizeof(vs.uapi.vs_rule),
-                flags=vs.uapi.VS_APPLY_PRUNE)
+    device.apply(names, rules(count, len(names), 1) if count else (), prune=True)
     return device.find(vs.text(names[-1].name)).id
 
 
@@ -88,19 +81,18 @@ def main():
         columns[title] = states.measure(KINDS, lambda pid: device.place(pid, id), REPEATS)
         print(f"measured: {title}", flush=True)
 
-    states.load()
-    vs.vsctl("up", "--no-sched")
-    device = vs.Device()
-    for services, count in SETS:
-        id = apply(device, [vs.config_service(f"s{n}") for n in range(services)], count)
-        measure(f"{services:,} services, {count:,} rules", device, id)
-    for depth in DEPTHS:
-        # parents are numbered from 1 on, 0 is root
-        id = apply(device, [vs.config_service(f"d{n}", parent=n) for n in range(depth)], 0)
-        measure(f"depth {depth}", device, id)
-    device.close()
-    vs.vsctl("down")
-    subprocess.run(["rmmod", "vs"], check=True)
+    with loaded():
+        vs.vsctl("up", "--no-sched")
+        device = vs.Device()
+        for services, count in SETS:
+            id = apply(device, [vs.config_service(f"s{n}") for n in range(services)], count)
+            measure(f"{services:,} services, {count:,} rules", device, id)
+        for depth in DEPTHS:
+            # parents are numbered from 1 on, 0 is root
+            id = apply(device, [vs.config_service(f"d{n}", parent=n) for n in range(depth)], 0)
+            measure(f"depth {depth}", device, id)
+        device.close()
+        vs.vsctl("down")
 
     bare = columns.pop("module absent")
     rows = []
@@ -116,7 +108,7 @@ def main():
                          "share_ratio": share / first, "ratio": found[name][0] / base[name][0]})
             line += f"{share:8.0f} {share / first:5.2f} {found[name][0] / base[name][0]:5.3f}"
         print(line)
-    (REPO / "build/bench/scale.json").write_text(json.dumps({"rows": rows}, indent=1) + "\n", encoding="utf-8")
+    keep("scale", rows)
 
 
 main()

@@ -6,26 +6,50 @@ A tree is {name: (parent or None, weight, ...)}, parents first. Only one set-up 
 import contextlib
 import os
 import pathlib
+import signal
 import subprocess
-import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "testing" / "selftests"))
-import cpu  # pylint: disable=wrong-import-position
-import gates  # pylint: disable=wrong-import-position
-import vs  # pylint: disable=wrong-import-position
+from part import loaded, vs
+import cpu  # of the selftests
+import gates
 
-MODULE = os.environ.get("VS_MODULE", "/vs/build/module/vs.ko")
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
 PEERS = pathlib.Path(f"/kernels/{os.environ['KREL']}/peers/build/bin")
 
 
 @contextlib.contextmanager
-def loaded():
+def prepared():
     """The module is there, and control groups have weights."""
     (CGROUPS / "cgroup.subtree_control").write_text("+cpu", encoding="ascii")
-    subprocess.run(["insmod", MODULE], check=True)
-    yield
-    subprocess.run(["rmmod", "vs"], check=True)
+    with loaded():
+        yield
+
+
+@contextlib.contextmanager
+def spinning(where, names):
+    """A task that spins for each name, in the party of that name (None: in none), until the end. They begin when all are in
+    their places: who is moved while it waits for the CPU is served once more as what it was.
+    """
+    pids = []
+    try:
+        for name in names:
+            pid = os.fork()
+            if not pid:
+                signal.raise_signal(signal.SIGSTOP)
+                while True:
+                    pass
+            pids.append(pid)
+            os.waitpid(pid, os.WUNTRACED)
+            if name:
+                where.place(pid, name)
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+        yield
+    finally:
+        for pid in reversed(pids):
+            os.kill(pid, signal.SIGKILL)
+        for pid in pids:
+            os.waitpid(pid, 0)
 
 
 class Services:

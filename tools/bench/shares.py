@@ -7,18 +7,13 @@
 In virtual time, where nothing depends on the machine: one CPU, 8 ns an instruction, each figure over ten seconds. Results
 also go to build/bench/shares.json. Whose CPU time is whose is what each set-up itself says: vs.ko, or cpu.stat.
 """
-import contextlib
-import json
-import os
-import pathlib
-import signal
 import time
 
-from setups import Flat, Groups, Services, loaded
+from part import keep
+from setups import Flat, Groups, Services, prepared, spinning
 
 SECONDS = 10
 TURN = 0.005  # seconds of CPU time, until the task that alternates works for the other
-RESULT = pathlib.Path("/vs/build/bench/shares.json")
 
 # name: (parent, weight, spinning tasks, percent wanted)
 TWO = {"a": (None, 300, 4, 75), "b": (None, 100, 4, 25)}
@@ -27,32 +22,11 @@ TREE = {"a": (None, 300, 0, 0), "b": (None, 100, 2, 25), "a1": ("a", 100, 2, 37.
         "a21": ("a2", 100, 2, 9.375), "a22": ("a2", 300, 2, 28.125)}
 
 
-@contextlib.contextmanager
-def spinning(where, tree):
-    """The tree's tasks, which spin until the end."""
-    pids = []
-    try:
-        for name, (_, _, tasks, _) in tree.items():
-            for _ in range(tasks):
-                pid = os.fork()
-                if not pid:
-                    while True:
-                        pass
-                pids.append(pid)
-                if name:
-                    where.place(pid, name)
-        time.sleep(2)
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-
-
 def shares(where, tree):
     """What each service with tasks had, in percent of what all had together."""
     names = [name for name, (_, _, tasks, _) in tree.items() if tasks]
-    with spinning(where, tree):
+    with spinning(where, [name for name in names for _ in range(tree[name][2])]):
+        time.sleep(2)
         before = [where.used(name) for name in names]
         time.sleep(SECONDS)
         had = [where.used(name) - was for name, was in zip(names, before)]
@@ -62,7 +36,8 @@ def shares(where, tree):
 def alternate(where):
     """One task that works for a and b in turns, among two that spin: by how many percent each was charged too much."""
     spent = {"a": 0.0, "b": 0.0}
-    with spinning(where, {None: (None, 100, 2, 0)}):
+    with spinning(where, [None, None]):
+        time.sleep(2)
         where.enter("a")
         before = {name: where.used(name) for name in spent}
         at, current = time.thread_time(), "a"
@@ -99,12 +74,11 @@ def wanted(tree):
 
 def main():
     rows = [{"setup": "wanted", "3:1": wanted(TWO), "tree": wanted(TREE), "alternating": {"a": 0, "b": 0}}]
-    with loaded():
+    with prepared():
         for kind in Services, Groups, Flat:
             rows.append({"setup": kind.name, **measure(kind)})
             print(f"# {rows[-1]}", flush=True)
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps({"rows": rows}, indent=1) + "\n", encoding="ascii")
+    keep("shares", rows)
 
     def line(cells):
         print("| " + " | ".join(cells) + " |")

@@ -4,16 +4,11 @@
 build/bench/calls makes the calls. Ids of services are chosen here, as those that the module chooses differ from load to
 load, and with them the places of the rules in the classifier's table.
 """
-import os
-import pathlib
 import shutil
 import statistics
 import subprocess
-import sys
 
-REPO = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPO / "tools/testing/selftests"))
-import vs  # pylint: disable=wrong-import-position
+from part import REPO, loaded, vs
 
 REPEATS = 7
 PROGRAM = "/tmp/calls"
@@ -59,10 +54,6 @@ def figures(kinds):
 def prepare():
     """Once, before anything is measured: what is measured must not wait for a file of the host's."""
     shutil.copy(REPO / "build/bench/calls", PROGRAM)
-
-
-def load():
-    subprocess.run(["insmod", os.environ.get("VS_MODULE", "/vs/build/module/vs.ko")], check=True)
 
 
 def run(kind, rounds, repeats, place=None):
@@ -116,41 +107,40 @@ def states(wanted=None):
             yield name, (lambda pid: device.place(pid, PG)) if tagged else None
 
     yield from entered("module absent", False)
-    load()
-    yield from entered("loaded", False)
-    vs.vsctl("up", "--no-sched", "--gates", ",".join(GATES))
-    yield from entered("no rule untagged", False)
-    device = vs.Device()
-    for name, number in ("pg", PG), ("a", A), ("b", B), ("nobody", NOBODY):
-        device.create(name, id=number)
-    yield from entered("no rule")
-    if wanted and PACKETS in wanted:
-        device.call("GATE_PACKET", on=1)
-        yield from entered(PACKETS)
-        device.call("GATE_PACKET", on=0)
-    if wanted and MANY in wanted:
-        device.apply([vs.config_service(f"s{n}") for n in range(10_000)])
-        yield from entered(MANY)
-    for gate in GATES_WITH_RULES:
-        device.add(gate, [NOBODY], [A], uid=77)
-    yield from entered("rules of others")
-    for gate in GATES_WITH_RULES:
-        device.add(gate, [PG], [A], uid=77)
-    yield from entered("no match")
-    added = [device.add(gate, *rule) for gate, rules in STAY.items() for rule in rules]
-    yield from entered("match same VS")
-    for number in added:
-        device.delete(number)
-    for gate, rules in REBIND.items():
-        for left, right in rules:
-            device.add(gate, left, right)
-    before = rebinds(device)
-    yield from entered("re-bound")
-    if rebinds(device) == before and (wanted is None or "re-bound" in wanted):
-        raise SystemExit("nothing was bound anew")
-    device.close()
-    vs.vsctl("down")
-    subprocess.run(["rmmod", "vs"], check=True)
+    with loaded():
+        yield from entered("loaded", False)
+        vs.vsctl("up", "--no-sched", "--gates", ",".join(GATES))
+        yield from entered("no rule untagged", False)
+        device = vs.Device()
+        for name, number in ("pg", PG), ("a", A), ("b", B), ("nobody", NOBODY):
+            device.create(name, id=number)
+        yield from entered("no rule")
+        if wanted and PACKETS in wanted:
+            device.call("GATE_PACKET", on=1)
+            yield from entered(PACKETS)
+            device.call("GATE_PACKET", on=0)
+        if wanted and MANY in wanted:
+            device.apply([vs.config_service(f"s{n}") for n in range(10_000)])
+            yield from entered(MANY)
+        for gate in GATES_WITH_RULES:
+            device.add(gate, [NOBODY], [A], uid=77)
+        yield from entered("rules of others")
+        for gate in GATES_WITH_RULES:
+            device.add(gate, [PG], [A], uid=77)
+        yield from entered("no match")
+        added = [device.add(gate, *rule) for gate, rules in STAY.items() for rule in rules]
+        yield from entered("match same VS")
+        for number in added:
+            device.delete(number)
+        for gate, rules in REBIND.items():
+            for left, right in rules:
+                device.add(gate, left, right)
+        before = rebinds(device)
+        yield from entered("re-bound")
+        if rebinds(device) == before and (wanted is None or "re-bound" in wanted):
+            raise SystemExit("nothing was bound anew")
+        device.close()
+        vs.vsctl("down")
 
 
 def rebinds(device):

@@ -10,15 +10,13 @@ calls is taken off. The least of REPEATS counts, since interrupts only add. `hac
 the parties' first.
 `re-bound`: over the unix connection, and rules bind who receives a byte to the service that it is not in.
 """
-import json
-import pathlib
 import shutil
 import subprocess
 import sys
 
-from setups import Accounted, Flat, Groups, Services, Simple, loaded
+from part import REPO, keep
+from setups import Accounted, Flat, Groups, Services, Simple, prepared
 
-REPO = pathlib.Path(__file__).resolve().parents[2]
 REPEATS, ROUNDS = 7, 1000
 TREE = {"top": (None, 100), "a": ("top", 200), "b": ("top", 100), "other": (None, 100)}
 KINDS = {"alone": "one process, a byte there and back", "pipe": "pipe, two processes", "socket": "unix connection, two processes",
@@ -70,11 +68,11 @@ def main():
     names = sys.argv[1:] or list(KINDS)
     shutil.copy(REPO / "build/bench/switches", "/tmp/switches")
     rows = {}
-    with loaded():
+    with prepared():
         for kind in Groups, Accounted, Services, Flat, Simple:
             rows[kind.name] = measure(kind, names)
             print(f"# {kind.name}: {rows[kind.name]}", flush=True)
-    (REPO / "build/bench/switches.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="ascii")
+    keep("switches", [{"setup": setup, "kind": kind, **figures} for setup, found in rows.items() for kind, figures in found.items()])
     columns = [name for name in (*KINDS, "re-bound") if any(name in found for found in rows.values())]
     print("\n| set-up | " + " | ".join(columns) + " |\n|" + " --- |" * (len(columns) + 1))
     for name, found in rows.items():

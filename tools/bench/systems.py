@@ -13,7 +13,6 @@ The results are also in build/bench/systems.json.
 """
 import contextlib
 import glob
-import json
 import os
 import pathlib
 import re
@@ -25,8 +24,7 @@ import sys
 import tempfile
 import time
 
-import states
-from states import REPO, vs
+from part import REPO, keep, loaded, vs
 
 SECONDS = 6
 PRIORITY = ["chrt", "--fifo", "10"] if os.environ.get("VS_SYSTEMS_CLIENTS") == "elsewhere" else []
@@ -152,23 +150,21 @@ def enter(device, name):
 def main():
     systems = sys.argv[1:] or list(SYSTEMS)
     found = {"off": measure(systems)}
-    states.load()
-    vs.vsctl("up", "--no-sched")
-    found["gates"] = measure(systems)
-    vs.vsctl("up")
-    found["all"] = measure(systems)
-    device = vs.Device()
-    device.apply([vs.config_service(name, cpu_weight=100) for name in ("server", "clients")],
-                 [vs.rule("accept", [1], [vs.REF(1)]), vs.rule("recv", [1], [vs.REF(2)])])
-    before = device.stat(device.find("clients").id).rebinds
-    found["tracking"] = measure(systems, enter(device, "server"), enter(device, "clients"))
-    rebinds = device.stat(device.find("clients").id).rebinds - before
-    if rebinds < 1000:
-        raise SystemExit(f"bound anew only {rebinds} times")
-    device.close()
-    vs.vsctl("down")
-    vs.until(lambda: pathlib.Path("/sys/module/vs/refcnt").read_text(encoding="ascii").strip() == "0", 60, "nobody uses the module")
-    subprocess.run(["rmmod", "vs"], check=True)
+    with loaded():
+        vs.vsctl("up", "--no-sched")
+        found["gates"] = measure(systems)
+        vs.vsctl("up")
+        found["all"] = measure(systems)
+        device = vs.Device()
+        device.apply([vs.config_service(name, cpu_weight=100) for name in ("server", "clients")],
+                     [vs.rule("accept", [1], [vs.REF(1)]), vs.rule("recv", [1], [vs.REF(2)])])
+        before = device.stat(device.find("clients").id).rebinds
+        found["tracking"] = measure(systems, enter(device, "server"), enter(device, "clients"))
+        rebinds = device.stat(device.find("clients").id).rebinds - before
+        if rebinds < 1000:
+            raise SystemExit(f"bound anew only {rebinds} times")
+        device.close()
+        vs.vsctl("down")
     found["off again"] = measure(systems)
 
     rows = []
@@ -180,7 +176,7 @@ def main():
                          "switches": each})
             print(f"{name:12}{state:12}{rate:12.1f}{rate / found['off'][name][0]:9.4f}{p99:10.3f}{each:10.2f}")
     print(f"bound anew {rebinds} times while tracking")
-    (REPO / "build/bench/systems.json").write_text(json.dumps({"rows": rows}, indent=1) + "\n", encoding="utf-8")
+    keep("systems", rows)
 
 
 main()

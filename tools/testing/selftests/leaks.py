@@ -5,7 +5,8 @@
 
 The kernel's own counters are compared before and after many rounds: unreclaimable slab, vmalloc and per-CPU memory.
 They are pages, not objects, and others use them too, so that they may differ by TOLERANCE without a leak (in most
-runs they came back to the very page). In 8,000 rounds a leak of 64 bytes a round would be more than that (a slow kernel makes fewer, and has kmemleak or KASAN).
+runs they came back to the very page). In 8,000 rounds a leak of 64 bytes a round would be more than that; a slow kernel
+makes fewer.
 """
 import os
 
