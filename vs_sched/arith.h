@@ -25,6 +25,8 @@
 #define VS_SHARE_MIN	16ULL		/* so that virtual times stay far from overflow */
 #define VS_STEP_MAX	(1ULL << 34)	/* 17 s: the longest time charged in one step */
 
+#define VS_TICK		4000000ULL	/* ns: of HZ=250; if ticks are further apart, more is forgiven, see lead_max() */
+
 #define VS_WEIGHT	100		/* of a node's own tasks beside its children; of a nice 0 task */
 
 #define VS_NO_CAP	0xffffffffu
@@ -81,10 +83,10 @@ static inline u64 lag_max(u64 slice, u64 share, u64 nodes, u64 cpus)
 	return 2 * virtual_time(slice, share) + (nodes + cpus) * slice;
 }
 
-/* And how far ahead: it was given every CPU at once. */
+/* And how far ahead: it was given every CPU at once, each for a slice and until the tick after its end. */
 static inline u64 lead_max(u64 slice, u64 share, u64 cpus)
 {
-	return (cpus + 1) * virtual_time(slice, share);
+	return cpus * virtual_time(slice + VS_TICK, share);
 }
 
 /*

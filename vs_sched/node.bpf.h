@@ -28,6 +28,7 @@ struct vs_node {
 	u64 task_now;	/* virtual time among its own tasks */
 	u64 share;	/* of its own tasks, of VS_ONE; valid if `shared_at` is `shape` */
 	u64 shared_at;
+	u64 due;	/* ns; no task in its queue is due before, see overdue_of() */
 	u64 weights;	/* sum over its children that compete, and over its own tasks */
 	u32 competing;	/* how many those are */
 	u32 running;	/* CPUs that run one of its own tasks, or are about to */

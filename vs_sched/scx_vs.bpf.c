@@ -43,11 +43,11 @@
  * A node that has used up its cap, or that of one above it, is parked: out of the
  * order, and out of the sums, until the bucket fills again (a timer, 10 ms).
  *
- * Bound: a task that has waited for OVERDUE_AFTER = 10 s is served within the next
+ * Bound: a task that has waited for OVERDUE_AFTER = 15 s is served within the next
  * second or two, whatever its VS, share, nice level or cap: it is urgent too. This
- * holds up to some 2,000 waiting tasks for each CPU; the kernel's watchdog ends us at
- * 30 s. A cap is therefore kept as long as a node has not more tasks that always want
- * to run than 10 s of its cap have ticks: 25 of them at the smallest cap, ten
+ * holds up to some 1,500 waiting tasks for each CPU; the kernel's watchdog ends us at
+ * 30 s. A share or cap is therefore kept as long as a node has not more tasks that
+ * always want to run than 15 s of it have ticks: 37 of them at the smallest cap, ten
  * thousandths of a CPU, where HZ is 250.
  *
  * A task that is preempted inside an RCU read section holds up all that RCU is to free,
@@ -152,7 +152,7 @@ void BPF_PROG(vs_enqueue, struct task_struct *p, u64 enq_flags)
 	}
 	t->extra = 0;
 	n = node_at(id);
-	t->since = scx_bpf_now();
+	t->due = scx_bpf_now() + (in_read_section(p) ? READER_AFTER : OVERDUE_AFTER);
 	/* Of what it did not use while it slept it may have one slice. */
 	t->vtime = later(t->vtime, n->task_now - VS_SLICE);
 

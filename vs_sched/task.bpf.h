@@ -12,11 +12,13 @@
 #include "node.bpf.h"
 
 #define EXTRA_SLICES	4	/* each time, for who is in an RCU read section */
+#define OVERDUE_AFTER	15000000000ULL	/* ns */
+#define READER_AFTER	500000000ULL	/* ns, for who waits inside an RCU read section */
 
 struct vs_task {
 	u64 vtime;	/* what it used, by its nice weight, in its node's task_now */
 	u64 exec;	/* its runtime up to which that counts */
-	u64 since;	/* ns, when it began to wait in a queue */
+	u64 due;	/* ns, until when it is to have left its queue, whatever its node deserves */
 	u32 node;	/* where it is scheduled and, if `runnable`, counted */
 	u32 queued;	/* 1 + the node in whose `waiting` it is counted; 0: none */
 	u32 extra;	/* slices it was given since it last waited, see goes_on() */
@@ -78,6 +80,11 @@ static __noinline void waiting_add(struct vs_task *t, u32 id)
 	bool cut = false;
 
 	t->queued = id + 1;
+	if (before(t->due, n->due)) {
+		bpf_spin_lock(&lock);
+		n->due = earlier(t->due, n->due);
+		bpf_spin_unlock(&lock);
+	}
 	if (__sync_fetch_and_add(&n->waiting, 1))
 		return;
 	used = node_used(id);

@@ -14,8 +14,6 @@
 
 #include "dsq.bpf.h"
 
-#define OVERDUE_AFTER	10000000000ULL	/* ns */
-#define READER_AFTER	500000000ULL	/* ns, for who waits inside an RCU read section */
 #define OVERDUE_EVERY	1000000000ULL	/* ns, between two looks */
 #define OVERDUE_LOOK	8192		/* tasks looked at each time */
 #define PARKED_EVERY	10000000ULL	/* ns, between two looks at what is parked */
@@ -56,7 +54,57 @@ static __always_inline void parked_one(void)
 		timer_start(PARKED_EVERY);
 }
 
-static __noinline void unpark(u64 at)
+/*
+ * Moves the tasks of one queue that are overdue to where they are served next. Returns
+ * when the first of the others is.
+ */
+static __noinline u64 overdue_in(u64 dsq, u64 to, u64 at)
+{
+	u64 next = at + OVERDUE_AFTER;
+	struct task_struct *p;
+	struct vs_task *t;
+
+	bpf_for_each(scx_dsq, p, dsq, 0) {
+		if (++overdue_looked >= OVERDUE_LOOK)
+			return at;
+		t = task_of(p);
+		if (!t)
+			continue;
+		if (before(at, t->due))
+			next = earlier(next, t->due);
+		/* It stays counted as waiting until a CPU takes it: vs_dequeue() is called then. */
+		else if (scx_bpf_dsq_move(&___it, p, to, 0))
+			count(VS_SCHED_OVERDUE);
+	}
+	return next;
+}
+
+/*
+ * The same for a node's queue, if the time has come: a node has a look once in as long
+ * as a task may wait, not every second. Before the look `due` is put to where whoever
+ * comes meanwhile is no earlier, a reader (READER_AFTER) excepted, who lowers it.
+ */
+static __noinline void overdue_of(u32 id, u64 at)
+{
+	struct vs_node *n = node_at(id);
+	u64 next;
+
+	if (!n->homed || before(at, n->due) || overdue_looked >= OVERDUE_LOOK)
+		return;
+	bpf_spin_lock(&lock);
+	n->due = at + OVERDUE_AFTER;
+	bpf_spin_unlock(&lock);
+	next = overdue_in(id & (VS_ID_COUNT - 1), DSQ_URGENT, at);
+	bpf_spin_lock(&lock);
+	n->due = earlier(n->due, next);
+	bpf_spin_unlock(&lock);
+}
+
+/*
+ * Looks whether what is parked may run again and, now and then, whether its tasks have
+ * waited too long all the same.
+ */
+static __noinline void look_at_parked(u64 at, bool overdue)
 {
 	u32 word;
 
@@ -80,6 +128,8 @@ static __noinline void unpark(u64 at)
 			bpf_spin_unlock(&lock);
 			if (done)
 				count(VS_SCHED_UNPARKED);
+			else if (overdue)
+				overdue_of(id, at);
 		}
 	}
 }
@@ -106,37 +156,17 @@ static __noinline void feed(void)
 	}
 }
 
-/* Moves the tasks of one queue that are overdue to where they are served next. */
-static __noinline void overdue_in(u64 dsq, u64 to, u64 at)
+/* Looks for overdue tasks wherever tasks wait, but where it is parked. */
+static __noinline void look_for_overdue(u64 at)
 {
-	struct task_struct *p;
-	struct vs_task *t;
-	u64 after;
-
-	bpf_for_each(scx_dsq, p, dsq, 0) {
-		if (++overdue_looked >= OVERDUE_LOOK)
-			break;
-		t = task_of(p);
-		after = in_read_section(p) ? READER_AFTER : OVERDUE_AFTER;
-		if (!t || before(at, t->since + after))
-			continue;
-		/* It stays counted as waiting until a CPU takes it: vs_dequeue() is called then. */
-		if (scx_bpf_dsq_move(&___it, p, to, 0))
-			count(VS_SCHED_OVERDUE);
-	}
-}
-
-static __noinline void overdue(u64 at)
-{
-	u32 id;
+	u32 place;
 	s32 cpu;
 
-	overdue_looked = 0;
-	bpf_for(id, 0, VS_ID_COUNT) {
-		if (overdue_looked >= OVERDUE_LOOK)
+	/* Who changes its place meanwhile may be missed, until the next look. */
+	bpf_for(place, 0, VS_QUEUE) {
+		if (place >= queue.waiting)
 			break;
-		if (node_at(id)->waiting && node_at(id)->homed)
-			overdue_in(id, DSQ_URGENT, at);
+		overdue_of(queue.heap[place & (VS_QUEUE - 1)], at);
 	}
 	bpf_for(cpu, 0, nr_cpus) {
 		if (!scx_bpf_dsq_nr_queued(DSQ_PINNED | cpu))
@@ -151,14 +181,18 @@ static int timer_fires(void *map, u32 *key, struct vs_timer *t)
 {
 	/* Not scx_bpf_now(), which may be as of this CPU's last scheduling event. */
 	u64 at = vs_rq_clock(bpf_get_smp_processor_id());
+	bool overdue = false;
 
-	if (parked)
-		unpark(at);
-	feed();
 	if (!before(at, overdue_at + OVERDUE_EVERY)) {
 		overdue_at = at;
-		overdue(at);
+		overdue_looked = 0;
+		overdue = true;
 	}
+	if (parked)
+		look_at_parked(at, overdue);
+	feed();
+	if (overdue)
+		look_for_overdue(at);
 	bpf_timer_start(&t->timer, parked ? PARKED_EVERY : OVERDUE_EVERY, 0);
 	return 0;
 }
