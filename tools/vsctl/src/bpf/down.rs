@@ -17,8 +17,8 @@ use crate::device::{self, Device};
 use crate::failure::Failure;
 use crate::place;
 
-/// Programs go after a grace period, in the background. That takes milliseconds; a machine under load takes longer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Programs go after a grace period, in the background. That takes milliseconds; with a thousand tasks that want to run, seconds.
+const PATIENCE: Duration = Duration::from_secs(30);
 const STEP: Duration = Duration::from_millis(20);
 
 /// Detaches the scheduler, the gates, and all else; gives the number of pins that were removed.
