@@ -58,8 +58,10 @@
  * - Flattening (as in scx_flatcg): if many nodes below a light one wake at once,
  *   they can have more than their parent's share for some slices.
  * - A slice ends with a tick, so with N nodes waiting for one CPU the last one
- *   waits N ticks. A woken task preempts only where its node is a slice behind,
- *   and nobody in the node comes before it.
+ *   waits N ticks. A woken task preempts only where its node is a slice behind, and
+ *   nobody in the node comes before it; nor does a server, where the node that has the
+ *   CPU is the one it worked for last: if it is woken for another this time, that one
+ *   waits for the tick.
  * - One lock for the order of nodes; it is taken a few times for each slice.
  * - A task that is given to another VS while it waits is served once as the old one's.
  * - Virtual time is one for the whole machine. What others use of the CPUs that a task
@@ -114,6 +116,19 @@ static __always_inline bool leads(struct vs_task *t, u32 id)
 	return !first || before(t->vtime, first->scx.dsq_vtime);
 }
 
+/*
+ * Is the task a server that has last worked for whom the CPU works already? Then it
+ * need not hurry: its time would be charged to the same node, and a server that is
+ * let in for each request, not for as many as come in a slice, loses a fifth of its
+ * throughput (Redis, see performance.md).
+ */
+static __always_inline bool served_last(struct task_struct *p, u32 id)
+{
+	struct vs_tag *tag = tag_of(p);
+
+	return tag && tag->served && tag->served != tag->home && node_of(tag->served) == id;
+}
+
 /* A CPU that has nothing to do, for a task that select_cpu has not been asked about. */
 static __always_inline s32 idle_for(struct task_struct *p, s32 cpu, u64 enq_flags)
 {
@@ -164,7 +179,8 @@ void BPF_PROG(vs_enqueue, struct task_struct *p, u64 enq_flags)
 			scx_bpf_dsq_insert(p, DSQ_LOCAL_ON | idle, VS_SLICE, enq_flags);
 			return;
 		}
-		if (enq_flags & ENQ_WAKEUP && deserves_more(id, cpu_at(cpu)) && leads(t, id)) {
+		if (enq_flags & ENQ_WAKEUP && deserves_more(id, cpu_at(cpu)) && leads(t, id) &&
+		    !served_last(p, cpu_at(cpu)->node)) {
 			count(VS_SCHED_PREEMPT);
 			scx_bpf_dsq_insert(p, DSQ_LOCAL_ON | cpu, VS_SLICE,
 					   enq_flags | ENQ_PREEMPT);

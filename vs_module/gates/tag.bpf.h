@@ -33,7 +33,8 @@ struct vs_tag {
 		};
 		__u32 both;		/* VS_WHO(home, cur) */
 	};
-	__u32 message;	/* VS of the datagram in hand, while it is received or sent */
+	__u16 message;	/* VS of the datagram in hand, while it is received or sent */
+	__u16 served;	/* VS it has worked for last beside its home, 0: none; a hint for the scheduler */
 	__u64 work;	/* cookie of the socket the work in hand came by, 0: none */
 	__u64 sends;	/* address of the socket that `message` is being sent by, or 0 */
 };

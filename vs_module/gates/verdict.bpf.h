@@ -85,8 +85,14 @@ static __always_inline void bind(struct vs_tag *tag, __u64 verdict, struct sock 
 		if (!tag)
 			return;
 	}
-	if (tag_write(task, tag, home, cur) && cur != VS_UNCHANGED)
-		tag->work = sk && cur != tag->home ? bpf_get_socket_cookie(sk) : 0;
+	if (!tag_write(task, tag, home, cur) || cur == VS_UNCHANGED)
+		return;
+	if (cur == tag->home) {
+		tag->work = 0;
+	} else {
+		tag->served = cur;
+		tag->work = sk ? bpf_get_socket_cookie(sk) : 0;
+	}
 }
 
 /* For hooks that can refuse: 0 after binding, or the negative errno. */

@@ -6,9 +6,13 @@
 import ctypes
 import mmap
 import os
+import resource
+import signal
+import socket
 import time
 
 import cpu
+import gates
 import vs
 
 _libc = ctypes.CDLL(None)
@@ -73,6 +77,41 @@ def idle(dev):
         capped = rate()
     print(f"# rounds in a second of CPU time: {free:.0f}, capped {capped:.0f}", flush=True)
     vs.within(capped / free, 0.97, 1.03, "the rate under a cap beside that without")
+
+
+@cpu.scheduled
+def server(dev):
+    """A server does not interrupt those it worked for last, it serves what they have sent in a slice; others it interrupts"""
+    home, often, seldom, busy = (cpu.service(dev, name, cpu_weight=100) for name in ("home", "often", "seldom", "busy"))
+    dev.add("recv", [home], [often])
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if not pid:
+        while True:
+            theirs.recv(4096)
+
+    def send(id, number):
+        """Sends so many times, working in between, and returns how often it was interrupted."""
+        gates.enter(dev, id)
+        cpu.spin(0.05)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+        for _ in range(number):
+            ours.send(b"x")
+            cpu.spin(0.0001)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - before
+
+    try:
+        dev.place(pid, home)
+        with cpu.spinning(dev, (busy, 1)):
+            send(often, 50)
+            found = send(often, 500), send(seldom, 50)
+    finally:
+        gates.enter(dev, vs.ROOT)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    print("# interrupted {} times by 500 requests, {} times by 50 of another's".format(*found), flush=True)
+    vs.within(found[0], 1, 100, "interruptions of whom it worked for last")
+    vs.within(found[1], 40, 100, "interruptions of another")
 
 
 @cpu.scheduled
