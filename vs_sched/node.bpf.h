@@ -34,6 +34,7 @@ struct vs_node {
 	u32 running;	/* CPUs that run one of its own tasks, or are about to */
 	u32 runnable;	/* own tasks; atomic */
 	u32 waiting;	/* of those, the ones in its queue; atomic */
+	u32 parked_at;	/* its place in parked_ids, while it is parked */
 	/* Copied from the tree. */
 	u64 generation;
 	u32 parent;
@@ -73,7 +74,7 @@ private(VS) struct bpf_spin_lock lock;
 struct vs_node nodes[VS_ID_COUNT];
 struct vs_claim cpus[VS_CPUS];
 struct vs_queue queue;		/* of the nodes that have tasks waiting and are not parked */
-u64 parked_map[VS_ID_COUNT / 64];
+u16 parked_ids[VS_ID_COUNT];	/* of the `parked` nodes that are, in any order */
 u64 now;			/* the system's virtual time: CPU time used by all */
 u64 shape = 1;			/* grows when a share may have changed */
 u32 competitors;		/* nodes whose own tasks are in the sums */
@@ -289,8 +290,8 @@ static __noinline void node_park(u32 id)
 	struct vs_node *n = node_at(id);
 
 	n->parked = true;
-	parked++;
-	parked_map[(id & (VS_ID_COUNT - 1)) / 64] |= 1ULL << (id % 64);
+	n->parked_at = parked++;
+	parked_ids[n->parked_at & (VS_ID_COUNT - 1)] = id;
 	node_compete(id);
 	node_place(id);
 }
@@ -298,10 +299,11 @@ static __noinline void node_park(u32 id)
 static __noinline void node_unpark(u32 id)
 {
 	struct vs_node *n = node_at(id);
+	u32 last = parked_ids[--parked & (VS_ID_COUNT - 1)];
 
 	n->parked = false;
-	parked--;
-	parked_map[(id & (VS_ID_COUNT - 1)) / 64] &= ~(1ULL << (id % 64));
+	node_at(last)->parked_at = n->parked_at;
+	parked_ids[n->parked_at & (VS_ID_COUNT - 1)] = last;
 	node_compete(id);
 	node_place(id);
 }

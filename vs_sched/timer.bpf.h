@@ -102,35 +102,29 @@ static __noinline void overdue_of(u32 id, u64 at)
 
 /*
  * Looks whether what is parked may run again and, now and then, whether its tasks have
- * waited too long all the same.
+ * waited too long all the same. From the last one on: who leaves is replaced by it.
  */
 static __noinline void look_at_parked(u64 at, bool overdue)
 {
-	u32 word;
+	u32 i, number = parked;
 
-	bpf_for(word, 0, VS_ID_COUNT / 64) {
-		u64 bits = parked_map[word & (VS_ID_COUNT / 64 - 1)];
-		u32 bit;
+	bpf_for(i, 0, VS_ID_COUNT) {
+		bool done = false;
+		u32 id;
 
-		if (!bits)
-			continue;
-		bpf_for(bit, 0, 64) {
-			u32 id = word * 64 + bit;
-			bool done = false;
-
-			if (!(bits >> bit & 1))
-				continue;
-			bpf_spin_lock(&lock);
-			if (node_at(id)->parked && !node_exhausted(id, at)) {
-				node_unpark(id);
-				done = true;
-			}
-			bpf_spin_unlock(&lock);
-			if (done)
-				count(VS_SCHED_UNPARKED);
-			else if (overdue)
-				overdue_of(id, at);
+		if (i >= number)
+			break;
+		id = parked_ids[(number - 1 - i) & (VS_ID_COUNT - 1)];
+		bpf_spin_lock(&lock);
+		if (!node_exhausted(id, at)) {
+			node_unpark(id);
+			done = true;
 		}
+		bpf_spin_unlock(&lock);
+		if (done)
+			count(VS_SCHED_UNPARKED);
+		else if (overdue)
+			overdue_of(id, at);
 	}
 }
 
