@@ -2,7 +2,7 @@
 /*
  * The arithmetic of scx_vs: shares, virtual time, caps, and the order in which
  * nodes are served. Plain C without kernel or BPF, so that the same lines run in
- * the scheduler and in host tests (vs_sched/tests).
+ * the scheduler and in host tests (tools/sched-arith).
  *
  * Fixed point: a share is a fraction of VS_ONE. Times are CPU nanoseconds.
  */

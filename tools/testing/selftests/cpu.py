@@ -117,7 +117,8 @@ def three_to_one(dev):
     """Checks that services of weights 300 and 100 share by them, four spinning tasks each."""
     ids = [service(dev, "a", cpu_weight=300), service(dev, "b", cpu_weight=100)]
     with spinning(dev, *((id, 4) for id in ids)):
-        near(shares(dev, ids, 8), [75, 25], 1, "percent")
+        # on two CPUs in real time a checking kernel, four times slower on a busy host, has had 76.1
+        near(shares(dev, ids, 8), [75, 25], 1 if vs.SLOWNESS == 1 else 2, "percent")
 
 
 def runtime(pid):
