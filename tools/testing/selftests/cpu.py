@@ -14,7 +14,7 @@ import vs
 
 SCHED_EXT = pathlib.Path("/sys/kernel/sched_ext")
 WARM_UP = 0.5  # seconds, until those that were just started have found their places
-SLOT = 0.02  # seconds of CPU time in one VS, of tasks that change it: long beside the change itself, under emulation too
+SLOT = 0.02 * vs.SLOWNESS  # seconds of CPU time in one VS, of tasks that change it: long beside the change itself, under emulation too
 
 
 def scheduler():
