@@ -54,6 +54,8 @@ def use():
         a = dev.create("a")
         b = dev.create("b", a)
         dev.detach(a, "tasks_max")
+        # a cell that leads to another's service, which comes before it
+        dev.destroy(dev.create("gone", id=7002), dev.create("heir", id=7001))
         dev.add("accept", [a], [vs.REF(1)], peer="10.0.0.0", peer_len=104)
         dev.add("exec", [], [b], path="/usr/bin/x")
         dev.apply([vs.config_service(f"n{n}", n) for n in range(8)], [vs.rule("exec", [n % 9]) for n in range(100)])
