@@ -262,6 +262,10 @@ impl Drop for Writer {
     /// The module goes: frees all. Nobody reads the state any more.
     fn drop(&mut self) {
         rcu::synchronize();
+        // What leads to another id's service is not to be looked at when that one is freed.
+        for id in VsId::all().filter(|id| self.service(*id).is_none()) {
+            CELLS[id.index()].service.store(core::ptr::null_mut(), Relaxed);
+        }
         for id in VsId::all() {
             let own = self.take(id, core::ptr::null_mut());
             drop(own);
