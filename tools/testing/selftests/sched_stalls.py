@@ -17,7 +17,7 @@ import vs
 
 SERVER = pathlib.Path("/sys/kernel/debug/sched/ext_server/cpu1/runtime")
 WATCHDOG = 30  # seconds, .timeout_ms of scx_vs; it looks twice as often, so that it may take half as much again
-SLACK = 15 + 10  # and some until all have begun and ended
+SLACK = 15 + (10 if vs.SLOWNESS == 1 else 240)  # and some until all have begun and ended
 
 
 def status(*words):
