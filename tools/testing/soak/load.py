@@ -22,7 +22,7 @@ CLIENTS, STRESSORS = 2, 2  # how many of them at once
 # What tests runs in a service of great weight and, for when the scheduler does not run, with a better nice value than the
 # load: else most of the time would go by waiting for vsctl.
 OPERATOR, NICE = "operator", 10
-PATIENCE = 300  # seconds for what takes one or two on an idle machine: it is neither idle nor, under a debug kernel, fast
+PATIENCE = 900  # seconds for what takes one or two on an idle machine: it is neither idle nor, under a debug kernel, fast
 
 STRESS = """affinity clone cpu daemon epoll eventfd exec fork futex kill mq msg mutex nice pipe poll pthread schedpolicy
             sem-sysv sendfile session shm-sysv sigq sock sockpair splice switch tee udp unshare vfork wait yield zombie""".split()
