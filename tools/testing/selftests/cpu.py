@@ -8,11 +8,13 @@ import os
 import pathlib
 import signal
 import time
+import traceback
 
 import gates
 import vs
 
 SCHED_EXT = pathlib.Path("/sys/kernel/sched_ext")
+DONE, FAILED = b"x", b"!"
 WARM_UP = 0.5  # seconds, until those that were just started have found their places
 SLOT = 0.02 * vs.SLOWNESS  # seconds of CPU time in one VS, of tasks that change it: long beside the change itself, under emulation too
 
@@ -130,6 +132,20 @@ def _blocked(pid):
     return pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] == "S"
 
 
+def _work(job, start, done):
+    """What a process of exact() does: waits for the start, does its job, says whether it could, and waits to be killed."""
+    os.read(start, 1)
+    try:
+        job()
+        said = DONE
+    except Exception:  # pylint: disable=broad-except
+        traceback.print_exc()
+        said = FAILED
+    os.write(done, said)
+    os.read(start, 1)
+    os._exit(1)
+
+
 def exact(dev, ids, *jobs):
     """Runs each job in a process of ids[0]; checks that the services `ids` are charged together what the kernel has
     counted for these processes, to the nanosecond. Both figures are read while all of them wait and nothing is under way.
@@ -145,17 +161,13 @@ def exact(dev, ids, *jobs):
         for job in jobs:
             pid = os.fork()
             if not pid:
-                os.read(start[0], 1)
-                job()
-                os.write(done[1], b"x")
-                os.read(start[0], 1)
-                os._exit(1)
+                _work(job, start[0], done[1])
             pids.append(pid)
             dev.place(pid, ids[0])
         counted, charged = figures()
         os.write(start[1], b"x" * len(jobs))
         for _ in jobs:
-            os.read(done[0], 1)
+            vs.eq(os.read(done[0], 1), DONE, "how a job ended")
         counted, charged = (now - was for now, was in zip(figures(), (counted, charged)))
     finally:
         for pid in pids:
