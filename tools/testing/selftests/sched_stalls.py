@@ -8,6 +8,7 @@
 The stall is a real one. A real-time task keeps a CPU to itself for good, which the kernel's server for such a case is told
 not to prevent, and a task waits that may run nowhere else.
 """
+import mmap
 import os
 import pathlib
 import time
@@ -42,18 +43,23 @@ def stall(dev):
     vs.vsctl("up")
     ids = [cpu.service(dev, "a", cpu_weight=100)]
     runtime = SERVER.read_text(encoding="ascii")
+    taken, over = os.pipe(), mmap.mmap(-1, 1)
     began = time.monotonic()
 
     def until_thrown_out():
         while cpu.scheduler():
             pass
+        over[0] = 1
 
     def hog():
         os.sched_setaffinity(0, {1})
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-        until_thrown_out()
+        os.write(taken[1], b"x")
+        while not over[0]:  # without a system call: a lock of the kernel's could make it sleep, and the other would run
+            pass
 
     def waits():
+        os.read(taken[0], 1)  # had it run there before, in an RCU read section, RCU would stall, and end scx_vs too soon
         os.sched_setaffinity(0, {1})
         cpu.spin(0.2)
     try:
@@ -61,7 +67,7 @@ def stall(dev):
         SERVER.write_text("0", encoding="ascii")
         cpu.exact(dev, ids, hog, waits, until_thrown_out, *cpu.ping_pong(500))
         vs.within(time.monotonic() - began, WATCHDOG, WATCHDOG + SLACK, "seconds until it was over")
-        status("stall")
+        status("runnable task stall")
     finally:
         SERVER.write_text(runtime, encoding="ascii")
         os.sched_setaffinity(0, {0, 1})
