@@ -18,7 +18,6 @@ import pathlib
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -50,11 +49,6 @@ def client(words, place):
     return said
 
 
-def listens(port):
-    with socket.socket() as one:
-        return not one.connect_ex(("127.0.0.1", port))
-
-
 @contextlib.contextmanager
 def nginx(place):
     """A static page of 612 bytes, 16 connections, kept alive."""
@@ -67,7 +61,7 @@ events {{ worker_connections 256; }}
 http {{ access_log off; server {{ listen 127.0.0.1:8080; root {root}; }} }}
 """, encoding="ascii")
     server = quiet("nginx", "-p", str(root), "-c", str(root / "conf"), preexec_fn=place)
-    vs.until(lambda: listens(8080), 60, "nginx listens")
+    vs.until(lambda: vs.listens(8080), 60, "nginx listens")
 
     def measure(at, seconds):
         said = client(["wrk", "--latency", "-t", "1", "-c", "16", "-d", f"{seconds}s", "http://127.0.0.1:8080/"], at)
@@ -110,7 +104,7 @@ def postgresql(place):
 def redis(place):
     """redis-benchmark GET, 16 connections."""
     server = quiet("redis-server", "--port", "6379", "--save", "", "--dir", str(HOME), preexec_fn=place)
-    vs.until(lambda: listens(6379), 60, "Redis listens")
+    vs.until(lambda: vs.listens(6379), 60, "Redis listens")
 
     def measure(at, seconds):
         said = client(["redis-benchmark", "-t", "get", "-c", "16", "-n", str(seconds * 5000), "--csv"], at)

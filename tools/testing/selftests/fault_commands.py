@@ -124,8 +124,8 @@ def asking(dev):
     short(dev, lambda *_: Call(dev, "INFO"), False)
     short(dev, lambda a, *_: Call(dev, "QUERY", id=a), False)
     short(dev, lambda a, *_: Call(dev, "STAT", id=a), False)
-    short(dev, lambda *_: Call(dev, "LIST", items=ctypes.addressof(services), item_size=88, **listing), False)
-    short(dev, lambda *_: Call(dev, "RULE_LIST", items=ctypes.addressof(rules), item_size=608, **listing), False)
+    short(dev, lambda *_: Call(dev, "LIST", items=ctypes.addressof(services), item_size=ctypes.sizeof(uapi.vs_service), **listing), False)
+    short(dev, lambda *_: Call(dev, "RULE_LIST", items=ctypes.addressof(rules), item_size=ctypes.sizeof(uapi.vs_rule), **listing), False)
     short(dev, lambda a, *_: Call(dev, "RULE_TEST", call=vs.rule("exec", [a], path=f"/usr/bin/{TEXT}")), False)
 
 
@@ -147,10 +147,10 @@ def applying(dev):
     services = (uapi.vs_config_service * 4)(
         vs.config_service("new", cpu_weight=300), vs.config_service("a", 1), vs.config_service("c", 2), vs.config_service("e"))
     rules = (uapi.vs_rule * 6)(*(vs.rule("exec", [1 + n % 4], path=f"/bin/{TEXT}{n}") for n in range(6)))
+    given = {"services": ctypes.addressof(services), "nr_services": len(services), "service_size": ctypes.sizeof(uapi.vs_config_service),
+             "rules": ctypes.addressof(rules), "nr_rules": len(rules), "rule_size": ctypes.sizeof(uapi.vs_rule)}
     for flags in 0, uapi.VS_APPLY_PRUNE, uapi.VS_APPLY_CHECK:
-        short(dev, lambda *_, flags=flags: Call(
-            dev, "APPLY", services=ctypes.addressof(services), nr_services=4, rules=ctypes.addressof(rules), nr_rules=6,
-            service_size=80, rule_size=608, flags=flags), changes=flags != uapi.VS_APPLY_CHECK)
+        short(dev, lambda *_, flags=flags: Call(dev, "APPLY", flags=flags, **given), changes=flags != uapi.VS_APPLY_CHECK)
 
 
 @vs.test

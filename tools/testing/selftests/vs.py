@@ -9,6 +9,7 @@ import errno
 import inspect
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -338,6 +339,12 @@ def until(condition, seconds=5, what="condition"):
         if time.monotonic() > deadline:
             raise AssertionError(f"{what}: not within {seconds} s")
         time.sleep(0.02)
+
+
+def listens(port):
+    """Is there a server at 127.0.0.1?"""
+    with socket.socket() as one:
+        return not one.connect_ex(("127.0.0.1", port))
 
 
 def adopt():

@@ -7,7 +7,6 @@ import pathlib
 import random
 import re
 import shutil
-import socket
 import subprocess
 import threading
 import traceback
@@ -101,14 +100,6 @@ class Reach:
             self.changed.notify_all()
 
 
-def answers(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-        return True
-    except OSError:
-        return False
-
-
 def prepare():
     """Files and folders of the servers; and what is tested, so that a build on the host does not change it."""
     (HOME / "bin").mkdir(parents=True)
@@ -152,7 +143,7 @@ class Load:
             with open(HOME / f"{name}.out", "w", encoding="utf-8") as output:
                 self.servers[name] = subprocess.Popen(["nice", "-n", str(NICE), *command()], cwd=HOME, stdin=subprocess.DEVNULL, stdout=output,
                                                       stderr=subprocess.STDOUT, start_new_session=True)
-            vs.until(lambda port=port: answers(port), PATIENCE, f"{name} answers")
+            vs.until(lambda port=port: vs.listens(port), PATIENCE, f"{name} answers")
         return self
 
     def __exit__(self, *_):
