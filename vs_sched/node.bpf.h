@@ -60,6 +60,7 @@ struct vs_due {
 struct vs_claim {
 	u32 node;	/* of the task that runs, or is about to: counted in `running` */
 	bool claimed;	/* there is one */
+	bool kthread;	/* what runs is a kernel thread, which did not wait for its node's turn */
 	bool turn;	/* an urgent task may be run this time */
 	bool overdue;	/* there is something in DSQ_OVERDUE */
 	bool keeps;	/* the task that has run could go on */
@@ -259,6 +260,20 @@ static __noinline void node_compete(u32 id)
 		competitors--;
 		sums_remove(id, own_weight(id));
 	}
+}
+
+/* For a node of which no task has waited until now: what it may be behind or ahead. True: that was cut. */
+static __noinline bool node_resume(u32 id)
+{
+	struct vs_node *n = node_at(id);
+	u64 share = share_now(id);
+	u64 vtime = resume(n->vtime, now, lag_max(VS_SLICE, share, competitors, nr_cpus),
+			   lead_max(VS_SLICE, share, nr_cpus));
+
+	if (vtime == n->vtime)
+		return false;
+	n->vtime = vtime;
+	return true;
 }
 
 /* Counts the CPU for the node whose task it runs. */

@@ -68,8 +68,12 @@ static __always_inline enum choice choose(struct vs_claim *c, u64 at)
 		c->next = c->due.node;
 	}
 	if (c->keeps) {
-		u64 key = node_key(c->keep);
+		u64 key;
 
+		/* Of a node that has not had to wait, what it did not use would count for ever. */
+		if (queue_key(&queue, c->keep) == VS_NEVER)
+			node_resume(c->keep);
+		key = node_key(c->keep);
 		if (choice == IDLE || before(key, best)) {
 			choice = KEEP;
 			best = key;

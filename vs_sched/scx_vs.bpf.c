@@ -98,14 +98,19 @@ s32 BPF_PROG(vs_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
 	return cpu;
 }
 
-/* Does the node deserve the CPU by more than a slice over the one that has it? */
+/*
+ * Does the node deserve the CPU by more than a slice over the one that has it? A kernel
+ * thread has been let in out of turn, so what root has not used is not on its side.
+ */
 static __always_inline bool deserves_more(u32 id, struct vs_claim *c)
 {
 	struct vs_node *n = node_at(id);
-	u32 other = c->node;
+	u64 has = node_at(c->node)->vtime;
 
-	return c->claimed && other != id && !n->parked &&
-	       before(n->vtime + virtual_time(VS_SLICE, n->share), node_at(other)->vtime);
+	if (c->kthread)
+		has = later(has, now);
+	return c->claimed && c->node != id && !n->parked &&
+	       before(n->vtime + virtual_time(VS_SLICE, n->share), has);
 }
 
 /* Does none of those that wait in the task's node come before it? */
@@ -369,6 +374,7 @@ void BPF_PROG(vs_running, struct task_struct *p)
 	struct vs_task *t = task_of(p);
 	struct vs_node *n;
 
+	c->kthread = p->flags & PF_KTHREAD;
 	if (!t)
 		return;
 	n = node_at(t->node);

@@ -55,6 +55,7 @@ static __noinline void runnable_add(u32 id)
 	bpf_spin_lock(&lock);
 	node_charge(id, used, 0);
 	node_compete(id);
+	node_resume(id);
 	bpf_spin_unlock(&lock);
 }
 
@@ -76,8 +77,8 @@ static __noinline void runnable_sub(u32 id)
 static __noinline void waiting_add(struct vs_task *t, u32 id)
 {
 	struct vs_node *n = node_at(id);
-	u64 used, lag, lead, vtime;
 	bool cut = false;
+	u64 used;
 
 	t->queued = id + 1;
 	if (before(t->due, n->due)) {
@@ -91,11 +92,7 @@ static __noinline void waiting_add(struct vs_task *t, u32 id)
 	bpf_spin_lock(&lock);
 	if (queue_key(&queue, id) == VS_NEVER) {
 		node_charge(id, used, 0);
-		lag = lag_max(VS_SLICE, share_now(id), competitors, nr_cpus);
-		lead = lead_max(VS_SLICE, share_now(id), nr_cpus);
-		vtime = resume(n->vtime, now, lag, lead);
-		cut = vtime != n->vtime;
-		n->vtime = vtime;
+		cut = node_resume(id);
 		node_place(id);
 	}
 	bpf_spin_unlock(&lock);

@@ -55,10 +55,15 @@ def _spin():
 
 
 def _run(cpu, nice, job):
-    if cpu is not None:
-        os.sched_setaffinity(0, {cpu})
-    os.nice(nice)
-    job()
+    """What a process of spinning() does. It does not come back, or it would go on with the test as if it were its parent."""
+    try:
+        if cpu is not None:
+            os.sched_setaffinity(0, {cpu})
+        os.nice(nice)
+        job()
+    except Exception:  # pylint: disable=broad-except
+        traceback.print_exc()
+    os._exit(1)
 
 
 @contextlib.contextmanager

@@ -76,8 +76,8 @@ def idle(dev):
         time.sleep(1)
         capped = rate()
     print(f"# rounds in a second of CPU time: {free:.0f}, capped {capped:.0f}", flush=True)
-    # what it is switched on and off for is its time too: 1 % of it, 7 % in the kernel `lockdep`
-    vs.within(capped / free, 0.9, 1.03, "the rate under a cap beside that without")
+    # what it is switched on and off for is its time too: 1 % of it, 7 % in the kernel `lockdep`, 14 % in `kasan`
+    vs.within(capped / free, 0.9 if vs.SLOWNESS == 1 else 0.8, 1.03, "the rate under a cap beside that without")
 
 
 @cpu.scheduled

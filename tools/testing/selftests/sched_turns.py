@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+# guest: icount=3
+# limit: 300
+"""scx_vs: who has not wanted the CPU for long takes turns with the others from then on. One CPU, in virtual time."""
+import ctypes
+import mmap
+import time
+
+import cpu
+import vs
+
+
+@cpu.scheduled
+def turns(dev):
+    """What a service did not want is not saved up: when it comes after others have worked for long, it takes turns with them at once"""
+    a, b = (cpu.service(dev, name, cpu_weight=100) for name in "ab")
+    stretch = ctypes.c_double.from_buffer(mmap.mmap(-1, 8))
+
+    def now_and_then():
+        while True:
+            time.sleep(0.5)
+            since = last = began = time.monotonic()
+            while last < began + 0.2:
+                now = time.monotonic()
+                if now > last + 1e-3:  # another has run
+                    since = now
+                stretch.value = max(stretch.value, now - since)
+                last = now
+    with cpu.spinning(dev, (a, 2), (b, 1, {"job": now_and_then})):
+        time.sleep(6)
+    print(f"# the longest stretch: {stretch.value * 1e3:.1f} ms", flush=True)
+    vs.within(stretch.value, 0, 0.025, "seconds that it ran while others waited")
+
+
+vs.main()
