@@ -27,7 +27,7 @@ until (($(stat_of a 4) == 2)); do sleep 0.2; done
 is "children are born where their parent is" "$(vsctl ps a | awk '$5 == "sleep" { print $3 }')" a
 
 vsctl exec b -- socat UNIX-LISTEN:/tmp/b.sock,fork EXEC:cat &
-until [[ -S /tmp/b.sock ]]; do sleep 0.2; done
+until [[ $(vsctl ss b) == *LISTEN* ]]; do sleep 0.2; done
 is "its socket is its own" "$(vsctl ss b | awk '$3 == "LISTEN" { print $1, $2, $4 }')" "b unix-stream /tmp/b.sock"
 check "threads can be placed alone" vsctl place --thread $pid a
 is "as ps shows" "$(home $pid)" a

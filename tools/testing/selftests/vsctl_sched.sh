@@ -24,7 +24,7 @@ check "status says that it is off" grep -q '^scheduler  off' <(vsctl status)
 is "every gate is still in force" "$(gates)" "$all"
 before=$(used_by_root)
 timeout 1 bash -c 'while :; do :; done'
-within "accounts go on, ns" "$(($(used_by_root) - before))" 500000000 3000000000
+within "accounts go on, ns" "$(($(used_by_root) - before))" 500000000 10000000000
 is "a second time there is nothing to do" "$(vsctl up --no-sched 2>&1 >/dev/null)" "vsctl: nothing was missing"
 
 check "up again" vsctl up
