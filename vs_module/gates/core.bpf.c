@@ -83,8 +83,11 @@ int BPF_PROG(core__sockets_counted)
 	return 1;
 }
 
-/* Any context. */
-SEC("fentry/security_sk_free")
+/*
+ * Any context. Not by function entry: there the kernel leaves a program out that is already
+ * under way on the CPU, and a softirq can free a socket in the midst of it.
+ */
+SEC("lsm/sk_free_security")
 int BPF_PROG(core__sk_free, struct sock *sk)
 {
 	if (sk->sk_mark)
