@@ -28,7 +28,7 @@ enum vs_sched_stat {
 	VS_SCHED_PARKED,	/* a node had used up its cap */
 	VS_SCHED_UNPARKED,	/* and may run again */
 	VS_SCHED_OVERDUE,	/* a task had waited too long */
-	VS_SCHED_CLAMPED,	/* a node came back with a lag or lead that was cut */
+	VS_SCHED_CLAMPED,	/* a node became runnable, or was to wait, and its lag or lead was cut */
 	VS_SCHED_NODE_CHANGED,	/* a node's parent, weight or cap changed */
 	VS_SCHED_STATS
 };

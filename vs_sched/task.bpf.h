@@ -48,6 +48,7 @@ static __always_inline u32 vs_of(struct task_struct *p)
 static __noinline void runnable_add(u32 id)
 {
 	u64 used;
+	bool cut;
 
 	if (__sync_fetch_and_add(&node_at(id)->runnable, 1))
 		return;
@@ -55,8 +56,10 @@ static __noinline void runnable_add(u32 id)
 	bpf_spin_lock(&lock);
 	node_charge(id, used, 0);
 	node_compete(id);
-	node_resume(id);
+	cut = node_resume(id);
 	bpf_spin_unlock(&lock);
+	if (cut)
+		count(VS_SCHED_CLAMPED);
 }
 
 /* One ceased to be. What it used is charged while its node's share still counts. */
