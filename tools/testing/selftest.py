@@ -5,7 +5,8 @@ A selftest is an executable file of selftests/; adding one is all it takes to ha
 
     # guest: cpus=4 memory=3G     the guest it wants; icount=N: virtual time, one CPU;
                                 `none`: no guest, the build tree; `host`: neither
-    # limit: 120                  seconds it may take (60 by default); longer in slow kernels, by one factor for all
+    # limit: 120                  seconds it may take (60 by default); longer in slow kernels, by one factor for all;
+                                VS_LIMIT=n: at least n for any, for tests that were told to do more
     # module: no                  it loads vs.ko itself
     # expect: REGEX               lines that the kernel may log in this test though they look like a fault
     # open: CASE | TEXT           known to be wrong and not mended: if this case fails, it is shown and counts as skipped;
@@ -26,6 +27,7 @@ RESULTS = REPO / "build" / "check"
 SLOW_KERNELS = {"lockdep": 6, "kasan": 6}
 ROW = os.environ.get("KERNEL") or os.environ.get("KREL", "").rpartition("-vs-")[2]
 SLOWNESS = SLOW_KERNELS.get(ROW, 1)
+LIMIT = int(os.environ.get("VS_LIMIT", 0))
 
 
 class Selftest:
@@ -38,7 +40,7 @@ class Selftest:
                     break
                 if match := re.match(r"# (guest|limit|module|expect|open): (.*)", line):
                     header[match[1]] = header[match[1]] + [match[2].strip()] if match[1] in ("expect", "open") else [match[2].strip()]
-        self.limit = int(header["limit"][-1]) * SLOWNESS
+        self.limit = max(int(header["limit"][-1]), LIMIT) * SLOWNESS
         self.module = header["module"][-1] != "no"
         self.expect = header["expect"]
         self.open = dict(map(str.strip, line.split("|", 1)) for line in header["open"])

@@ -54,16 +54,24 @@ def _spin():
         pass
 
 
-def _run(cpu, nice, job):
-    """What a process of spinning() does. It does not come back, or it would go on with the test as if it were its parent."""
+def _tried(job, /, *arguments, **more):
+    """Does a job in a process of its own; says whether it could. What it raises ends there: the process would go on with
+    the test as if it were its parent.
+    """
     try:
-        if cpu is not None:
-            os.sched_setaffinity(0, {cpu})
-        os.nice(nice)
-        job()
+        job(*arguments, **more)
+        return True
     except Exception:  # pylint: disable=broad-except
         traceback.print_exc()
-    os._exit(1)
+        return False
+
+
+def _run(cpu, nice, job):
+    """What a process of spinning() does."""
+    if cpu is not None:
+        os.sched_setaffinity(0, {cpu})
+    os.nice(nice)
+    job()
 
 
 @contextlib.contextmanager
@@ -87,7 +95,8 @@ def spinning(dev, *groups):
             for _ in range(number):
                 pid = os.fork()
                 if not pid:
-                    _run(**{"cpu": None, "nice": 0, "job": _spin, **(how[0] if how else {})})
+                    _tried(_run, **{"cpu": None, "nice": 0, "job": _spin, **(how[0] if how else {})})
+                    os._exit(1)
                 pids.append(pid)
                 dev.place(pid, id)
         time.sleep(WARM_UP)
@@ -140,15 +149,8 @@ def _blocked(pid):
 def _work(job, start, done):
     """What a process of exact() does: waits for the start, does its job, says whether it could, and waits to be killed."""
     os.read(start, 1)
-    try:
-        job()
-        said = DONE
-    except Exception:  # pylint: disable=broad-except
-        traceback.print_exc()
-        said = FAILED
-    os.write(done, said)
+    os.write(done, DONE if _tried(job) else FAILED)
     os.read(start, 1)
-    os._exit(1)
 
 
 def exact(dev, ids, *jobs):
@@ -166,7 +168,8 @@ def exact(dev, ids, *jobs):
         for job in jobs:
             pid = os.fork()
             if not pid:
-                _work(job, start[0], done[1])
+                _tried(_work, job, start[0], done[1])
+                os._exit(1)
             pids.append(pid)
             dev.place(pid, ids[0])
         counted, charged = figures()
