@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """How long a light party waits for the CPU under another's flood, and the shares of up to 1,000, by scheduler, in one boot.
 
-    tools/vm/setup --peers && tools/vm/run --icount 4 --timeout 3600 -- tools/bench/delays.py [wake|many|thousand|deep]...
+    tools/vm/setup --peers && tools/vm/run --icount 4 --timeout 5400 -- tools/bench/delays.py [wake|many|thousand|deep]...
 
 In virtual time, one CPU, 16 ns an instruction: 62 million instructions a second, a slow machine. Results also go to
 build/bench/delays.json.
 wake   cyclictest in `light`, every 10 ms, while `flood` of the same weight has 1 or 20 tasks that spin: its delays, in us.
-many   N parties of weights 50, 100, 150 and 200 in turns, a task that spins each, N seconds, 20 to 300: the error of each one's
-       share, in percent of what it should have: the mean, and the largest. (A slice of 4 ms is 0.4 %, of 1,000 1.3 %.)
+many   N parties of weights 50, 100, 150 and 200 in turns, a task that spins each: the error of each one's share, in percent of
+       what it should have, after N seconds (20 to 300) and after LONG times as many: the mean, and the largest.
+       (A slice of 4 ms is 0.4 % of what a party has in N seconds, of 1,000 in 300 1.3 %.)
 deep   two parties of equal weight, one of which is below so many others; the error of its share.
 """
 import contextlib
@@ -21,6 +22,7 @@ from setups import Flat, Groups, Services, Simple, cpu, prepared, spinning
 
 LOOPS, INTERVAL = 1000, 10000  # of cyclictest; us
 MANY, WEIGHTS = (2, 10, 100), (50, 100, 150, 200)
+LONG = 8
 DEEP = (1, 4, 8, 14)
 
 
@@ -51,25 +53,29 @@ def wake(kind, tasks):
     over = next(int(line.split()[-1]) for line in said.splitlines() if line.startswith("# Histogram Overflows"))
     if over or len(delays) < LOOPS:
         raise SystemExit(f"cyclictest counted {len(delays)} delays and {over} beyond 200 ms")
-    return {"mean": round(sum(delays) / len(delays)), "99th": delays[len(delays) * 99 // 100], "largest": delays[-1]}
+    return [{"mean": round(sum(delays) / len(delays)), "99th": delays[len(delays) * 99 // 100], "largest": delays[-1]}]
 
 
-def errors(where, names, wanted, seconds):
-    """Of each one's share, in percent of what it should be."""
+def errors(where, names, wanted, *times):
+    """Of each one's share since the beginning, in percent of what it should be, at each of the times, in s: the mean, and the largest."""
+    rows = []
     with spinning(where, names):
-        time.sleep(1 + seconds / 10)
-        before = [where.used(name) for name in names]
-        time.sleep(seconds)
-        had = [where.used(name) - was for name, was in zip(names, before)]
-    return [100 * (one / sum(had) * sum(wanted) / want - 1) for one, want in zip(had, wanted)]
+        time.sleep(1 + times[0] / 10)
+        began, before = time.monotonic(), [where.used(name) for name in names]
+        for at in times:
+            time.sleep(began + at - time.monotonic())
+            had = [where.used(name) - was for name, was in zip(names, before)]
+            off = [abs(100 * (one / sum(had) * sum(wanted) / want - 1)) for one, want in zip(had, wanted)]
+            rows.append({"seconds": at, "mean": round(sum(off) / len(off), 3), "largest": round(max(off), 3)})
+    return rows
 
 
 def many(kind, number):
     names = [f"p{n}" for n in range(number)]
     wanted = [WEIGHTS[n % len(WEIGHTS)] for n in range(number)]
+    seconds = min(max(20, number), 300)
     with tree_of(kind, {name: (None, weight) for name, weight in zip(names, wanted)}) as where:
-        found = [abs(one) for one in errors(where, names, wanted, min(max(20, number), 300))]
-    return {"mean": round(sum(found) / len(found), 3), "largest": round(max(found), 3)}
+        return errors(where, names, wanted, seconds, LONG * seconds)
 
 
 def deep(kind, depth):
@@ -77,7 +83,7 @@ def deep(kind, depth):
     for level in range(depth):
         above, tree[f"d{level}"] = f"d{level}", (above, 100)
     with tree_of(kind, tree) as where:
-        return {"largest": round(max(map(abs, errors(where, ["flat", above], [1, 1], 20))), 3)}
+        return errors(where, ["flat", above], [1, 1], 20)
 
 
 PARTS = {
@@ -96,13 +102,15 @@ def main():
             function, numbers, kinds, what = PARTS[part]
             for number in numbers:
                 for kind in kinds:
-                    rows.append({"part": part, "setup": kind.name, "number": number, **function(kind, number)})
-                    print(f"# {rows[-1]}", flush=True)
+                    for row in function(kind, number):
+                        rows.append({"part": part, "setup": kind.name, "number": number, **row})
+                        print(f"# {rows[-1]}", flush=True)
     keep("delays", rows)
     print("\n| what | set-up | figures |\n| --- | --- | --- |")
     for row in rows:
         figures = ", ".join(f"{name} {row[name]}" for name in ("mean", "99th", "largest") if name in row)
-        print(f"| {row['part']}: {row['number']} {PARTS[row['part']][3]} | {row['setup']} | {figures} |")
+        after = f", {row['seconds']} s" if "seconds" in row else ""
+        print(f"| {row['part']}: {row['number']} {PARTS[row['part']][3]}{after} | {row['setup']} | {figures} |")
 
 
 main()

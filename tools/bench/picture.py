@@ -61,7 +61,7 @@ def delays(result):
 def errors(result):
     found = [row for row in result["rows"] if row["part"] != "wake"]
     return ("CPU shares: the largest error, in percent of what it should be",
-            *by_setup(found, lambda row: f"{row['number']} {'levels' if row['part'] == 'deep' else 'parties'}", "largest"))
+            *by_setup(found, lambda row: f"{row['number']} {'levels' if row['part'] == 'deep' else 'parties'}, {row['seconds']} s", "largest"))
 
 
 PANELS = (("gates", gates), ("scale", scale), ("packets", packets), ("systems", systems), ("switches", switches), ("delays", delays),
