@@ -143,39 +143,43 @@ fn transformed(gate: Gate, who: u32, source: Source<'_>) -> u64 {
     })
 }
 
-/// A call of a gate with a socket. `message`: whose message is received, if it is not the socket's.
-fn used(
+/// A call of a gate with a socket.
+#[derive(Clone, Copy)]
+struct Use<'a> {
     gate: Gate,
-    who: u32,
-    sock: Option<Sock<'_>>,
-    peer: Option<Peer<'_>>,
+    /// `None`: it has just gone.
+    sock: Option<Sock<'a>>,
+    /// Whom the call names.
+    peer: Option<Peer<'a>>,
+    /// Whose message is received, if it is not the socket's.
     message: Option<VsId>,
     untold: Untold,
-) -> u64 {
+}
+
+impl<'a> Use<'a> {
+    fn of(gate: Gate, sock: Option<Sock<'a>>, untold: Untold) -> Self {
+        Use { gate, sock, peer: None, message: None, untold }
+    }
+}
+
+/// Inlined: then what a gate does not use is not made.
+#[inline(always)]
+fn used(who: u32, call: Use<'_>) -> u64 {
     let who = Who::new(who);
-    let Some(sock) = sock.filter(|sock| sock.is_tagged_kind()) else {
+    let Some(sock) = call.sock.filter(|sock| sock.is_tagged_kind()) else {
         return Answer::UNCHANGED.pack();
     };
-    with(|s| match count(s, gate, who) {
-        None if untold == Untold::Keep => Answer::UNCHANGED.pack(),
-        wants => labelled(s, gate, who, sock, peer, message, untold, wants),
+    with(|s| match count(s, call.gate, who) {
+        None if call.untold == Untold::Keep => Answer::UNCHANGED.pack(),
+        wants => labelled(s, who, sock, call, wants),
     })
 }
 
 /// The rest of [`used`], where there are rules, or the socket is labelled without. Not inlined: the
 /// calls that end above are the most.
 #[inline(never)]
-#[allow(clippy::too_many_arguments)]
-fn labelled(
-    s: &State,
-    gate: Gate,
-    who: Who,
-    sock: Sock<'_>,
-    peer: Option<Peer<'_>>,
-    message: Option<VsId>,
-    untold: Untold,
-    wants: Option<u16>,
-) -> u64 {
+fn labelled(s: &State, who: Who, sock: Sock<'_>, call: Use<'_>, wants: Option<u16>) -> u64 {
+    let Use { gate, peer, message, untold, .. } = call;
     let tag = sock.tag();
     let from = [who.cur, tag, message.unwrap_or(tag)];
     let source = Source { sock: Some(sock), peer, ..Source::default() };
@@ -256,7 +260,7 @@ unsafe extern "C" fn vs_gate_setgid_body(cred: *const c::cred, who: u32) -> u64 
 unsafe extern "C" fn vs_gate_socket_body(socket: *const c::socket, who: u32) -> u64 {
     // SAFETY: By the requirement of this function.
     let sock = unsafe { Sock::of(socket) };
-    used(Gate::Socket, who, sock, None, Some(VsId::ROOT), Untold::Callers)
+    used(who, Use { message: Some(VsId::ROOT), ..Use::of(Gate::Socket, sock, Untold::Callers) })
 }
 
 /// # Safety
@@ -295,7 +299,7 @@ unsafe extern "C" fn vs_gate_connect_body(
 ) -> u64 {
     // SAFETY: By the requirement of this function.
     let (sock, peer) = unsafe { (Sock::of(socket), Peer::new(address, len)) };
-    used(Gate::Connect, who, sock, peer, None, Untold::Callers)
+    used(who, Use { peer, ..Use::of(Gate::Connect, sock, Untold::Callers) })
 }
 
 /// Under locks of the socket, bottom halves off. It cannot refuse: a connection for which its VS
@@ -308,7 +312,7 @@ unsafe extern "C" fn vs_gate_connect_body(
 unsafe extern "C" fn vs_gate_accept_body(conn: *const c::sock, who: u32) -> u64 {
     // SAFETY: By the requirement of this function.
     let conn = unsafe { Sock::new(conn) };
-    used(Gate::Accept, who, Some(conn), None, None, Untold::CallersIfNobodys)
+    used(who, Use::of(Gate::Accept, Some(conn), Untold::CallersIfNobodys))
 }
 
 /// The message itself can be given to a VS if it is a UDP datagram: its BPF program keeps that in
@@ -321,7 +325,7 @@ unsafe extern "C" fn vs_gate_accept_body(conn: *const c::sock, who: u32) -> u64 
 unsafe extern "C" fn vs_gate_send_body(socket: *const c::socket, message: *const c::msghdr, who: u32) -> u64 {
     // SAFETY: By the requirement of this function.
     let (sock, peer) = unsafe { (Sock::of(socket), Peer::new((*message).msg_name, (*message).msg_namelen)) };
-    used(Gate::Send, who, sock, peer, None, Untold::Keep)
+    used(who, Use { peer, ..Use::of(Gate::Send, sock, Untold::Keep) })
 }
 
 /// # Safety
@@ -331,7 +335,7 @@ unsafe extern "C" fn vs_gate_send_body(socket: *const c::socket, message: *const
 unsafe extern "C" fn vs_gate_recv_body(sk: *const c::sock, message: u32, who: u32) -> u64 {
     // SAFETY: By the requirement of this function.
     let sock = unsafe { Sock::new(sk) };
-    used(Gate::Recv, who, Some(sock), None, VsId::new(message), Untold::Keep)
+    used(who, Use { message: VsId::new(message), ..Use::of(Gate::Recv, Some(sock), Untold::Keep) })
 }
 
 #[no_mangle]

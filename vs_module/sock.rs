@@ -251,8 +251,6 @@ pub(crate) struct Peer<'a> {
     _alive: PhantomData<&'a c_void>,
 }
 
-
-
 impl Peer<'_> {
     /// `None`: there is none in the call.
     ///
