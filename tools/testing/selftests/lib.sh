@@ -35,6 +35,20 @@ refuse() {
 	not_ok "$name"
 }
 
+# await NAME COMMAND...: the command succeeds within a minute.
+await() {
+	local name=$1 end=$((SECONDS + 60 * ${VS_SLOWNESS:-1}))
+	shift
+	until "$@"; do
+		if ((SECONDS >= end)); then
+			not_ok "$name"
+			return
+		fi
+		sleep 0.2
+	done
+	ok "$name"
+}
+
 # is NAME GOT WANTED: two strings are the same.
 is() {
 	[[ $2 == "$3" ]] && ok "$1" && return

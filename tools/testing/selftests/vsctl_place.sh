@@ -6,6 +6,8 @@
 
 home() { vsctl ps --all | awk -v tid="$1" '$2 == tid { print $3 }'; }
 stat_of() { vsctl stat "$1" | awk -v n="$2" 'NR == 2 { print $n }'; }
+both_are_counted() { (($(stat_of a 4) == 2)); }
+listens() { [[ $(vsctl ss b) == *LISTEN* ]]; }
 cleanup() { kill $(jobs -p) 2>/dev/null; }
 
 check "a service" vsctl create a
@@ -23,11 +25,11 @@ refuse 1 "its service cannot be destroyed" vsctl destroy b
 
 is "exec places before it runs" "$(vsctl exec a -- sh -c 'exec vsctl ps a' | awk 'NR == 2 { print $3, $4, $5 }')" "a a vsctl"
 vsctl exec a -- sh -c 'sleep 1000 & wait' &
-until (($(stat_of a 4) == 2)); do sleep 0.2; done
+await "its child is counted too" both_are_counted
 is "children are born where their parent is" "$(vsctl ps a | awk '$5 == "sleep" { print $3 }')" a
 
 vsctl exec b -- socat UNIX-LISTEN:/tmp/b.sock,fork EXEC:cat &
-until [[ $(vsctl ss b) == *LISTEN* ]]; do sleep 0.2; done
+await "a server of another opens its socket" listens
 is "its socket is its own" "$(vsctl ss b | awk '$3 == "LISTEN" { print $1, $2, $4 }')" "b unix-stream /tmp/b.sock"
 check "threads can be placed alone" vsctl place --thread $pid a
 is "as ps shows" "$(home $pid)" a
