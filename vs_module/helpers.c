@@ -4,12 +4,16 @@
 #include <linux/cgroup.h>
 #include <linux/cred.h>
 #include <linux/fs.h>
+#include <linux/fs_struct.h>
 #include <linux/if.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
+#include <linux/pid_namespace.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 #include <linux/stddef.h>
 #include <linux/tcp.h>
+#include <linux/user_namespace.h>
 #include <net/af_unix.h>
 #include <net/dst_metadata.h>
 #include <net/inet_sock.h>
@@ -140,6 +144,26 @@ u32 vs_cred_egid(const struct cred *cred)
 int vs_current_cgroup_path(char *buf, size_t len)
 {
 	return cgroup_path(task_dfl_cgroup(current), buf, len);
+}
+
+/* Of both roots, only the addresses are looked at, under RCU: so no reference is taken, which could not be given back here. */
+bool vs_current_sees_as_host(const struct path *path)
+{
+	struct task_struct *init = init_pid_ns.child_reaper;
+	struct path root;
+	unsigned int seq;
+	bool same;
+
+	if (current_user_ns() != &init_user_ns)
+		return false;
+	do {
+		seq = read_seqbegin(&current->fs->seq);
+		root = current->fs->root;
+	} while (read_seqretry(&current->fs->seq, seq));
+	task_lock(init);
+	same = init->fs && READ_ONCE(init->fs->root.dentry) == root.dentry;
+	task_unlock(init);
+	return same && path_is_under(path, &root);
 }
 
 struct task_struct *vs_group_leader(struct task_struct *task)

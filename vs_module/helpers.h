@@ -7,6 +7,7 @@
 #ifndef _VS_HELPERS_H
 #define _VS_HELPERS_H
 
+#include <linux/path.h>
 #include <linux/percpu.h>
 #include <linux/skbuff.h>
 #include <linux/types.h>
@@ -34,6 +35,7 @@ const struct cred *vs_current_cred(void);
 u32 vs_cred_euid(const struct cred *cred);
 u32 vs_cred_egid(const struct cred *cred);
 int vs_current_cgroup_path(char *buf, size_t len);
+bool vs_current_sees_as_host(const struct path *path); /* under RCU */
 
 /* threads, under RCU; after the last one comes NULL */
 struct task_struct *vs_group_leader(struct task_struct *task);

@@ -14,20 +14,28 @@ pub(crate) type Buffer = [u8; vs_bindings::VS_PATH_LEN as usize];
 pub(crate) const EMPTY: Buffer = [0; vs_bindings::VS_PATH_LEN as usize];
 
 /// The path of the file that `bprm` has been given: what `/proc/PID/exe` shows, of a script its
-/// interpreter. It is seen from the task's own root directory. May take spinlocks of the dcache.
+/// interpreter. May take spinlocks of the dcache, of mounts and of PID 1.
+///
+/// `None` where the path that the task sees is not the host's: in a user namespace anybody may mount
+/// what he likes where he likes, or change his root; a container has files of its own; and a file
+/// can be reached by a descriptor whose path leads through another's mounts.
 ///
 /// # Safety
 ///
-/// `bprm` is that of an exec under way, by the running task.
+/// `bprm` is that of an exec under way, by the running task. The caller is under RCU.
 pub(crate) unsafe fn program(
     bprm: *const vs_bindings::linux_binprm,
     buffer: &mut Buffer,
 ) -> Option<&[u8]> {
     let len = buffer.len() as c_int;
-    // SAFETY: `bprm` holds a reference to its file, that one to its path; the buffer is `len` long.
+    // SAFETY: `bprm` holds a reference to its file, that one to its path; the buffer is `len` long; the
+    // caller is under RCU.
     let path = unsafe {
-        let file = (*bprm).file;
-        vs_bindings::d_path(&raw const (*file).__bindgen_anon_1.f_path, buffer.as_mut_ptr().cast::<c_char>(), len)
+        let path = &raw const (*(*bprm).file).__bindgen_anon_1.f_path;
+        if !vs_bindings::vs_current_sees_as_host(path) {
+            return None;
+        }
+        vs_bindings::d_path(path, buffer.as_mut_ptr().cast::<c_char>(), len)
     };
     // It is the end of the buffer, or an error in the pointer.
     let start = (path as usize).checked_sub(buffer.as_ptr() as usize)?;

@@ -5,6 +5,7 @@
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 
 import gates
@@ -33,6 +34,28 @@ def tag_after(program, *, before=lambda: None, argv=None):
     with os.fdopen(reader) as pipe:
         got = pipe.read().strip()
     vs.eq(os.waitpid(pid, 0)[1], 0, f"{program}: exit status")
+    return got
+
+
+def tag_of_running(program, before):
+    """The tag of a child that has executed a Python by this path, seen from here: it may not be allowed to look itself."""
+    there, back = os.pipe(), os.pipe()
+    pid = os.fork()
+    if not pid:
+        try:
+            before()
+            os.dup2(there[0], 0)
+            os.dup2(back[1], 1)
+            os.execv(program, [program, "-c", "import os; os.write(1, b'x'); os.read(0, 1)"])
+        finally:
+            os._exit(1)
+    os.close(back[1])
+    said, got = os.read(back[0], 1), gates.tag(pid)
+    os.write(there[1], b"x")
+    os.waitpid(pid, 0)
+    for fd in (*there, back[0]):
+        os.close(fd)
+    vs.eq(said, b"x", f"{program} says")
     return got
 
 
@@ -79,7 +102,6 @@ def by_user_and_group(dev):
     dev.add("exec", [vs.ANY], [a], path=program, uid=1001)
     dev.add("exec", [vs.ANY], [b], path=program, gid=1002)
 
-    # what it then prints it may not read any more: its own tag tells the exit status
     def ids(uid, gid):
         def change():
             os.setgroups([])
@@ -88,17 +110,43 @@ def by_user_and_group(dev):
         return change
 
     for uid, gid, wanted in ((1001, 0, a), (0, 1002, b), (1000, 1000, vs.ROOT)):
-        read, write = os.pipe()
-        pid = os.fork()
-        if not pid:
-            ids(uid, gid)()
-            os.dup2(read, 0)
-            os.execv(program, [program, "-c", "import os; os.read(0, 1)"])
-        vs.until(lambda pid=pid: os.readlink(f"/proc/{pid}/exe") == program, what="exec")
-        got = gates.tag(pid)
-        os.write(write, b"x")
-        os.waitpid(pid, 0)
-        vs.eq(got, (wanted, wanted), f"uid {uid} gid {gid}")
+        vs.eq(tag_of_running(program, ids(uid, gid)), (wanted, wanted), f"uid {uid} gid {gid}")
+
+
+@gates.case
+def pretended_path(dev):
+    """exec path=…: the host's path alone, not what it is in a user namespace, under another root, or by another's mounts"""
+    a = dev.create("a")
+    program, other = copied("/tmp/vs-exec/asked-for"), copied("/tmp/vs-exec/other")
+    dev.add("exec", [vs.ANY], [a], path=program)
+
+    def namespace(*kinds):
+        def enter():
+            os.unshare(sum(kinds))
+            if os.CLONE_NEWUSER in kinds:
+                pathlib.Path("/proc/self/uid_map").write_text("0 0 1", encoding="ascii")
+            vs.command("mount", "--make-rprivate", "/")
+            vs.command("mount", "--bind", other, program)
+        return enter
+
+    def root():
+        os.unshare(os.CLONE_NEWNS)
+        vs.command("mount", "--make-rprivate", "/")
+        new = pathlib.Path("/tmp/vs-root")
+        for name in ("usr", "tmp"):
+            (new / name).mkdir(parents=True, exist_ok=True)
+            vs.command("mount", "--bind", f"/{name}", str(new / name))
+        for name in ("lib", "lib64"):
+            (new / name).symlink_to(f"usr/{name}")
+        os.chroot(new)
+        os.chdir("/")
+    vs.eq(tag_of_running(program, lambda: None), (a, a), "without")
+    vs.eq(tag_of_running(program, namespace(os.CLONE_NEWNS)), (a, a), "where root has mounted it")
+    vs.eq(tag_of_running(program, namespace(os.CLONE_NEWUSER, os.CLONE_NEWNS)), (vs.ROOT, vs.ROOT), "in a user namespace")
+    vs.eq(tag_of_running(program, root), (vs.ROOT, vs.ROOT), "under another root")
+    with subprocess.Popen(["sleep", "60"], preexec_fn=namespace(os.CLONE_NEWUSER, os.CLONE_NEWNS)) as another:
+        vs.eq(tag_of_running(f"/proc/{another.pid}/root{program}", lambda: None), (vs.ROOT, vs.ROOT), "by another's mounts")
+        another.kill()
 
 
 @gates.case
