@@ -144,6 +144,13 @@ impl<'a> Left<'a> {
     }
 }
 
+/// Where to look for a hash the `n`th time, among `room` slots, a power of two. The hash can be any
+/// number, of a caller's choice even: it wraps.
+pub(crate) fn probe(hash: u64, n: usize, room: usize) -> usize {
+    (hash as usize).wrapping_add(n) & (room - 1)
+}
+
+
 /// A multiply-and-fold hash. It need not withstand an adversary: what is in the table is the
 /// administrator's, and the number of probes is bounded when the table is made.
 struct Hash(u64);
@@ -336,7 +343,7 @@ impl Classifier {
             let left = Left::of_rule(rule, &facts);
             let hash = left.hash(group.seed, &shape);
             for n in 0..PROBES_MAX {
-                let at = (hash as usize + n) & (room - 1);
+                let at = probe(hash, n, room);
                 let slot = self.slots[at];
                 if slot.rule == EMPTY {
                     self.slots[at] = Slot { tag: (hash >> 32) as u32, rule: *place };
@@ -396,7 +403,7 @@ impl Classifier {
         let hash = left.hash(group.seed, &group.shape);
         for n in 0..PROBES_MAX {
             cost.probes += 1;
-            let slot = self.slots[(hash as usize + n) & (self.slots.len() - 1)];
+            let slot = self.slots[probe(hash, n, self.slots.len())];
             if slot.rule == EMPTY {
                 return None;
             }

@@ -289,7 +289,7 @@ impl Tree {
             Ok(_) => return Err(Why::NameTaken.into()),
             Err(place) => place,
         };
-        let depth = self.get(parent).ok_or(Why::NoService)?.depth + 1;
+        let depth = self.get(parent).ok_or(Why::NoService)?.depth.saturating_add(1);
         if usize::from(depth) > DEPTH_MAX {
             return Err(Why::Depth.into());
         }

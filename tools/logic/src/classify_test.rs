@@ -2,7 +2,7 @@
 
 //! The classifier finds what a look at every rule would find, and takes no longer for many rules.
 
-use crate::logic::classify::{Call, Classifier, Cost, Match, PROBES_MAX, SHAPES_MAX};
+use crate::logic::classify::{Call, Classifier, Cost, Match, PROBES_MAX, SHAPES_MAX, probe};
 use crate::logic::id::VsId;
 use crate::logic::rule::{props, Facts, Gate, RuleSet, Spec, Target, ANY, ENTITIES};
 use crate::logic::why::{Refusal, Why};
@@ -434,4 +434,10 @@ fn rules_that_name_other_callers_want_nothing() {
     assert_eq!(wants, [false, false, true, false, true]);
     let classifier = compiled(&[(1, named(2)), (2, named(ANY))], &services);
     assert!((0..SERVICES).all(|caller| classifier.wants(Gate::Recv, id(caller)).is_some()));
+}
+
+/// The kernel's builds check for overflow, and a caller may look for a path that makes one.
+#[test]
+fn the_largest_hashes_wrap() {
+    assert_eq!([0, 1, PROBES_MAX].map(|n| probe(u64::MAX, n, 8)), [7, 0, (7 + PROBES_MAX) % 8]);
 }

@@ -286,3 +286,16 @@ fn too_deep_is_told_when_the_tree_settles() {
     tree.move_below(id(1), id(17));
     assert_eq!(tree.settle(), Err(id(16)));
 }
+
+/// A configuration moves services one by one, and is looked at as a whole when all have moved.
+#[test]
+fn a_chain_of_any_length_is_refused() {
+    let mut tree = chain(0);
+    for n in 1..=300 {
+        tree.create(id(n), name(n), VsId::ROOT, 0).unwrap();
+    }
+    for n in 2..=300 {
+        tree.move_below(id(n), id(n - 1));
+    }
+    assert_eq!(tree.create(id(301), name(301), id(300), 0), Err(Why::Depth.into()));
+}
