@@ -212,7 +212,7 @@ extern "C" fn vs_gate_fork_body(who: u32) -> u64 {
         let verdict = ask(s, Gate::Fork, who, from, Source::default());
         let home = verdict.to[1].unwrap_or_else(|| s.resolve(who.cur));
         match s.task_born(home) {
-            Ok(()) => Answer { home: Some(home), ..Answer::works_for(verdict.to[0]) }.pack(),
+            Ok(home) => Answer { home: Some(home), ..Answer::works_for(verdict.to[0]) }.pack(),
             Err(error) => refusal(error),
         }
     })
@@ -325,6 +325,8 @@ unsafe extern "C" fn vs_gate_accept_body(conn: *const c::sock, who: u32) -> u64 
 unsafe extern "C" fn vs_gate_send_body(socket: *const c::socket, message: *const c::msghdr, who: u32) -> u64 {
     // SAFETY: By the requirement of this function.
     let (sock, peer) = unsafe { (Sock::of(socket), Peer::new((*message).msg_name, (*message).msg_namelen)) };
+    // With a connection, a name is the caller's word for what it will not be asked about.
+    let peer = peer.filter(|_| sock.is_some_and(|sock| !sock.is_stream()));
     used(who, Use { peer, ..Use::of(Gate::Send, sock, Untold::Keep) })
 }
 
@@ -364,17 +366,21 @@ extern "C" fn vs_gate_wait_body(who: u32) -> u64 {
 /// The packet is that of the request, and nobody else has the request yet.
 #[no_mangle]
 unsafe extern "C" fn vs_conn_request_body(
-    _listener: *const c::sock,
     skb: NonNull<c::sk_buff>,
+    believed: bool,
     request: *mut c::request_sock,
 ) -> u64 {
     // SAFETY: By the requirement of this function. Of its data, nothing is read.
     let skb = unsafe { Skb::from_raw(skb) };
     with(|s| {
-        let id = s.resolve(netfilter::requested_by(&skb));
-        if let Err(error) = s.socket_born(id) {
-            return refusal(error);
-        }
+        let sender = match believed {
+            true => s.resolve(netfilter::sent_by(skb.mark(), skb.interface())),
+            false => VsId::ROOT,
+        };
+        let id = match s.socket_born(sender) {
+            Ok(id) => id,
+            Err(error) => return refusal(error),
+        };
         // It is counted when the handshake is done.
         s.socket_gone(id);
         // SAFETY: By the requirement of this function; requests of TCP are inet requests.

@@ -91,12 +91,15 @@ unsigned int vs_skb_fragment_limit(const struct sk_buff *skb, struct sock *sk, b
 	return received ? min(mtu, received) : mtu;
 }
 
-/* As gso_features_check() and skb_gso_ok() will find when the link header, too, is there. */
+/*
+ * As gso_features_check() and skb_gso_ok() will find when the link header, too, is there. A packet
+ * that IPsec is about to encrypt has no device yet.
+ */
 bool vs_skb_is_segmented(const struct sk_buff *skb)
 {
 	const struct net_device *dev = skb->dev;
 
-	return skb_is_gso(skb) &&
+	return dev && skb_is_gso(skb) &&
 	       (skb->len + dev->hard_header_len >= netif_get_gso_max_size(dev, skb) ||
 		skb_shinfo(skb)->gso_segs > READ_ONCE(dev->gso_max_segs) ||
 		!net_gso_ok(dev->features, skb_shinfo(skb)->gso_type));
@@ -114,6 +117,11 @@ unsigned int vs_skb_segment_headers(const struct sk_buff *skb)
 	if (skb->encapsulation)
 		return skb_inner_transport_offset(skb) + (udp ? sizeof(struct udphdr) : inner_tcp_hdrlen(skb));
 	return skb_transport_offset(skb) + (udp ? sizeof(struct udphdr) : tcp_hdrlen(skb));
+}
+
+bool vs_net_is_hosts(const struct net *net)
+{
+	return net->user_ns == &init_user_ns;
 }
 
 bool vs_sk_fullsock(const struct sock *sk)

@@ -30,6 +30,9 @@ unsigned int vs_skb_segment_headers(const struct sk_buff *skb);
 bool vs_sk_fullsock(const struct sock *sk);
 bool vs_sk_is_stack(const struct sock *sk);
 
+/* Is the network namespace one in which root alone, of the host, can do what root can? */
+bool vs_net_is_hosts(const struct net *net);
+
 /* the running task; the path is that of its cgroup in the default hierarchy, under RCU */
 const struct cred *vs_current_cred(void);
 u32 vs_cred_euid(const struct cred *cred);

@@ -51,12 +51,15 @@ VS_FORWARD(u64, vs_gate_send, (struct socket *sock, struct msghdr *msg, u32 who)
 VS_FORWARD(u64, vs_gate_recv, (struct sock *sk, u32 message, u32 who), (sk, message, who))
 VS_FORWARD(u64, vs_gate_close, (u32 who, bool ended), (who, ended))
 VS_FORWARD(u64, vs_gate_wait, (u32 who), (who))
-VS_FORWARD(u64, vs_conn_request, (const struct sock *listener, struct sk_buff *skb, struct request_sock *req),
-	   (listener, skb, req))
+VS_FORWARD(u64, vs_conn_request, (struct sk_buff *skb, bool believed, struct request_sock *req),
+	   (skb, believed, req))
 VS_FORWARD(u64, vs_conn_unix, (const struct sock *client, struct sock *conn), (client, conn))
-VS_FORWARD(void, vs_sk_born, (u32 mark), (mark))
+VS_FORWARD(void, vs_sk_born, (struct sock *sk), (sk))
 VS_FORWARD(void, vs_sk_gone, (u32 mark), (mark))
+VS_FORWARD(void, vs_sk_copied, (struct sock *sk), (sk))
+VS_FORWARD(void, vs_sk_follow, (struct sock *sk, struct sock *other), (sk, other))
 VS_FORWARD(u32, vs_mark_vs, (u32 mark), (mark))
+VS_FORWARD(u32, vs_message_vs, (u32 mark, int iif), (mark, iif))
 VS_FORWARD(u32, vs_mark_keep, (u32 mark, u32 old), (mark, old))
 VS_FORWARD(void, vs_sk_clear, (struct sock_common *sk), (sk))
 VS_FORWARD(bool, vs_tag_hold, (u32 who), (who))
@@ -119,7 +122,10 @@ BTF_ID_FLAGS(func, vs_conn_request, KF_RCU_PROTECTED)
 BTF_ID_FLAGS(func, vs_conn_unix, KF_RCU_PROTECTED)
 BTF_ID_FLAGS(func, vs_sk_born, KF_RCU_PROTECTED)
 BTF_ID_FLAGS(func, vs_sk_gone, KF_RCU_PROTECTED)
+BTF_ID_FLAGS(func, vs_sk_copied)
+BTF_ID_FLAGS(func, vs_sk_follow, KF_RCU_PROTECTED)
 BTF_ID_FLAGS(func, vs_mark_vs)
+BTF_ID_FLAGS(func, vs_message_vs)
 BTF_ID_FLAGS(func, vs_mark_keep)
 BTF_ID_FLAGS(func, vs_sk_clear, KF_RCU_PROTECTED)
 BTF_ID_FLAGS(func, vs_tag_hold, KF_RCU_PROTECTED)
@@ -171,6 +177,9 @@ int vs_register_kfuncs(void)
 
 void vs_end_kfuncs(void)
 {
-	/* A CPU answers in turn: once it has answered this, vs_look() has run. */
+	/*
+	 * What was sent to a CPU before has come there with this, but may be run after it, in the
+	 * same interrupt: that is over when a grace period is, for which the module waits last.
+	 */
 	kick_all_cpus_sync();
 }

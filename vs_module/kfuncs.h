@@ -65,15 +65,21 @@ VS_KFUNC(__u64) vs_gate_recv(struct sock *sk, __u32 message, __u32 who);
 VS_KFUNC(__u64) vs_gate_close(__u32 who, bool ended);
 VS_KFUNC(__u64) vs_gate_wait(__u32 who);
 
-/* A request for a connection: it takes the packet's VS. The verdict can only refuse. */
-VS_KFUNC(__u64) vs_conn_request(const struct sock *listener, struct sk_buff *skb, struct request_sock *req);
+/* A request for a connection: it takes its packet's VS, if that is believed. The verdict can only refuse. */
+VS_KFUNC(__u64) vs_conn_request(struct sk_buff *skb, bool believed, struct request_sock *req);
 /* The same for unix sockets: `conn`, to be accepted, takes the VS of `client`. */
 VS_KFUNC(__u64) vs_conn_unix(const struct sock *client, struct sock *conn);
-/* A socket was born with this mark, or is gone. */
-VS_KFUNC(void) vs_sk_born(__u32 mark);
+/* A socket was born with our bits in its mark, or is gone. */
+VS_KFUNC(void) vs_sk_born(struct sock *sk);
 VS_KFUNC(void) vs_sk_gone(__u32 mark);
-/* The VS that a mark of a socket or packet stands for. */
+/* It is a copy with the mark of another, which nobody has counted: it becomes nobody's. */
+VS_KFUNC(void) vs_sk_copied(struct sock *sk);
+/* It becomes whose `other` is. */
+VS_KFUNC(void) vs_sk_follow(struct sock *sk, struct sock *other);
+/* The VS that a mark of a socket stands for. */
 VS_KFUNC(__u32) vs_mark_vs(__u32 mark);
+/* The VS of a datagram with this mark that came by interface `iif`: root if the mark is not to be believed. */
+VS_KFUNC(__u32) vs_message_vs(__u32 mark, int iif);
 /* `mark` with our bits taken from `old`. */
 VS_KFUNC(__u32) vs_mark_keep(__u32 mark, __u32 old);
 /* Takes our bits off the socket; for those that nobody has counted. */

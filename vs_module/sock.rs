@@ -7,13 +7,14 @@
 
 use crate::logic::id::VsId;
 use crate::logic::rule::{props, Facts};
+use crate::netfilter;
 use crate::rcu::read_once;
 use crate::state::{self, State};
 use crate::vs_bindings as c;
 use core::marker::PhantomData;
 use core::mem::offset_of;
 use core::ptr::NonNull;
-use kernel::ffi::c_void;
+use kernel::ffi::{c_int, c_void};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Full};
 
@@ -60,6 +61,12 @@ impl<'a> Sock<'a> {
     fn family(self) -> u32 {
         // SAFETY: By the type invariant.
         unsafe { (*self.0.as_ptr()).__sk_common.skc_family.into() }
+    }
+
+    /// Is it a stream, of which messages name no receiver?
+    pub(crate) fn is_stream(self) -> bool {
+        // SAFETY: By the type invariant.
+        unsafe { u32::from((*self.0.as_ptr()).sk_type) == c::SOCK_STREAM }
     }
 
     /// `VS_PROTO_*`
@@ -109,28 +116,37 @@ impl<'a> Sock<'a> {
             if from.is_root() {
                 s.socket_born(to)
             } else {
-                s.socket_moved(from, to);
-                Ok(())
+                Ok(s.socket_moved(from, to))
             }
-        }, |from| {
+        }, |from, carried| {
             if from.is_root() {
-                s.socket_gone(to);
+                s.socket_gone(carried);
             } else {
-                s.socket_moved(to, from);
+                s.socket_moved(carried, from);
             }
         })
     }
 
     /// The same, limits or not.
     pub(crate) fn force(self, s: &State, to: VsId) {
-        let _ = self.replace(to, |from| {
-            s.socket_moved(from, to);
-            Ok(())
-        }, |from| s.socket_moved(to, from));
+        let _ = self.replace(to, |from| Ok(s.socket_moved(from, to)), |from, carried| {
+            s.socket_moved(carried, from);
+        });
     }
 
-    /// Writes the tag, after `count` has let it; `uncount` if somebody else wrote meanwhile.
-    fn replace(self, to: VsId, count: impl Fn(VsId) -> Result, uncount: impl Fn(VsId)) -> Result {
+    /// Makes it nobody's, without counting.
+    fn disown(self) {
+        let _ = self.replace(VsId::ROOT, |_| Ok(VsId::ROOT), |_, _| ());
+    }
+
+    /// Writes the tag that `count` says, given the one it has; `uncount`, given both, if somebody else
+    /// wrote meanwhile.
+    fn replace(
+        self,
+        to: VsId,
+        count: impl Fn(VsId) -> Result<VsId>,
+        uncount: impl Fn(VsId, VsId),
+    ) -> Result {
         let shift = crate::mark_shift();
         let mut mark = read_once(self.mark());
         loop {
@@ -138,11 +154,11 @@ impl<'a> Sock<'a> {
             if from == to {
                 return Ok(());
             }
-            count(from)?;
-            match self.mark().cmpxchg(mark, to.to_mark(mark, shift), Full) {
+            let carried = count(from)?;
+            match self.mark().cmpxchg(mark, carried.to_mark(mark, shift), Full) {
                 Ok(_) => return Ok(()),
                 Err(now) => {
-                    uncount(from);
+                    uncount(from, carried);
                     mark = now;
                 }
             }
@@ -338,12 +354,39 @@ unsafe fn name(address: *const c::sockaddr_un, len: i32, buffer: &mut NameBuffer
 
 // The kfuncs that are about sockets alone: `kfuncs.h` says what they are for. Any context but NMI.
 
+/// # Safety
+///
+/// `sk` is a full socket that nobody else has yet.
 #[no_mangle]
-extern "C" fn vs_sk_born_body(mark: u32) {
-    let id = VsId::from_mark(mark, crate::mark_shift());
+unsafe extern "C" fn vs_sk_born_body(sk: *const c::sock) {
+    // SAFETY: By the requirement of this function.
+    let sk = unsafe { Sock::new(sk) };
     // No limit: it was asked for when the connection was.
     // SAFETY: `kfuncs.c` has it called under RCU.
-    unsafe { state::under_rcu(|s| s.socket_moved(VsId::ROOT, id)) };
+    let carried = unsafe { state::under_rcu(|s| s.socket_moved(VsId::ROOT, sk.tag())) };
+    if carried != sk.tag() {
+        sk.disown();
+    }
+}
+
+/// # Safety
+///
+/// As for [`vs_sk_born_body`].
+#[no_mangle]
+unsafe extern "C" fn vs_sk_copied_body(sk: *const c::sock) {
+    // SAFETY: By the requirement of this function.
+    unsafe { Sock::new(sk) }.disown();
+}
+
+/// # Safety
+///
+/// Both are full sockets, alive.
+#[no_mangle]
+unsafe extern "C" fn vs_sk_follow_body(sk: *const c::sock, other: *const c::sock) {
+    // SAFETY: By the requirement of this function.
+    let (sk, other) = unsafe { (Sock::new(sk), Sock::new(other)) };
+    // SAFETY: `kfuncs.c` has it called under RCU.
+    unsafe { state::under_rcu(|s| sk.force(s, other.tag())) };
 }
 
 #[no_mangle]
@@ -356,6 +399,11 @@ extern "C" fn vs_sk_gone_body(mark: u32) {
 #[no_mangle]
 extern "C" fn vs_mark_vs_body(mark: u32) -> u32 {
     VsId::from_mark(mark, crate::mark_shift()).get().into()
+}
+
+#[no_mangle]
+extern "C" fn vs_message_vs_body(mark: u32, iif: c_int) -> u32 {
+    netfilter::sent_by(mark, iif).get().into()
 }
 
 #[no_mangle]

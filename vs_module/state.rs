@@ -169,8 +169,9 @@ impl State {
         verdict
     }
 
-    /// A task was born that is at home in `home`: counts it, or refuses it at a limit.
-    pub(crate) fn task_born(&self, home: VsId) -> Result {
+    /// A task was born that is to be at home in `home`: counts it, or refuses it at a limit. Where it
+    /// is at home: in root, if the service has just gone.
+    pub(crate) fn task_born(&self, home: VsId) -> Result<VsId> {
         self.born(home, Resource::Tasks)
     }
 
@@ -181,11 +182,12 @@ impl State {
 
     /// A counted task is no longer at home in `from`, but in `to`. No limit refuses it.
     pub(crate) fn task_moved(&self, from: VsId, to: VsId) {
-        self.moved(from, to, Resource::Tasks);
+        let _ = self.moved(from, to, Resource::Tasks);
     }
 
-    /// A socket was born that carries `id`: counts it, or refuses it at a limit.
-    pub(crate) fn socket_born(&self, id: VsId) -> Result {
+    /// A socket was born that is to carry `id`: counts it, or refuses it at a limit. What it may
+    /// carry: root's id, if the service has just gone.
+    pub(crate) fn socket_born(&self, id: VsId) -> Result<VsId> {
         self.born(id, Resource::Sockets)
     }
 
@@ -194,9 +196,10 @@ impl State {
         self.gone(id, Resource::Sockets);
     }
 
-    /// A counted socket no longer carries `from`, but `to`. No limit refuses it.
-    pub(crate) fn socket_moved(&self, from: VsId, to: VsId) {
-        self.moved(from, to, Resource::Sockets);
+    /// A counted socket no longer carries `from`, but `to`. No limit refuses it. What it may carry, as
+    /// above.
+    pub(crate) fn socket_moved(&self, from: VsId, to: VsId) -> VsId {
+        self.moved(from, to, Resource::Sockets)
     }
 
     /// A tag that is not counted as a task or socket begins to carry `id`: a task's current VS
@@ -215,12 +218,18 @@ impl State {
 
     // Root's own tasks and sockets are not counted: they were there before the module.
 
-    fn born(&self, id: VsId, resource: Resource) -> Result {
+    fn born(&self, id: VsId, resource: Resource) -> Result<VsId> {
         // An id that is being destroyed stands for root already.
         if id.is_root() || !CELLS[id.index()].hold() {
-            return Ok(());
+            return Ok(VsId::ROOT);
         }
-        limit::take(self.service(id), resource).inspect_err(|_| CELLS[id.index()].release())
+        match limit::take(self.service(id), resource) {
+            Ok(()) => Ok(id),
+            Err(error) => {
+                CELLS[id.index()].release();
+                Err(error)
+            }
+        }
     }
 
     fn gone(&self, id: VsId, resource: Resource) {
@@ -232,14 +241,18 @@ impl State {
         }
     }
 
-    fn moved(&self, from: VsId, to: VsId, resource: Resource) {
+    fn moved(&self, from: VsId, to: VsId, resource: Resource) -> VsId {
         if from == to {
-            return;
+            return to;
         }
-        if !to.is_root() && CELLS[to.index()].hold() {
+        let carried = if !to.is_root() && CELLS[to.index()].hold() {
             limit::force(self.service(to), resource);
-        }
+            to
+        } else {
+            VsId::ROOT
+        };
         self.gone(from, resource);
+        carried
     }
 }
 

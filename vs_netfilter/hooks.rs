@@ -8,7 +8,8 @@
 //!                             +-> FORWARD -------------------------+
 //! ```
 //!
-//! Whose is a packet? Coming in: its connection's, if there is one; else what the rules of the gate
+//! Whose is a packet? Coming in: its connection's, if there is one and it does not
+//! ask for a new one; else what the rules of the gate
 //! `packet` say, given the tag that is believed; a datagram of which nothing is known is counted to
 //! the socket that receives it. Going out: what a rule of `send` gave this
 //! datagram to, else its socket's, be that a request for a connection or a
@@ -51,10 +52,10 @@ impl Hook for Arrival {
 
     fn see(state: &State, skb: &mut Skb<'_>, call: &HookState<'_>) {
         let claimed = skb.tag();
-        let believed = if skb.is_own() { claimed } else { VsId::ROOT };
+        let believed = if skb.is_own() && call.believes_marks() { claimed } else { VsId::ROOT };
         let packet = Packet::parse(skb);
         let connection = packet
-            .filter(|packet| packet.protocol == parse::TCP)
+            .filter(|packet| packet.protocol == parse::TCP && !packet.opens)
             .and_then(|packet| demux::owner(call, &packet));
         let tag = match (connection, &packet) {
             (Some(tag), _) => tag,
@@ -165,7 +166,7 @@ fn stamp(state: &State, skb: &mut Skb<'_>, call: &HookState<'_>) {
             true => sock.message().unwrap_or_else(|| sock.tag()),
             false => sock.tag(),
         },
-        _ if !claimed.is_root() => claimed,
+        _ if !claimed.is_root() && call.believes_marks() => claimed,
         _ => match Packet::parse(skb) {
             Some(packet) => classify(state, &packet, Way::Out, claimed, call.device_out()),
             None => claimed,

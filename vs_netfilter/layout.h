@@ -45,10 +45,6 @@
 	VS_FIELD(sock_type, struct sock, sk_type)			\
 	VS_FIELD(sock_protocol, struct sock, sk_protocol)		\
 	VS_FIELD(sock_mark, struct sock, sk_mark)			\
-	VS_FIELD(sock_socket, struct sock, sk_socket)			\
-	VS_FIELD(sock_userlocks, struct sock, sk_userlocks)		\
-	VS_FIELD(sock_shutdown, struct sock, sk_shutdown)		\
-	VS_FIELD(sock_err, struct sock, sk_err)				\
 	VS_FIELD(socket_sk, struct socket, sk)				\
 	VS_FIELD(inet_request_sock_mark, struct inet_request_sock, ir_mark)	\
 	VS_FIELD(inet_timewait_sock_mark, struct inet_timewait_sock, tw_mark)	\

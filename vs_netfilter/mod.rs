@@ -16,9 +16,9 @@ pub(crate) mod parse;
 pub(crate) mod skb;
 
 use crate::logic::id::VsId;
+use crate::vs_bindings::LOOPBACK_IFINDEX;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
-use skb::Skb;
 
 kernel::sync::global_lock! {
     // SAFETY: `register` is called before there is anybody who could turn the gate on.
@@ -76,16 +76,19 @@ pub(crate) fn is_on() -> bool {
     ON.load(Relaxed)
 }
 
-/// The VS of a packet that asks for a connection, root if it is not known.
+/// The VS of a packet that has come, root if it is not known: what asks for a connection, a datagram.
 ///
 /// What the packet's mark says is believed if the gate has written it. With the gate off it is
-/// believed on the loopback device, so that local clients are known without any hook; a packet
-/// socket there, which takes CAP_NET_RAW, could then claim to be anybody.
+/// believed on the loopback device, so that local clients are known without any hook; who has
+/// CAP_NET_RAW there, for a packet socket or a mark of a single message, could then claim to be anybody.
 ///
-/// For `inet_conn_request`: softirq, or process context with BH off.
-pub(crate) fn requested_by(skb: &Skb<'_>) -> VsId {
-    if is_on() || skb.is_looped() {
-        skb.tag()
+/// In a network namespace of a user namespace anybody may write marks, so there none is believed:
+/// who asks sees to that.
+///
+/// Any context.
+pub(crate) fn sent_by(mark: u32, iif: i32) -> VsId {
+    if is_on() || iif == LOOPBACK_IFINDEX as i32 {
+        VsId::from_mark(mark, crate::mark_shift())
     } else {
         VsId::ROOT
     }

@@ -70,6 +70,8 @@ pub(crate) struct Packet {
     pub(crate) part: Part,
     /// Source and destination, host byte order: of TCP and UDP, where they are in this packet.
     pub(crate) ports: Option<(u16, u16)>,
+    /// It asks for a new connection of TCP: a SYN that acknowledges nothing.
+    pub(crate) opens: bool,
     /// Length of the headers that each fragment has to repeat, bytes.
     pub(crate) repeated: usize,
 }
@@ -99,6 +101,7 @@ impl Packet {
             protocol,
             part,
             ports: ports(bytes, protocol, part, length),
+            opens: opens(bytes, protocol, part, length),
             repeated: length,
         })
     }
@@ -142,6 +145,7 @@ impl Packet {
             protocol,
             part,
             ports: ports(bytes, protocol, part, at),
+            opens: opens(bytes, protocol, part, at),
             repeated,
         })
     }
@@ -210,4 +214,14 @@ fn ports<B: Bytes + ?Sized>(bytes: &B, protocol: u8, part: Part, at: usize) -> O
     let ports = array::<4, B>(bytes, at)?;
     let port = |n| u16::from_be_bytes([ports[n], ports[n + 1]]);
     Some((port(0), port(2)))
+}
+
+/// Whether the TCP header at `at` says SYN, and not ACK.
+fn opens<B: Bytes + ?Sized>(bytes: &B, protocol: u8, part: Part, at: usize) -> bool {
+    const FLAGS: usize = 13;
+    const SYN: u8 = 0x02;
+    const ACK: u8 = 0x10;
+    protocol == TCP
+        && part != Part::Later
+        && array::<1, B>(bytes, at + FLAGS).is_some_and(|flags| flags[0] & (SYN | ACK) == SYN)
 }

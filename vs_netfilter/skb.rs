@@ -96,11 +96,10 @@ impl<'a> Skb<'a> {
         unsafe { bindings::vs_skb_is_own(self.raw.as_ptr()) }
     }
 
-    /// Has it come in by the namespace's loopback device? Also where TCP has taken the device off.
-    pub(crate) fn is_looped(&self) -> bool {
+    /// The interface it has come in by. Also where TCP has taken the device off.
+    pub(crate) fn interface(&self) -> i32 {
         // SAFETY: By the type invariant.
-        let iif = unsafe { field!(self.raw.as_ptr(), sk_buff_iif: i32).read() };
-        iif == bindings::LOOPBACK_IFINDEX as i32
+        unsafe { field!(self.raw.as_ptr(), sk_buff_iif: i32).read() }
     }
 
     /// Is it the copy of a multicast or broadcast packet that the stack gives to the machine's own
@@ -320,6 +319,13 @@ impl<'a> HookState<'a> {
             unsafe { field!(self.raw.as_ptr(), nf_hook_state_net: *mut bindings::net).read() };
         // SAFETY: By the type invariant.
         NonNull::new(net).map(|net| unsafe { Net::from_raw(net) })
+    }
+
+    /// Can marks be believed here that the gate has not just written? In a network namespace of a
+    /// user namespace anybody may write them, by rules of his own.
+    pub(crate) fn believes_marks(&self) -> bool {
+        // SAFETY: The namespace is alive for the call.
+        self.net().is_some_and(|net| unsafe { bindings::vs_net_is_hosts(net.as_ptr()) })
     }
 
     /// The device the packet came in by, where the hook has one.

@@ -77,11 +77,10 @@ int BPF_PROG(send__message, const struct sock *sk)
 }
 
 /* Keeps the VS of a datagram from where it is taken off the queue to recv__sock_recv_length. */
-static __always_inline void keep_message(__u32 mark)
+static __always_inline void keep_message(__u32 message)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct vs_tag *tag = tag_of(task);
-	__u32 message = vs_mark_vs(mark);
 
 	/* A task without a tag has a message of root's already. */
 	if (!tag && message != VS_ROOT)
@@ -97,7 +96,7 @@ int BPF_PROG(recv__skb_recv_udp, struct sock *sk, unsigned int flags, int *off, 
 	     struct sk_buff *skb)
 {
 	if (skb)
-		keep_message(skb->mark);
+		keep_message(believes_marks(sk) ? vs_message_vs(skb->mark, skb->skb_iif) : VS_ROOT);
 	return 0;
 }
 
@@ -107,7 +106,7 @@ int BPF_PROG(recv__skb_try_recv_datagram, struct sock *sk, struct sk_buff_head *
 	     unsigned int flags, int *off, int *err, struct sk_buff **last, struct sk_buff *skb)
 {
 	if (skb && sk->__sk_common.skc_family == AF_UNIX)
-		keep_message(skb->sk ? skb->sk->sk_mark : 0);
+		keep_message(vs_mark_vs(skb->sk ? skb->sk->sk_mark : 0));
 	return 0;
 }
 
@@ -121,8 +120,12 @@ int BPF_PROG(recv__sock_recv_length, struct sock *sk, int ret, int flags)
 	if (ret <= 0 || flags & MSG_PEEK || !sk || is_kthread())
 		return 0;
 	tag = tag_of(bpf_get_current_task_btf());
-	if (sk->sk_type == SOCK_DGRAM)
+	if (sk->sk_type == SOCK_DGRAM) {
 		message = tag ? tag->message : VS_ROOT;
+		/* Not of every protocol do we see the datagram: of those it is nobody's. */
+		if (tag)
+			tag->message = VS_ROOT;
+	}
 	bind(tag, vs_gate_recv(sk, message, who(tag)), sk);
 	return 0;
 }

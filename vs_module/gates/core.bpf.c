@@ -51,8 +51,8 @@ int BPF_PROG(core__cgroup_task_release, struct task_struct *task)
 	return 0;
 }
 
-/* A fork has failed, or a task was placed after it was released. Any context. */
-SEC("fentry/security_task_free")
+/* A fork has failed, or a task was placed after it was released, or the above was left out. Any context. */
+SEC("lsm/task_free")
 int BPF_PROG(core__task_free, struct task_struct *task)
 {
 	task_gone(task, tag_of(task));
@@ -64,16 +64,37 @@ SEC("lsm/inet_conn_request")
 int BPF_PROG(core__inet_conn_request, const struct sock *listener, struct sk_buff *skb,
 	     struct request_sock *req, int ret)
 {
-	return ret ?: verdict_error(vs_conn_request(listener, skb, req));
+	return ret ?: verdict_error(vs_conn_request(skb, believes_marks(listener), req));
+}
+
+/*
+ * A copy of a listener: it has its mark, but nobody has counted it. TCP gives it its own mark next, below; who
+ * accepts one of another protocol (SCTP, MPTCP) takes it.
+ */
+SEC("lsm/sk_clone_security")
+int BPF_PROG(core__sk_clone, const struct sock *sk, struct sock *copy)
+{
+	if (copy->sk_mark)
+		vs_sk_copied(copy);
+	return 0;
 }
 
 /* The handshake is done: the connection has inherited the request's mark. Softirq. */
-SEC("fentry/security_inet_csk_clone")
+SEC("lsm/inet_csk_clone")
 int BPF_PROG(core__inet_csk_clone, struct sock *conn)
 {
 	if (conn->sk_mark)
-		vs_sk_born(conn->sk_mark);
+		vs_sk_born(conn);
 	return 0;
+}
+
+/* MPTCP has made a socket for one of its ways, to which it copies its own mark when it likes: so it gets that at once, counted. */
+SEC("lsm/mptcp_add_subflow")
+int BPF_PROG(core__mptcp_add_subflow, struct sock *sk, struct sock *way, int ret)
+{
+	if (!ret)
+		vs_sk_follow(way, sk);
+	return ret;
 }
 
 /* Sockets are placed only while they are counted off below. See kfuncs.h: vs_sockets_counted(). */

@@ -105,6 +105,15 @@ static __always_inline int obey(struct vs_tag *tag, __u64 verdict)
 	return error;
 }
 
+/*
+ * Whether a packet's mark in the socket's network namespace can be believed: in that of a user
+ * namespace anybody may write it.
+ */
+static __always_inline bool believes_marks(const struct sock *sk)
+{
+	return !sk->__sk_common.skc_net.net->user_ns->level;
+}
+
 /* Kernel threads and what they own are not tagged. */
 static __always_inline bool is_kthread(void)
 {

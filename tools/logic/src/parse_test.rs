@@ -58,6 +58,21 @@ fn v4_addresses_and_ports() {
 }
 
 #[test]
+fn a_syn_opens_a_connection() {
+    let opens = |flags: u8, protocol| {
+        let mut header = [0; 20];
+        header[13] = flags;
+        [parsed(&v4(0, 0, protocol, &header)).opens, parsed(&v6(protocol, &header)).opens]
+    };
+    assert_eq!(opens(0x02, TCP), [true; 2], "SYN");
+    assert_eq!(opens(0xc2, TCP), [true; 2], "SYN with ECN");
+    assert_eq!(opens(0x12, TCP), [false; 2], "SYN and ACK");
+    assert_eq!(opens(0x10, TCP), [false; 2], "ACK");
+    assert_eq!(opens(0x02, UDP), [false; 2], "not TCP");
+    assert!(!parsed(&v4(0, 0, TCP, &PORTS)).opens, "cut off before it");
+}
+
+#[test]
 fn v4_ports_lie_behind_the_options() {
     let packet = parsed(&v4(40, 0, UDP, &PORTS));
     assert_eq!((packet.ports, packet.repeated), (Some((0x1234, 0x1538)), 60));

@@ -4,16 +4,19 @@
 """Gate accept: the connection is its client's, and by rule whoever accepts it works for that client."""
 import errno
 import os
+import pathlib
 import select
 import socket
 
 import gates
+import netns
 import uapi
 import vs
 
 INET, INET6, UNIX = socket.AF_INET, socket.AF_INET6, socket.AF_UNIX
 STREAM, SEQPACKET = socket.SOCK_STREAM, socket.SOCK_SEQPACKET
 KINDS = (INET, STREAM), (INET6, STREAM), (UNIX, STREAM), (UNIX, SEQPACKET)
+SCTP = 132
 TO_CLIENT = [uapi.VS_REF(1)]
 
 
@@ -166,4 +169,67 @@ def limited(dev):
         vs.until(lambda: dev.stat(a).sockets == 0, what="nothing left")
 
 
+@vs.gated
+def forged_in_user_namespace(dev):
+    """In a network namespace of a user namespace, where anybody may write marks, none makes a connection another's"""
+    dev.call("GATE_PACKET", on=1)
+    a = dev.create("a")
+    rules = f"table inet t {{ chain i {{ type filter hook prerouting priority 0; meta mark set {a << 18}; }}; }}"
+
+    def tag_in(*kinds):
+        def connect():
+            os.unshare(sum(kinds))
+            if os.CLONE_NEWUSER in kinds:
+                pathlib.Path("/proc/self/uid_map").write_text("0 0 1", encoding="ascii")
+            netns.ip("link", "set", "lo", "up")
+            vs.eq(vs.run("nft", rules).returncode, 0, "nft")
+            with gates.listener() as server, socket.create_connection(server.getsockname()), server.accept()[0] as conn:
+                return gates.vs_of(conn)
+        return int(vs.in_child(connect))
+    vs.eq(tag_in(os.CLONE_NEWNET), a, "where root has written it")
+    vs.eq(tag_in(os.CLONE_NEWUSER, os.CLONE_NEWNET), vs.ROOT, "in a user namespace")
+
+
+def copied(name, protocol):
+    """Makes a case of a protocol whose sockets the kernel copies by itself."""
+    def case(dev):
+        if protocol == SCTP:
+            vs.run("modprobe", "sctp")
+        try:
+            socket.socket(INET, STREAM, protocol).close()
+        except OSError as error:
+            vs.skip(f"no {name}: {error}")
+        a, b = dev.create("a"), dev.create("b")
+        vs.in_child(lambda: connect(dev, a, b))
+        gates.gone(dev, a, b)
+
+    def made(dev, id):
+        gates.enter(dev, id)
+        sock = socket.socket(INET, STREAM, protocol)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return sock
+
+    def connect(dev, a, b):
+        with made(dev, a) as server:
+            server.bind(("127.0.0.1", 0))
+            server.listen()
+            own = dev.stat(a).sockets
+            vs.within(own, 1, 2, "sockets of the listener")
+            for _ in range(5):
+                with made(dev, b) as client:
+                    client.connect(server.getsockname())
+                    gates.enter(dev, a)
+                    with server.accept()[0] as connection:
+                        client.sendall(b"x")
+                        vs.eq(connection.recv(2), b"x", "what was sent")
+                        vs.within(dev.stat(b).sockets, 1, 10, "sockets of the client, and of what it has closed")
+            vs.until(lambda: dev.stat(a).sockets == own, 20, "the listener alone is left")
+        vs.until(lambda: (dev.stat(a).sockets, dev.stat(b).sockets) == (0, 0), 20, "no socket is left")
+        gates.enter(dev, vs.ROOT)
+    case.__doc__ = f"Sockets of {name}, which the kernel copies without asking anybody, are counted as often as they come and go"
+    vs.gated(case)
+
+
+copied("MPTCP", 262)
+copied("SCTP", SCTP)
 vs.main()

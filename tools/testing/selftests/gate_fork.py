@@ -5,12 +5,26 @@
 import ctypes
 import errno
 import os
+import pathlib
 import subprocess
 import sys
+import time
 
 import gates
 import vs
 
+STORM = """import os, sys
+with open(sys.argv[1], "w") as group:
+    group.write("0")
+while True:
+    try:
+        pid = os.fork()
+    except OSError:
+        continue
+    if not pid:
+        os._exit(0)
+    os.waitpid(pid, 0)
+"""
 IMPORT = f"import sys; sys.path.insert(0, {os.path.dirname(os.path.abspath(__file__))!r}); import gates"
 
 
@@ -140,6 +154,28 @@ def failed_fork(dev):
         vs.eq(libc.syscall(435, ctypes.byref(arguments), ctypes.sizeof(arguments)), -1, "clone3")
         vs.eq(ctypes.get_errno(), errno.EEXIST, "errno")
     vs.until(lambda: dev.stat(a).tasks == 1, what="one task")
+
+
+@gates.case
+def failed_forks(dev):
+    """Nor do many that fail at once, at the limit of a control group"""
+    a = dev.create("a")
+    group = pathlib.Path("/sys/fs/cgroup/vs-forks")
+    (group.parent / "cgroup.subtree_control").write_text("+pids", encoding="ascii")
+    group.mkdir()
+    (group / "pids.max").write_text("12", encoding="ascii")
+    vs.adopt()
+    try:
+        gates.enter(dev, a)
+        storm = [subprocess.Popen([sys.executable, "-c", STORM, str(group / "cgroup.procs")], start_new_session=True)
+                 for _ in range(8)]
+        gates.enter(dev, vs.ROOT)
+        time.sleep(10)
+        vs.kill_sessions(*storm)
+        vs.until(lambda: dev.stat(a).tasks == 0, 20, "no task")
+    finally:
+        vs.until(lambda: not (group / "cgroup.procs").read_text(encoding="ascii"), 20, "an empty group")
+        group.rmdir()
 
 
 @gates.case

@@ -4,6 +4,7 @@
 """The gate `packet`: rules make remote clients tenants, before anybody accepts them."""
 import socket
 
+import gates
 import netns
 import vs
 from netns import CLIENT, SERVER, each, machines
@@ -42,6 +43,52 @@ def before_accept(dev, version):
             after = netns.settled(read)
         # The other machine's module is the same one: there the connection is nobody's.
         vs.eq(netns.counted(dev, a), netns.difference(before, after), "the tenant's packets and bytes, as the server's interface counted")
+
+
+@each
+def port_used_again(dev, version):
+    """A connection from the port of one that is in TIME_WAIT is its own client's, not the client's of before"""
+    dev.call("GATE_PACKET", on=1)
+    a, b = dev.create("a"), dev.create("b")
+    address = "::1" if version == "v6" else "127.0.0.1"
+
+    def connect(id, port):
+        gates.enter(dev, id)
+        with socket.socket(netns.family(address)) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            client.bind((address, port))
+            client.connect(server.getsockname()[:2])
+            gates.enter(dev, vs.ROOT)
+            connection = server.accept()[0]
+            got = tag(dev, mark_of(connection))
+            connection.close()  # first: it is the server's end that stays in TIME_WAIT
+            client.recv(1)
+            return got, client.getsockname()[1]
+    with gates.listener(netns.family(address)) as server:
+        got, port = connect(a, 0)
+        vs.eq(got, a, "the first connection's")
+        vs.eq(connect(b, port)[0], b, "the second one's")
+
+
+@each
+def encrypted(dev, version):
+    """What IPsec encrypts passes, in packets of any size"""
+    vs.run("modprobe", f"esp{version[1]}_offload")  # then TCP hands it packets that are still to be cut
+    with machines(dev) as (one, two, _):
+        for space in one, two:
+            with space.inside():
+                for source, target in (CLIENT, SERVER), (SERVER, CLIENT):
+                    ends = "src", source[version], "dst", target[version]
+                    out = (space is one) == (source is CLIENT)
+                    netns.ip("xfrm", "state", "add", *ends, "proto", "esp", "spi", "0x100", "reqid", "1", "mode", "transport",
+                             "aead", "rfc4106(gcm(aes))", "0x" + "5a" * 20, "128")
+                    netns.ip("xfrm", "policy", "add", *ends, "dir", "out" if out else "in", "tmpl", *ends, "proto", "esp", "reqid", "1",
+                             "mode", "transport")
+        with netns.listener(two, SERVER[version]) as server, netns.client(one, SERVER[version]) as client:
+            connection, _ = server.accept()
+            with connection:
+                connection.settimeout(10)
+                netns.exchange(client, connection, 1 << 20)
 
 
 @each
