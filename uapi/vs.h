@@ -86,8 +86,8 @@ enum vs_proto {
 
 /*
  * Attributes. A new service shares each with its parent until it is detached.
- * A shared cpu_weight and cpu_cap mean: scheduled together with the parent, as
- * one. A shared limit means: bounded by the parent's. A detached limit bounds
+ * Where cpu_weight and cpu_cap are both shared, the service is scheduled together
+ * with its parent, as one; where cpu_cap alone is detached, by a weight of 100. A shared limit means: bounded by the parent's. A detached limit bounds
  * the service and all below it, and those above bound it still.
  */
 enum vs_attr {
@@ -95,8 +95,9 @@ enum vs_attr {
 	VS_ATTR_CPU_CAP,	/* thousandths of one CPU, from 10; VS_UNLIMITED */
 	VS_ATTR_TASKS_MAX,	/* tasks (threads count); VS_UNLIMITED */
 	VS_ATTR_SOCKETS_MAX,	/* sockets; VS_UNLIMITED */
-	VS_ATTR_TASKS_ERRNO,	/* what fork fails with at the limit, EAGAIN by default */
-	VS_ATTR_SOCKETS_ERRNO,	/* what socket and accept fail with at the limit, ENOBUFS by default */
+	VS_ATTR_TASKS_ERRNO,	/* 1..133: what fork fails with at the limit, EAGAIN by default */
+	VS_ATTR_SOCKETS_ERRNO,	/* 1..133: what socket and socketpair fail with at the limit, and connect() to a
+				   unix socket of who has reached it; a TCP request is dropped. ENOBUFS by default */
 	VS_ATTR_COUNT
 };
 #define VS_UNLIMITED	0xffffffffu

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::number::number;
+
 /// Bits before the IPv4 part of a mapped address.
 const MAPPED: u8 = 96;
 
@@ -58,9 +60,7 @@ impl Prefix {
         };
         let len = match len {
             None => width,
-            Some(len) => len
-                .parse()
-                .ok()
+            Some(len) => number(len)
                 .filter(|len| *len <= width)
                 .ok_or_else(|| format!("`/{len}`: a prefix length of this family is 0 to {width}"))?,
         };
@@ -119,7 +119,7 @@ mod tests {
         }
         assert_eq!(Prefix::parse("10.1.2.3/32").unwrap().to_string(), "10.1.2.3");
         assert_eq!(Prefix::parse("::ffff:10.0.0.0/104").unwrap().to_string(), "10.0.0.0/8");
-        for bad in ["", "10.0.0.0/33", "10.0.0/8", "::/129", "10.0.0.0/-1", "10.0.0.0/", "localhost"] {
+        for bad in ["", "10.0.0.0/33", "10.0.0/8", "::/129", "10.0.0.0/-1", "10.0.0.0/+8", "10.0.0.0/", "localhost"] {
             assert!(Prefix::parse(bad).is_err(), "{bad}");
         }
         assert!(Prefix::parse("10.1.2.3/16").unwrap_err().contains("`10.1.0.0/16`"));

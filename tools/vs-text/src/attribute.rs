@@ -6,8 +6,9 @@
 //! | `cpu_weight` | `300` | share among siblings, 1 to 10000 |
 //! | `cpu_cap` | `150%`, `1500m`, `1500`, `unlimited` | thousandths of one CPU, from 10 |
 //! | `tasks_max`, `sockets_max` | `500`, `unlimited` | how many |
-//! | `tasks_errno`, `sockets_errno` | `EAGAIN`, `11` | an error number, 1 to 4095 |
+//! | `tasks_errno`, `sockets_errno` | `EAGAIN`, `11` | an error number, 1 to 133 |
 
+use crate::number::number;
 use crate::problem::nearest;
 
 /// No limit: `VS_UNLIMITED`.
@@ -15,8 +16,8 @@ pub const UNLIMITED: u32 = u32::MAX;
 const UNLIMITED_WORD: &str = "unlimited";
 /// Smallest cap, in thousandths of one CPU.
 const CAP_MIN: u32 = 10;
-/// Largest error number the kernel returns from a call.
-const ERRNO_MAX: u32 = 4095;
+/// Largest error number that programs know, EHWPOISON: those above are the kernel's own.
+const ERRNO_MAX: u32 = 133;
 
 /// An attribute. The order is that of `enum vs_attr`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,7 +32,7 @@ pub enum Attribute {
     SocketsMax,
     /// What fork fails with at the limit.
     TasksErrno,
-    /// What socket and accept fail with at the limit.
+    /// What socket and socketpair fail with at the limit, and a unix socket's connect to one who has reached it.
     SocketsErrno,
 }
 
@@ -76,7 +77,7 @@ impl Attribute {
                 "percent of one CPU such as `150%`, thousandths such as `1500m` (from 10m, 1%), or `unlimited`"
             }
             Self::TasksMax | Self::SocketsMax => "a number, or `unlimited`",
-            Self::TasksErrno | Self::SocketsErrno => "an error's name such as `EAGAIN`, or its number from 1 to 4095",
+            Self::TasksErrno | Self::SocketsErrno => "an error's name such as `EAGAIN`, or its number from 1 to 133",
         }
     }
 
@@ -112,26 +113,24 @@ impl Attribute {
     }
 }
 
-/// A plain decimal number: no sign, no blanks.
-fn number(text: &str) -> Option<u32> {
-    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
-}
-
 fn limit(text: &str) -> Option<u32> {
     if text == UNLIMITED_WORD { Some(UNLIMITED) } else { number(text).filter(|n| *n != UNLIMITED) }
 }
 
 /// Thousandths of one CPU: `150%`, `12.5%`, `1500m`, `1500`, `unlimited`.
 fn cap(text: &str) -> Option<u32> {
+    if text == UNLIMITED_WORD {
+        return Some(UNLIMITED);
+    }
     let thousandths = if let Some(percent) = text.strip_suffix('%') {
         let (whole, tenth) = percent.split_once('.').unwrap_or((percent, "0"));
         // a tenth of a percent is the smallest step there is: more digits would be lost without a word
         let tenth = (tenth.len() == 1).then(|| number(tenth))??;
-        number(whole)?.checked_mul(10)?.checked_add(tenth)?
+        number::<u32>(whole)?.checked_mul(10)?.checked_add(tenth)?
     } else {
-        limit(text.strip_suffix('m').unwrap_or(text))?
+        number(text.strip_suffix('m').unwrap_or(text))?
     };
-    (thousandths >= CAP_MIN).then_some(thousandths)
+    (CAP_MIN..UNLIMITED).contains(&thousandths).then_some(thousandths)
 }
 
 /// Errors a limit might sensibly be reported as. Any other can be given by number.
@@ -183,6 +182,8 @@ mod tests {
             "1e3",
             "4294967295",
             "500000000%",
+            "429496729.5%",
+            "unlimitedm",
         ] {
             assert!(Attribute::CpuCap.parse(bad).is_err(), "{bad}");
         }
@@ -199,7 +200,7 @@ mod tests {
         assert!(Attribute::TasksMax.parse("4294967295").is_err());
         assert_eq!(Attribute::TasksErrno.parse("EAGAIN"), Ok(11));
         assert_eq!(Attribute::SocketsErrno.show(105), "ENOBUFS");
-        assert!(Attribute::TasksErrno.parse("4096").is_err());
+        assert!(Attribute::TasksErrno.parse("134").is_err());
         assert!(Attribute::TasksErrno.parse("EWHAT").is_err());
     }
 
@@ -220,7 +221,7 @@ mod tests {
         }
 
         #[test]
-        fn valid_values_print_readably(which in 0usize..6, value in 10u32..=4095) {
+        fn valid_values_print_readably(which in 0usize..6, value in 10u32..=ERRNO_MAX) {
             let attribute = Attribute::ALL[which];
             prop_assert_eq!(attribute.parse(&attribute.show(value)), Ok(value));
         }

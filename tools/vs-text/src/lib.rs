@@ -12,6 +12,7 @@ pub mod contest;
 pub mod diff;
 pub mod gate;
 pub mod name;
+mod number;
 pub mod pattern;
 pub mod problem;
 mod quote;

@@ -2,6 +2,7 @@
 //! Names of services, and what may stand where a service is meant.
 
 use crate::gate::Gate;
+use crate::number::number;
 
 /// Longest name in bytes: `VS_NAME_LEN` without the final NUL.
 pub const NAME_MAX: usize = 31;
@@ -59,8 +60,8 @@ impl Service {
     /// Reads a name or `#ID`.
     pub fn parse(text: &str) -> Result<Self, String> {
         if let Some(id) = text.strip_prefix('#') {
-            return match id.parse() {
-                Ok(id) if id < ID_COUNT => Ok(Self::Id(id)),
+            return match number(id) {
+                Some(id) if id < ID_COUNT => Ok(Self::Id(id)),
                 _ => Err(format!("`#{id}` is no id: ids are 0 to {}", ID_COUNT - 1)),
             };
         }
@@ -106,7 +107,7 @@ mod tests {
     #[test]
     fn ids() {
         assert_eq!(Service::parse("#16383"), Ok(Service::Id(16383)));
-        for bad in ["#16384", "#", "#-1", "#x"] {
+        for bad in ["#16384", "#", "#-1", "#+5", "#x"] {
             assert!(Service::parse(bad).is_err(), "{bad}");
         }
     }

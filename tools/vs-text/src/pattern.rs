@@ -8,7 +8,7 @@ use crate::quote::quoted;
 /// Longest pattern in bytes: `VS_PATH_LEN` without the final NUL.
 pub const PATTERN_MAX: usize = 255;
 /// What a pattern for a whole folder ends in.
-const BELOW: &[u8] = b"/*";
+pub const BELOW: &[u8] = b"/*";
 
 /// A path or a folder's whole content. Paths are bytes.
 ///

@@ -10,7 +10,7 @@ use std::ops::Range;
 use crate::address::Prefix;
 use crate::gate::{Gate, Properties, Property, Proto};
 use crate::name::{HOME, Service, is_reserved};
-use crate::pattern::Pattern;
+use crate::pattern::{BELOW, Pattern};
 use crate::problem::{Problem, nearest};
 use crate::quote::{Word, quoted, words};
 
@@ -119,6 +119,20 @@ impl Call {
         let words = split(text)?;
         let (gate, rest) = gate(text, &words)?;
         let (from, conditions) = left(gate, rest)?;
+        for word in rest {
+            let Some((value, span)) = &word.value else { continue };
+            let kind = if entity(gate, &word.name).is_some() && value == ANY.as_bytes() {
+                "service"
+            } else if matches!(Property::named(&word.name), Some(Property::Path | Property::Unix | Property::Cgroup))
+                && value.ends_with(BELOW)
+            {
+                "path"
+            } else {
+                continue;
+            };
+            let message = format!("in a call, `{}` is one {kind}", word.name);
+            return Err(Problem::new(span.clone(), message, format!("write a {kind}, or leave `{}` out", word.name)));
+        }
         for (name, prefix) in [("local", conditions.local), ("peer", conditions.peer)] {
             if let Some(prefix) = prefix.filter(|prefix| prefix.len() != 128) {
                 return Err(Problem::new(
@@ -373,8 +387,7 @@ impl Conditions {
 fn number<T: std::str::FromStr>(value: &[u8]) -> Result<T, String> {
     std::str::from_utf8(value)
         .ok()
-        .filter(|text| text.bytes().all(|b| b.is_ascii_digit()))
-        .and_then(|text| text.parse().ok())
+        .and_then(crate::number::number)
         .ok_or_else(|| format!("`{}` is no number, or too large", quoted(value)))
 }
 

@@ -188,5 +188,7 @@ fn a_call_is_a_left_side() {
     let call = Call::parse("accept task=pg conn=a peer=10.1.2.3 lport=5432").unwrap();
     assert_eq!(call.to_string(), "accept task=pg conn=a lport=5432 peer=10.1.2.3");
     assert!(Call::parse("accept peer=10.0.0.0/8").unwrap_err().message.contains("not the prefix"));
+    assert!(Call::parse("accept task=*").unwrap_err().message.contains("`task` is one service"));
+    assert!(Call::parse("exec path=/usr/*").unwrap_err().message.contains("`path` is one path"));
     assert!(Call::parse("accept => task=conn").unwrap_err().message.contains("once more"));
 }

@@ -95,6 +95,11 @@ impl Device {
         Ok(info)
     }
 
+    /// Whether the packet gate is on.
+    pub fn packets_on(&self) -> Result<bool> {
+        Ok(self.info()?.features & u64::from(VS_FEATURE_PACKETS) != 0)
+    }
+
     /// Creates a service.
     pub fn create(&self, create: &mut vs_create, what: &str) -> Result<()> {
         self.run(NR_VS_IOC_CREATE, create, || what.to_owned())

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Processes and threads as descriptors: a number can be another process's by the time it is used, a pidfd cannot.
 
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{FromRawFd, OwnedFd};
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
@@ -19,17 +19,16 @@ pub fn thread(tid: u32) -> Result<OwnedFd> {
     open(tid, libc::PIDFD_THREAD).map_err(|errno| explain(tid, errno))
 }
 
-/// The descriptor as the device takes it.
-pub fn fd(fd: &OwnedFd) -> BorrowedFd<'_> {
-    fd.as_fd()
-}
-
 /// Whether an error says that the task has ended.
 pub fn has_exited(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(Failure::Refused { errno: Errno::ESRCH, .. }))
 }
 
 fn open(pid: u32, flags: u32) -> nix::Result<OwnedFd> {
+    // for the kernel such a number is not one of a process, but a mistake of another kind
+    if i32::try_from(pid).is_err() || pid == 0 {
+        return Err(Errno::ESRCH);
+    }
     // SAFETY: pidfd_open takes two numbers and touches no memory of ours.
     let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, flags) })?;
     // SAFETY: the call succeeded, so this is a new descriptor that nobody else owns.

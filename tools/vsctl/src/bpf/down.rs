@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Taking everything away again.
 
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
@@ -81,7 +82,7 @@ fn untag(device: &Device) -> Result<()> {
     {
         let what = || format!("take the tag off task {}", task.tid);
         let result =
-            place::thread(task.tid).and_then(|fd| device.place_task(place::fd(&fd), VS_ROOT, VS_PLACE_THREAD, &what()));
+            place::thread(task.tid).and_then(|fd| device.place_task(fd.as_fd(), VS_ROOT, VS_PLACE_THREAD, &what()));
         match result {
             Ok(()) => {}
             // a task that has ended since is as good as placed

@@ -78,13 +78,29 @@ impl Exit {
     }
 }
 
+/// Between two looks at what the kernel does in the background.
+const POLL: Duration = Duration::from_millis(20);
+
 /// What runs now.
 pub fn state() -> Result<State> {
+    state_within(50)
+}
+
+/// The same, after so many looks at most.
+fn state_within(patience: u32) -> Result<State> {
     let read = |name: &str| fs::read_to_string(Path::new(SYSFS).join(name)).map(|text| text.trim().to_owned());
     let enabled = read("state").is_ok_and(|state| state != "disabled");
     if enabled {
-        let name = read("root/ops").unwrap_or_else(|_| "of unknown name".to_owned());
-        return Ok(if name == NAME { State::Ours } else { State::Other(name) });
+        return Ok(match read("root/ops") {
+            Ok(name) if name == NAME => State::Ours,
+            Ok(name) => State::Other(name),
+            // it comes or goes: the kernel takes its name away before it says that it is disabled
+            Err(_) if patience > 0 => {
+                thread::sleep(POLL);
+                return state_within(patience - 1);
+            }
+            Err(_) => State::Other("of unknown name".to_owned()),
+        });
     }
     if pin::names(LINKS)?.iter().any(|link| link == LINK) {
         return Ok(State::Ejected(exit(&Path::new(ROOT).join(EXIT_PIN)).unwrap_or_default()));
@@ -106,7 +122,7 @@ pub fn wait_ended() -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     while state()? == State::Ours {
         ensure!(Instant::now() < deadline, "the scheduler was told to end and still runs\n  do: see `dmesg`");
-        thread::sleep(Duration::from_millis(20));
+        thread::sleep(POLL);
     }
     Ok(())
 }
@@ -115,6 +131,7 @@ pub fn wait_ended() -> Result<()> {
 pub fn forget(draft: &Draft) -> Result<()> {
     draft.remove(LINKS, LINK)?;
     draft.remove(ROOT, EXIT_PIN)?;
+    draft.remove(ROOT, STATS)?;
     draft.remove(PROGS, SYNC)
 }
 
@@ -133,8 +150,8 @@ pub fn counters() -> Result<Vec<(String, u64)>> {
     COUNTERS.iter().map(|&(index, long)| Ok((name(long), sum(index)?))).collect()
 }
 
-/// Has the scheduler make queues for new services, if it runs: it cannot where it schedules. Until then they wait in
-/// root's.
+/// Has the scheduler make queues for new services, if it runs: it cannot where it schedules. A service that has none
+/// has one made when its first task waits, which until then is served as urgent.
 pub fn sync() -> Result<()> {
     if state()? != State::Ours {
         return Ok(());
@@ -154,7 +171,7 @@ pub fn sync() -> Result<()> {
     match options.retval as i32 {
         0 => Ok(()),
         error => Err(Errno::from_raw(-error))
-            .context("the scheduler has no queue for every service; those without are scheduled together with root"),
+            .context("the scheduler has no queue for every service; it makes the others when they are needed"),
     }
 }
 

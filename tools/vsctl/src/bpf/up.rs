@@ -21,7 +21,6 @@ use super::clear::Sweeper;
 use super::object::{Embedded, OBJECTS, Purpose, gates};
 use super::pin::{self, Draft, LINKS, PROGS, ROOT};
 use super::scheduler::{self, State};
-use crate::abi::VS_FEATURE_PACKETS;
 use crate::device::Device;
 use crate::failure::Failure;
 
@@ -106,9 +105,10 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
             start(object, &draft)?;
         }
     }
-    if state == State::Ours && !wanted.scheduler {
+    let forgotten = !wanted.scheduler && matches!(state, State::Ours | State::Ejected(_));
+    if forgotten {
         scheduler::forget(&draft)?;
-        done.stopped = true;
+        done.stopped = state == State::Ours;
     }
     if wanted.gates.is_some() {
         done.detached = gates(present.iter().map(String::as_str));
@@ -120,7 +120,7 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
     if chosen.contains(&Gate::Packet) {
         device.gate_packet(true)?;
     }
-    if done.attached > 0 || done.stopped || !done.detached.is_empty() {
+    if done.attached > 0 || forgotten || !done.detached.is_empty() {
         draft.publish()?;
     }
     packets.keep();
@@ -137,7 +137,7 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
 /// The gates that are attached, and `packet` if it is on.
 pub fn in_force(device: &Device) -> Result<Vec<Gate>> {
     let mut found = gates(pin::names(LINKS)?.iter().map(String::as_str));
-    if device.info()?.features & u64::from(VS_FEATURE_PACKETS) != 0 {
+    if device.packets_on()? {
         found.push(Gate::Packet);
     }
     Ok(found)
@@ -246,26 +246,25 @@ fn start(object: &mut Object, draft: &Draft) -> Result<()> {
     Ok(())
 }
 
-/// The packet gate as it was; put back when this is dropped, unless what was done is kept.
+/// The packet gate: if it was off, it is put off when this is dropped, unless what was done is kept.
 struct Packets<'a> {
     device: &'a Device,
-    was_on: Option<bool>,
+    undo: bool,
 }
 
 impl<'a> Packets<'a> {
     fn new(device: &'a Device) -> Result<Self> {
-        let was_on = device.info()?.features & u64::from(VS_FEATURE_PACKETS) != 0;
-        Ok(Self { device, was_on: Some(was_on) })
+        Ok(Self { device, undo: !device.packets_on()? })
     }
 
     fn keep(mut self) {
-        self.was_on = None;
+        self.undo = false;
     }
 }
 
 impl Drop for Packets<'_> {
     fn drop(&mut self) {
-        if self.was_on == Some(false) {
+        if self.undo {
             if let Err(error) = self.device.gate_packet(false) {
                 eprintln!("vsctl: while undoing: {error:#}");
             }

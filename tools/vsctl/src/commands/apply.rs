@@ -131,13 +131,13 @@ fn submit(device: &Device, document: &Document, flags: u32) -> Result<()> {
         ..Default::default()
     };
     device.apply(&mut apply, "apply").map_err(|error| match error.downcast_ref() {
-        Some(Failure::Refused { reason, errno, .. }) if apply.at_service != 0 => {
+        Some(Failure::Refused { reason, errno, .. }) if apply.at_service != 0 || apply.at_rule != 0 => {
             let (what, advice) = (reason::what(*reason, *errno), reason::advice(*reason).to_owned());
-            Failure::RefusedAt(document.at_service(apply.at_service as usize - 1, what, advice)).into()
-        }
-        Some(Failure::Refused { reason, errno, .. }) if apply.at_rule != 0 => {
-            let (what, advice) = (reason::what(*reason, *errno), reason::advice(*reason).to_owned());
-            Failure::RefusedAt(document.at_rule(apply.at_rule as usize - 1, what, advice)).into()
+            Failure::RefusedAt(match apply.at_service {
+                0 => document.at_rule(apply.at_rule as usize - 1, what, advice),
+                place => document.at_service(place as usize - 1, what, advice),
+            })
+            .into()
         }
         Some(Failure::Refused { reason, errno, .. }) if matches!(*reason, VS_WHY_HAS_TASKS | VS_WHY_HAS_SOCKETS) => {
             let what = match holding(device, document) {

@@ -11,20 +11,17 @@ use crate::device::Device;
 use crate::failure::Failure;
 use crate::service::Services;
 
-const VALUES: &str = "\
-Attributes and their values:
-  cpu_weight                  share among siblings: 1 to 10000, 100 being usual
-  cpu_cap                     percent of one CPU (150%), thousandths (1500m, from 10m), or unlimited
-  tasks_max, sockets_max      a number, or unlimited
-  tasks_errno, sockets_errno  what is reported at the limit: EAGAIN, or a number from 1 to 4095
-  priority                    (set only) a whole number; between rules, the higher wins";
+fn values() -> String {
+    let attributes = Attribute::ALL.map(|attribute| format!("  {:<14} {}\n", attribute.name(), attribute.form())).concat();
+    format!("Attributes and their values:\n{attributes}  priority       a whole number (`set` alone); between rules, the higher wins")
+}
 
 /// Set attributes a service has of its own, or its priority
 ///
 /// An attribute that is shared with the parent has to be detached first. Values are set in the order given; the first
 /// that is refused ends it.
 #[derive(Debug, Args)]
-#[command(after_help = VALUES)]
+#[command(after_help = values())]
 pub struct Set {
     /// The service
     name: String,
@@ -77,7 +74,7 @@ impl Set {
 ///
 /// Without a value, it takes the parent's present one.
 #[derive(Debug, Args)]
-#[command(after_help = VALUES)]
+#[command(after_help = values())]
 pub struct Detach {
     /// The service
     name: String,

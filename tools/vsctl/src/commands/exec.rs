@@ -2,6 +2,7 @@
 //! `exec`: running a command in a service.
 
 use std::ffi::OsString;
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -34,7 +35,7 @@ impl Exec {
             let device = Device::open()?;
             let id = Services::read(&device)?.find(&self.name)?.id;
             let us = place::process(std::process::id())?;
-            device.place_task(place::fd(&us), id, 0, &format!("run in `{}`", self.name))?;
+            device.place_task(us.as_fd(), id, 0, &format!("run in `{}`", self.name))?;
         }
         let error = Command::new(program).args(arguments).exec();
         Err(Failure::Exec { command: program.to_string_lossy().into_owned(), error }.into())

@@ -25,12 +25,13 @@ pub struct Up {
     /// Account only: leave scheduling to the kernel's own scheduler; if scx_vs runs, it is stopped
     #[arg(long)]
     no_sched: bool,
-    /// Apply this configuration first
+    /// Apply this configuration once the gates are attached; if it is refused, what was not attached before is detached
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
-fn gate(text: &str) -> Result<Gate, String> {
+/// The gate of that name.
+pub fn gate(text: &str) -> Result<Gate, String> {
     let names = Gate::ALL.map(Gate::name).join(", ");
     Gate::named(text).ok_or_else(|| format!("there is no gate `{text}`: there are {names}"))
 }

@@ -24,7 +24,7 @@ mod tree;
 
 /// Virtual Services: whom work is done for, and what share of the machine it gets.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXIT_CODES, infer_subcommands = false, arg_required_else_help = true)]
+#[command(version, after_help = EXIT_CODES, arg_required_else_help = true)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]

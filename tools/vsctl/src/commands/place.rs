@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! `place`: giving processes a home.
 
+use std::os::fd::AsFd;
+
 use anyhow::Result;
 use clap::Args;
 
@@ -44,7 +46,7 @@ impl Place {
             if self.thread { (place::thread, VS_PLACE_THREAD) } else { (place::process, 0) };
         for pid in pids {
             let fd = open(pid)?;
-            device.place_task(place::fd(&fd), id, flags, &format!("place {pid} in `{name}`"))?;
+            device.place_task(fd.as_fd(), id, flags, &format!("place {pid} in `{name}`"))?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use vs_text::name::Service as Named;
 use vs_text::problem::{Located, Problem};
 use vs_text::rule::{self as text, Call};
 
+use super::lifecycle;
 use crate::abi::*;
 use crate::device::Device;
 use crate::failure::Failure;
@@ -150,20 +151,17 @@ impl Del {
 #[derive(Debug, Args)]
 pub struct Ls {
     /// Only those of this gate
-    gate: Option<String>,
+    #[arg(value_parser = lifecycle::gate)]
+    gate: Option<Gate>,
 }
 
 impl Ls {
     /// Does it.
     pub fn run(self, output: Output) -> Result<()> {
-        let gate = match &self.gate {
-            Some(name) => Some(Gate::named(name).ok_or_else(|| Failure::Usage(format!("there is no gate `{name}`")))?),
-            None => None,
-        };
         let device = Device::open()?;
         let services = Services::read(&device)?;
         let rules = device.rules()?;
-        let wanted = |rule: &&vs_rule| gate.is_none_or(|gate| gate as u16 == rule.gate);
+        let wanted = |rule: &&vs_rule| self.gate.is_none_or(|gate| gate as u16 == rule.gate);
         let rows: Vec<Row> = rules.iter().filter(wanted).map(|rule| row(&services, rule)).collect();
         output.value(&rows, |rows| {
             let mut table = Table::new(&[">ID", ">HITS", "RULE"]);

@@ -28,9 +28,9 @@ pub struct Create {
     /// Between rules, the one that names the service of the highest priority wins
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     priority: i32,
-    /// Take this id instead of one the kernel chooses
-    #[arg(long)]
-    id: Option<u16>,
+    /// Take this id, from 1 to 16383, instead of one the kernel chooses
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..i64::from(VS_ID_COUNT)))]
+    id: Option<u32>,
     /// Detach cpu_weight: share among siblings, 1 to 10000
     #[arg(long, value_name = "N")]
     weight: Option<String>,
@@ -77,7 +77,7 @@ impl Create {
         let parent = Services::read(&device)?.find(&self.parent)?.id;
         let what = format!("create `{}`", self.name);
         let mut create =
-            vs_create { id: self.id.map_or(VS_ANY, u32::from), parent, priority: self.priority, ..Default::default() };
+            vs_create { id: self.id.unwrap_or(VS_ANY), parent, priority: self.priority, ..Default::default() };
         fill(&mut create.name, self.name.as_bytes());
         device.create(&mut create, &what)?;
         for (attribute, value) in &values {
@@ -106,7 +106,8 @@ impl Create {
 
 /// Destroy a service
 ///
-/// Refused while it has tasks, sockets, services below it, or rules that name it, unless another takes them over.
+/// Refused while it has services below it; and while it has tasks, sockets or rules that name it, unless another service
+/// takes these over.
 #[derive(Debug, Args)]
 pub struct Destroy {
     /// The service
@@ -123,6 +124,10 @@ impl Destroy {
         let services = Services::read(&device)?;
         let id = services.find(&self.name)?.id;
         let move_to = self.move_to.as_deref().map(|to| services.find(to)).transpose()?.map_or(VS_ANY, |to| to.id);
+        if move_to == id {
+            let message = format!("`{}` cannot take over what it has itself\n  do: name another service", self.name);
+            return Err(Failure::Usage(message).into());
+        }
         let mut destroy = vs_destroy { id, move_to, ..Default::default() };
         device.destroy(&mut destroy, &format!("destroy `{}`", self.name)).map_err(|error| match error.downcast() {
             Ok(Failure::Refused { what, reason, errno }) => {

@@ -159,12 +159,12 @@ pub fn since(old: &[Row], new: &[Row]) -> Vec<Row> {
 impl Stat {
     /// Does it.
     pub fn run(self, output: Output) -> Result<()> {
+        let device = Device::open()?;
         if self.sched {
             let counters = scheduler::counters()?.into_iter().map(|(name, count)| Counter { name, count });
             let counters: Vec<Counter> = counters.collect();
             return output.value(&counters, |_| counted(&counters));
         }
-        let device = Device::open()?;
         let services = Services::read(&device)?;
         let ids: Result<Vec<u32>> = self.names.iter().map(|name| Ok(services.find(name)?.id)).collect();
         let ids = ids?;

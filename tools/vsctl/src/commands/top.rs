@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! `top`: who uses the machine, live.
 
+use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -43,6 +44,9 @@ impl Top {
             .filter(|delay| *delay >= Duration::from_millis(100))
             .ok_or_else(|| Failure::Usage("--delay takes seconds, from 0.1".to_owned()))?;
         let device = Device::open()?;
+        if !io::stdout().is_terminal() {
+            return Err(Failure::Usage("top draws on a terminal\n  do: `vsctl stat --watch` writes lines".to_owned()).into());
+        }
         let mut terminal = ratatui::try_init()?;
         let result = run(&mut terminal, &device, delay);
         ratatui::restore();

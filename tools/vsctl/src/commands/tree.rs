@@ -196,11 +196,14 @@ impl Show {
         let services = Services::read(&device)?;
         let service = services.find(&self.name)?;
         let rules = device.rules()?;
+        // with what those below it have used; none: it was destroyed meanwhile, which the kernel then says
+        let stat = super::stat::all(&device)?.into_iter().find(|row| row.id == service.id);
+        let stat = stat.map_or_else(|| device.stat(service.id, "statistics").map(|stat| super::stat::row(&services, &stat)), Ok)?;
         let names = |rule: &&vs_rule| rule.from.iter().chain(&rule.to).any(|id| u32::from(*id) == service.id);
         let shown = Shown {
             service: row(&services, service),
             below: services.children(service.id).iter().map(|child| text(&child.name)).collect(),
-            stat: super::stat::row(&services, &device.stat(service.id, "statistics")?),
+            stat,
             rules: rules.iter().filter(names).map(|rule| super::rule::row(&services, rule)).collect(),
         };
         output.value(&shown, |shown| {
