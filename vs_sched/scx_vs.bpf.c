@@ -424,10 +424,10 @@ void BPF_PROG(vs_enable, struct task_struct *p)
 }
 
 /*
- * To be run after services were created or configured, so that their tasks need not
- * wait in root's queue until we notice. 0 or a negative errno. The queue of a
- * service that is gone stays, for the next one that gets the id: to take it away
- * while a task could still be on its way to it would end the scheduler.
+ * To be run after services were created or configured, so that their queues are there
+ * before their first tasks wait. 0 or a negative errno. The queue of a service that is
+ * gone stays, for the next one that gets the id: to take it away while a task could
+ * still be on its way to it would end the scheduler.
  */
 SEC("syscall")
 int sync_services(void *ctx)
