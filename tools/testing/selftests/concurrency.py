@@ -5,9 +5,10 @@
 import os
 import signal
 import subprocess
-import threading
+import time
 
 import vs
+from threads import Thread
 
 FUZZ = os.path.join(os.environ["VS_BUILD"], "testing/fuzz")
 STORM = ["bash", "-c", "while :; do (:); (:) & done"]
@@ -71,20 +72,20 @@ def moved_while_counting(dev):
         dev.detach(id, "tasks_max")
         dev.set(id, "tasks_max", 1000)
     storm = subprocess.Popen(STORM, start_new_session=True)
-    stop = threading.Event()
 
     def move():
         own = vs.Device()
         for number in range(200):
             own.move(child, (right, left)[number & 1])
         own.close()
-        stop.set()
-    mover = threading.Thread(target=move)
+    mover = Thread(move)
     try:
         dev.place(storm.pid, child)
         mover.start()
-        while not stop.wait(0.01):
+        while mover.is_alive():
             dev.stat(child)
+            time.sleep(0.01)
+        mover.end()
     finally:
         mover.join()
         vs.kill_sessions(storm)
