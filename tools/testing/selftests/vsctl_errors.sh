@@ -38,6 +38,16 @@ says "why" "a service of this name exists (EEXIST)" vsctl create shop
 says "one letter off" "did you mean \`shop\`?" vsctl show shpo
 refuse 1 "a shared attribute cannot be set" vsctl set shop cpu_weight=5
 says "what to do then" "vsctl detach" vsctl set shop cpu_weight=5
+refuse 2 "an error number that programs do not know" vsctl detach shop tasks_errno=134
+refuse 1 "it is shared still" vsctl set shop tasks_errno=EAGAIN
+refuse 2 "an id that is none" vsctl create one --id 65535
+refuse 2 "an heir that is the service itself" vsctl destroy shop --move-to shop
+refuse 2 "a list of rules of no gate" vsctl rule ls knife
+says "what gates there are" "there are fork, exec" vsctl rule ls knife
+refuse 2 "a call of any service" vsctl rule test 'accept task=*'
+refuse 1 "nobody is process 0" vsctl place 0 root
+refuse 2 "no terminal" vsctl top
+says "what else shows it" "vsctl stat --watch" vsctl top
 refuse 1 "root cannot go" vsctl destroy root
 refuse 1 "a circle" vsctl mv shop shop
 refuse 1 "no such rule" vsctl rule del 4711

@@ -31,6 +31,13 @@ is "children are born where their parent is" "$(vsctl ps a | awk '$5 == "sleep" 
 vsctl exec b -- socat UNIX-LISTEN:/tmp/b.sock,fork EXEC:cat &
 await "a server of another opens its socket" listens
 is "its socket is its own" "$(vsctl ss b | awk '$3 == "LISTEN" { print $1, $2, $4 }')" "b unix-stream /tmp/b.sock"
+check "a service below" vsctl create below --parent a
+vsctl exec below -- seq 200000 >/dev/null
+total() { vsctl "$@" --json | grep -oP '"cpu_total_ns": *\K[0-9]+'; }
+within "what is below counts in the total" $(($(total stat a) - $(vsctl stat a --json | grep -oP '"cpu_ns": *\K[0-9]+'))) 1 10000000000
+within "which show has, too" $(($(total show below) - $(total stat below))) 0 0
+within "of those above" $(($(total show a) - $(vsctl show a --json | grep -oP '"cpu_ns": *\K[0-9]+'))) 1 10000000000
+check "it goes" vsctl destroy below
 check "threads can be placed alone" vsctl place --thread $pid a
 is "as ps shows" "$(home $pid)" a
 
