@@ -276,21 +276,6 @@ static __noinline bool node_resume(u32 id)
 	return true;
 }
 
-/* Counts the CPU for the node whose task it runs. */
-static __noinline void cpu_claim(struct vs_claim *c, u32 id)
-{
-	if (c->claimed && c->node == id)
-		return;
-	if (c->claimed) {
-		node_at(c->node)->running--;
-		node_place(c->node);
-	}
-	c->claimed = true;
-	c->node = id;
-	node_at(id)->running++;
-	node_place(id);
-}
-
 static __noinline void cpu_release(struct vs_claim *c)
 {
 	if (!c->claimed)
@@ -298,6 +283,18 @@ static __noinline void cpu_release(struct vs_claim *c)
 	c->claimed = false;
 	node_at(c->node)->running--;
 	node_place(c->node);
+}
+
+/* Counts the CPU for the node whose task it runs. */
+static __noinline void cpu_claim(struct vs_claim *c, u32 id)
+{
+	if (c->claimed && c->node == id)
+		return;
+	cpu_release(c);
+	c->claimed = true;
+	c->node = id;
+	node_at(id)->running++;
+	node_place(id);
 }
 
 static __noinline void node_park(u32 id)

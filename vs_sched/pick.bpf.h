@@ -8,7 +8,7 @@
 
 #include "dsq.bpf.h"
 
-#define PINNED_LOOK	32	/* tasks of a CPU's queue, past those of parked nodes */
+#define PINNED_LOOK	32	/* tasks of CPUs' queues, past those of parked nodes or bound elsewhere */
 
 static __noinline void pinned_first(s32 cpu, struct vs_due *due)
 {
