@@ -130,8 +130,7 @@ void BPF_PROG(vs_enqueue, struct task_struct *p, u64 enq_flags)
 	t->extra = 0;
 	n = node_at(id);
 	t->due = scx_bpf_now() + (in_read_section(p) ? READER_AFTER : OVERDUE_AFTER);
-	/* Of what it did not use while it slept it may have one slice. */
-	t->vtime = later(t->vtime, n->task_now - VS_SLICE);
+	task_resume(t);
 
 	if (!n->parked) {
 		s32 idle = idle_for(p, cpu, enq_flags);
@@ -269,6 +268,8 @@ void BPF_PROG(vs_dispatch, s32 cpu, struct task_struct *prev)
 			continue;
 		case KEEP:
 			count(VS_SCHED_KEEP);
+			if (t)
+				task_chosen(t);
 			if (prev)
 				set_slice(prev, VS_SLICE);
 			return;
@@ -309,6 +310,8 @@ void BPF_PROG(vs_runnable, struct task_struct *p, u64 enq_flags)
 	if (!t)
 		return;
 	task_node(p, t);
+	/* Here too: not all that wake come to vs_enqueue(). */
+	task_resume(t);
 	t->runnable = true;
 	runnable_add(t->node);
 }
@@ -329,13 +332,11 @@ void BPF_PROG(vs_running, struct task_struct *p)
 {
 	struct vs_claim *c = cpu_at(bpf_get_smp_processor_id());
 	struct vs_task *t = task_of(p);
-	struct vs_node *n;
 
 	c->kthread = p->flags & PF_KTHREAD;
 	if (!t)
 		return;
-	n = node_at(t->node);
-	n->task_now = later(n->task_now, t->vtime);
+	task_chosen(t);
 	t->exec = p->se.sum_exec_runtime;
 	if (c->claimed && c->node == t->node)
 		return;

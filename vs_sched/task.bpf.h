@@ -145,6 +145,27 @@ static __noinline u32 task_node(struct task_struct *p, struct vs_task *t)
 	return id;
 }
 
+/*
+ * The task has become runnable, or comes to wait: of what it did not use until now,
+ * asleep or held up on its CPU, it may have one slice.
+ */
+static __always_inline void task_resume(struct vs_task *t)
+{
+	t->vtime = later(t->vtime, node_at(t->node)->task_now - VS_SLICE);
+}
+
+/*
+ * The task was chosen, so it says where its node's tasks are: when it begins to run,
+ * and when it is let run on. Not when it is charged, since others of its node may be
+ * far behind by then, of a task of nice 19.
+ */
+static __always_inline void task_chosen(struct vs_task *t)
+{
+	struct vs_node *n = node_at(t->node);
+
+	n->task_now = later(n->task_now, t->vtime);
+}
+
 /* Puts what the task has run on its virtual time. */
 static __always_inline void task_charge(struct task_struct *p, struct vs_task *t)
 {
