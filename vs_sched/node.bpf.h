@@ -66,6 +66,7 @@ struct vs_claim {
 	bool keeps;	/* the task that has run could go on */
 	u32 keep;	/* then its node */
 	u32 next;	/* node of the task chosen */
+	u32 parks;	/* what node_park() has said */
 	struct vs_due due;
 };
 
@@ -297,15 +298,22 @@ static __noinline void cpu_claim(struct vs_claim *c, u32 id)
 	node_place(id);
 }
 
-static __noinline void node_park(u32 id)
+/*
+ * Parks the node, if a cap is used up and it is not parked yet. How many then are, for
+ * parked_one(): what is read later, another CPU may have changed. 0: nothing was done.
+ */
+static __noinline u32 node_park(u32 id, u64 at)
 {
 	struct vs_node *n = node_at(id);
 
+	if (!n->capped || n->parked || !node_exhausted(id, at))
+		return 0;
 	n->parked = true;
 	n->parked_at = parked++;
 	parked_ids[n->parked_at & (VS_ID_COUNT - 1)] = id;
 	node_compete(id);
 	node_place(id);
+	return parked;
 }
 
 static __noinline void node_unpark(u32 id)

@@ -58,9 +58,10 @@ static __always_inline enum choice choose(struct vs_claim *c, u64 at)
 	enum choice choice = IDLE;
 	u64 best = 0;
 
-	if (id != VS_NOBODY && node_exhausted(id, at)) {
-		node_park(id);
-		return PARKED;
+	if (id != VS_NOBODY) {
+		c->parks = node_park(id, at);
+		if (c->parks)
+			return PARKED;
 	}
 	if (c->due.task) {
 		choice = PINNED;

@@ -41,7 +41,8 @@
  * takes, one is urgent, if there are any. What they use is charged to root all the same.
  *
  * A node that has used up its cap, or that of one above it, is parked: out of the
- * order, and out of the sums, until the bucket fills again (a timer, 10 ms).
+ * order, and out of the sums, until the bucket fills again (a timer, 10 ms). Each tick
+ * looks, and each CPU that chooses anew, so bursts between two ticks count too.
  *
  * Bound: a task that has waited for OVERDUE_AFTER = 15 s is served within the next
  * second or two, whatever its VS, share, nice level or cap: it is urgent too. This
@@ -191,9 +192,9 @@ void BPF_PROG(vs_dispatch, s32 cpu, struct task_struct *prev)
 	struct vs_task *t = prev ? task_of(prev) : NULL;
 	struct vs_claim *c = cpu_at(cpu);
 	u64 at = scx_bpf_now(), used;
+	u32 ran, parks = 0, keep_parks = 0;
 	enum choice choice;
 	bool reads = false;
-	u32 ran;
 	int try;
 
 	c->keeps = t && prev->scx.flags & TASK_QUEUED;
@@ -206,15 +207,23 @@ void BPF_PROG(vs_dispatch, s32 cpu, struct task_struct *prev)
 	ran = c->node;
 	used = node_used(ran);
 	bpf_spin_lock(&lock);
-	if (c->claimed)
+	if (c->claimed) {
 		node_charge(ran, used, at);
+		/* Not at ticks only: who never runs in one would have no cap. */
+		parks = node_park(ran, at);
+	}
 	if (reads)
 		cpu_claim(c, c->keep);
 	else
 		cpu_release(c);
-	if (c->keeps && (node_at(c->keep)->parked || node_exhausted(c->keep, at)))
-		c->keeps = false;
+	if (c->keeps) {
+		keep_parks = node_park(c->keep, at);
+		if (node_at(c->keep)->parked)
+			c->keeps = false;
+	}
 	bpf_spin_unlock(&lock);
+	parked_one(parks);
+	parked_one(keep_parks);
 	if (reads && prev) {
 		count(VS_SCHED_READER);
 		set_slice(prev, VS_SLICE);
@@ -234,7 +243,7 @@ void BPF_PROG(vs_dispatch, s32 cpu, struct task_struct *prev)
 		bpf_spin_unlock(&lock);
 
 		if (choice == PARKED) {
-			parked_one();
+			parked_one(c->parks);
 			continue;
 		}
 		if (choice == NODE && c->keeps && c->next == c->keep) {
@@ -296,8 +305,17 @@ void BPF_PROG(vs_dispatch, s32 cpu, struct task_struct *prev)
 SEC("struct_ops/update_idle")
 void BPF_PROG(vs_update_idle, s32 cpu, bool idle)
 {
-	if (idle && (queue_first(&queue) != VS_NOBODY || scx_bpf_dsq_nr_queued(DSQ_URGENT)))
-		timer_start(MISSED_AFTER);
+	struct vs_claim *c = cpu_at(cpu);
+
+	if (!idle)
+		return;
+	if (queue_first(&queue) == VS_NOBODY && !scx_bpf_dsq_nr_queued(DSQ_URGENT)) {
+		/* Of its own queue, what is parked is not missed. */
+		pinned_first(cpu, &c->due);
+		if (!c->due.task)
+			return;
+	}
+	timer_start(MISSED_AFTER);
 }
 
 /* --- Running ------------------------------------------------------------------ */
@@ -369,8 +387,8 @@ void BPF_PROG(vs_tick, struct task_struct *p)
 	struct vs_claim *c = cpu_at(bpf_get_smp_processor_id());
 	struct vs_task *t = task_of(p);
 	u64 at = scx_bpf_now(), used, used_before;
-	bool exhausted, parks = false;
-	u32 old, id;
+	u32 old, id, parks;
+	bool exhausted;
 
 	if (!t)
 		return;
@@ -386,14 +404,10 @@ void BPF_PROG(vs_tick, struct task_struct *p)
 	node_charge(id, used, at);
 	cpu_claim(c, id);
 	node_place(id);
-	exhausted = node_exhausted(id, at);
-	if (exhausted && !node_at(id)->parked) {
-		node_park(id);
-		parks = true;
-	}
+	parks = node_park(id, at);
+	exhausted = parks || (node_at(id)->parked && node_exhausted(id, at));
 	bpf_spin_unlock(&lock);
-	if (parks)
-		parked_one();
+	parked_one(parks);
 	if (exhausted || old != id)
 		set_slice(p, 0);
 }

@@ -47,10 +47,13 @@ static __always_inline void timer_start(u64 ns)
 		bpf_timer_start(&t->timer, ns, 0);
 }
 
-static __always_inline void parked_one(void)
+/* After the lock: what node_park() has said. */
+static __always_inline void parked_one(u32 parks)
 {
+	if (!parks)
+		return;
 	count(VS_SCHED_PARKED);
-	if (parked == 1)
+	if (parks == 1)
 		timer_start(PARKED_EVERY);
 }
 

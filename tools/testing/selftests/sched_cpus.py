@@ -6,6 +6,7 @@
 
 In real time, because virtual time has one CPU (see tools/vm/run): the tolerances allow for a host that is busy.
 """
+import os
 import time
 
 import cpu
@@ -54,6 +55,17 @@ def pinned_and_parked(dev):
         first = [cpu.runtime(pid) for pid in pids]
         time.sleep(19)
         vs.eq([pid for pid, was in zip(pids, first) if cpu.runtime(pid) == was], [], "tasks that did not run")
+
+
+@cpu.scheduled
+def yielding(dev):
+    """A capped service's task that is bound to a CPU and yields all the time gets the cap, not less"""
+    def job():
+        while True:
+            os.sched_yield()
+    a = cpu.service(dev, "a", cpu_cap=500)
+    with cpu.spinning(dev, (a, 1, {"cpu": 0, "job": job})):
+        cpu.near(cpu.used(dev, [a], 6), [0.5], 0.05, "CPUs")
 
 
 vs.main()

@@ -56,6 +56,25 @@ def capped(dev):
 
 
 @cpu.scheduled
+def bursts(dev):
+    """Nor does one that works in bursts between two ticks, on an idle CPU, whatever their phase"""
+    ids = [cpu.service(dev, f"s{n}", cpu_cap=20) for n in range(4)]
+
+    def at(phase):
+        def work():
+            while True:
+                time.sleep(0.02 - (time.monotonic() - phase) % 0.02)
+                end = time.monotonic() + 0.0015
+                while time.monotonic() < end:
+                    pass
+        return work
+    # 5 ms apart, so no two at once, and of each tick (4 ms) another part
+    with cpu.spinning(dev, *((id, 1, {"job": at(n * 0.005)}) for n, id in enumerate(ids))):
+        # each would use more than 0.075; what remains of the first 2 ms is in it
+        cpu.near(cpu.used(dev, ids, 5), [0.02] * 4, 0.004, "CPUs")
+
+
+@cpu.scheduled
 def idle(dev):
     """What a capped service is charged is time in which it worked, not that in which the CPU was idle"""
     rounds = mmap.mmap(-1, 8)
