@@ -42,7 +42,8 @@
  *
  * A node that has used up its cap, or that of one above it, is parked: out of the
  * order, and out of the sums, until the bucket fills again (a timer, 10 ms). Each tick
- * looks, and each CPU that chooses anew, so bursts between two ticks count too.
+ * looks, and each CPU that chooses anew, so bursts between two ticks count too; kernel
+ * threads go on all the same, as others wait for them.
  *
  * Bound: a task that has waited for OVERDUE_AFTER = 15 s is served within the next
  * second or two, whatever its VS, share, nice level or cap: it is urgent too. This
@@ -218,7 +219,8 @@ void BPF_PROG(vs_dispatch, s32 cpu, struct task_struct *prev)
 		cpu_release(c);
 	if (c->keeps) {
 		keep_parks = node_park(c->keep, at);
-		if (node_at(c->keep)->parked)
+		/* A kernel thread that may run here only would be left on an idle CPU. */
+		if (node_at(c->keep)->parked && prev && !(prev->flags & PF_KTHREAD))
 			c->keeps = false;
 	}
 	bpf_spin_unlock(&lock);
@@ -276,12 +278,7 @@ void BPF_PROG(vs_dispatch, s32 cpu, struct task_struct *prev)
 			pinned_first(cpu, &c->due);
 			continue;
 		case KEEP:
-			count(VS_SCHED_KEEP);
-			if (t)
-				task_chosen(t);
-			if (prev)
-				set_slice(prev, VS_SLICE);
-			return;
+			goto keep;
 		default:
 			break;
 		}
@@ -290,12 +287,26 @@ void BPF_PROG(vs_dispatch, s32 cpu, struct task_struct *prev)
 	bpf_spin_lock(&lock);
 	cpu_release(c);
 	bpf_spin_unlock(&lock);
-	if (take_urgent(cpu, c))
+	if (take_urgent(cpu, c)) {
 		count(VS_SCHED_PICK_URGENT);
-	else if (steal(cpu))
+	} else if (c->keeps) {
+		/* Others came first, but could not be had: better than an idle CPU. */
+		bpf_spin_lock(&lock);
+		cpu_claim(c, c->keep);
+		bpf_spin_unlock(&lock);
+		goto keep;
+	} else if (steal(cpu)) {
 		count(VS_SCHED_PICK_STOLEN);
-	else
+	} else {
 		count(VS_SCHED_IDLE);
+	}
+	return;
+keep:
+	count(VS_SCHED_KEEP);
+	if (t)
+		task_chosen(t);
+	if (prev)
+		set_slice(prev, VS_SLICE);
 }
 
 /*
