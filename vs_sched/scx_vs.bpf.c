@@ -326,7 +326,7 @@ void BPF_PROG(vs_update_idle, s32 cpu, bool idle)
 		if (!c->due.task)
 			return;
 	}
-	timer_start(MISSED_AFTER);
+	missed_one();
 }
 
 /* --- Running ------------------------------------------------------------------ */
@@ -509,13 +509,20 @@ s32 BPF_PROG(vs_init)
 			return error;
 	}
 
+	bpf_for(id, 0, TIMERS) {
+		u32 which = id;
+
+		t = bpf_map_lookup_elem(&vs_timers, &which);
+		if (!t)
+			return -2; /* ENOENT */
+		error = bpf_timer_init(&t->timer, &vs_timers, 1 /* CLOCK_MONOTONIC */);
+		if (error && error != -16) /* EBUSY: the map is pinned, and was used before */
+			return error;
+		bpf_timer_set_callback(&t->timer, timer_fires);
+	}
 	t = bpf_map_lookup_elem(&vs_timers, &zero);
 	if (!t)
 		return -2; /* ENOENT */
-	error = bpf_timer_init(&t->timer, &vs_timers, 1 /* CLOCK_MONOTONIC */);
-	if (error && error != -16) /* EBUSY: the map is pinned, and was used before */
-		return error;
-	bpf_timer_set_callback(&t->timer, timer_fires);
 	t->making = false;
 	error = bpf_wq_init(&t->queues, &vs_timers, 0);
 	if (error && error != -16)

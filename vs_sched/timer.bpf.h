@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What has to happen without a scheduling event: one timer looks
+ * What has to happen without a scheduling event. Timers look
  *
- * - every 10 ms, while nodes are parked, whether their caps have filled again;
  * - every second, for tasks that have waited too long;
- * - shortly after a CPU went idle although a node had tasks, for what it missed.
+ * - every 10 ms, while nodes are parked, whether their caps have filled again;
+ * - shortly after a CPU went idle although there were tasks, for what it missed.
  *
- * Its callback runs in softirq, holds no run queue's lock and may move any task
+ * Each is one of its own: who starts a timer that is started already puts it off.
+ * Their callbacks run in softirq, hold no run queue's lock and may move any task
  * between queues, but to a CPU (see feed()).
  */
 #ifndef _VS_SCHED_TIMER_BPF_H
@@ -19,42 +20,51 @@
 #define PARKED_EVERY	10000000ULL	/* ns, between two looks at what is parked */
 #define MISSED_AFTER	200000ULL	/* ns, until an idle CPU is given what it has missed */
 
+enum { TIMER_OVERDUE, TIMER_PARKED, TIMER_MISSED, TIMERS };
+
 struct vs_timer {
 	struct bpf_timer timer;
-	struct bpf_wq queues;	/* makes queues: that may sleep */
+	struct bpf_wq queues;	/* makes queues: that may sleep; only the first one's is used */
 	bool making;
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, TIMERS);
 	__type(key, u32);
 	__type(value, struct vs_timer);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);	/* timers go with the last user of their map */
 } vs_timers SEC(".maps");
 
-u64 overdue_at;		/* ns, of the last look for overdue tasks */
-u32 overdue_looked;	/* tasks looked at in it; not a local, which would be the verifier's to count */
+u32 missed;		/* CPUs that went idle since TIMER_MISSED has fired last; atomic */
+u32 overdue_looked;	/* tasks, in one look for overdue ones; not a local, which would be the verifier's to count */
 
-/* Looks at the parked nodes soon. The timer's callback goes on while there are any. */
-static __always_inline void timer_start(u64 ns)
+static __always_inline void timer_start(u32 which, u64 ns)
 {
-	struct vs_timer *t;
-	u32 zero = 0;
+	struct vs_timer *t = bpf_map_lookup_elem(&vs_timers, &which);
 
-	t = bpf_map_lookup_elem(&vs_timers, &zero);
 	if (t)
 		bpf_timer_start(&t->timer, ns, 0);
 }
 
-/* After the lock: what node_park() has said. */
+/* After the lock: what node_park() has said. With the first one the timer begins; it goes on while there are any. */
 static __always_inline void parked_one(u32 parks)
 {
 	if (!parks)
 		return;
 	count(VS_SCHED_PARKED);
 	if (parks == 1)
-		timer_start(PARKED_EVERY);
+		timer_start(TIMER_PARKED, PARKED_EVERY);
+}
+
+/*
+ * A CPU goes idle although there are tasks. The next ones that do so do not put the timer
+ * off; for them it may come before what they missed is in its queue, so it fires once more.
+ */
+static __always_inline void missed_one(void)
+{
+	if (!__sync_fetch_and_add(&missed, 1))
+		timer_start(TIMER_MISSED, MISSED_AFTER);
 }
 
 /*
@@ -104,10 +114,10 @@ static __noinline void overdue_of(u32 id, u64 at)
 }
 
 /*
- * Looks whether what is parked may run again and, now and then, whether its tasks have
- * waited too long all the same. From the last one on: who leaves is replaced by it.
+ * Looks whether what is parked may run again. From the last one on: who leaves is
+ * replaced by it. Nobody else unparks.
  */
-static __noinline void look_at_parked(u64 at, bool overdue)
+static __noinline void look_at_parked(u64 at)
 {
 	u32 i, number = parked;
 
@@ -126,8 +136,6 @@ static __noinline void look_at_parked(u64 at, bool overdue)
 		bpf_spin_unlock(&lock);
 		if (done)
 			count(VS_SCHED_UNPARKED);
-		else if (overdue)
-			overdue_of(id, at);
 	}
 }
 
@@ -153,13 +161,19 @@ static __noinline void feed(void)
 	}
 }
 
-/* Looks for overdue tasks wherever tasks wait, but where it is parked. */
+/* Looks for overdue tasks wherever tasks wait. */
 static __noinline void look_for_overdue(u64 at)
 {
 	u32 place;
 	s32 cpu;
 
+	overdue_looked = 0;
 	/* Who changes its place meanwhile may be missed, until the next look. */
+	bpf_for(place, 0, VS_ID_COUNT) {
+		if (place >= parked)
+			break;
+		overdue_of(parked_ids[place & (VS_ID_COUNT - 1)], at);
+	}
 	bpf_for(place, 0, VS_QUEUE) {
 		if (place >= queue.waiting)
 			break;
@@ -178,19 +192,30 @@ static int timer_fires(void *map, u32 *key, struct vs_timer *t)
 {
 	/* Not scx_bpf_now(), which may be as of this CPU's last scheduling event. */
 	u64 at = vs_rq_clock(bpf_get_smp_processor_id());
-	bool overdue = false;
 
-	if (!before(at, overdue_at + OVERDUE_EVERY)) {
-		overdue_at = at;
-		overdue_looked = 0;
-		overdue = true;
-	}
-	if (parked)
-		look_at_parked(at, overdue);
-	feed();
-	if (overdue)
+	switch (*key) {
+	case TIMER_OVERDUE:
+		bpf_timer_start(&t->timer, OVERDUE_EVERY, 0);
+		/* Should one of the others not have started: with interrupts off that takes memory. */
+		missed = 0;
+		if (parked)
+			timer_start(TIMER_PARKED, PARKED_EVERY);
 		look_for_overdue(at);
-	bpf_timer_start(&t->timer, parked ? PARKED_EVERY : OVERDUE_EVERY, 0);
+		feed();
+		break;
+	case TIMER_PARKED:
+		look_at_parked(at);
+		feed();
+		/* Who is the first one after this look starts it again. */
+		if (parked)
+			bpf_timer_start(&t->timer, PARKED_EVERY, 0);
+		break;
+	case TIMER_MISSED:
+		if (__sync_lock_test_and_set(&missed, 0) > 1)
+			missed_one();
+		feed();
+		break;
+	}
 	return 0;
 }
 
