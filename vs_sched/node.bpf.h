@@ -53,6 +53,7 @@ struct vs_due {
 	u64 vtime;
 	u64 task;	/* its address, only compared; 0: there is none */
 	u32 node;
+	u32 looked;	/* tasks looked at; not a local, which would be the verifier's to count */
 	bool first;	/* of the queue */
 };
 

@@ -8,14 +8,14 @@
 
 #include "dsq.bpf.h"
 
-#define PINNED_LOOK	32	/* tasks of CPUs' queues, past those of parked nodes or bound elsewhere */
+#define PINNED_LOOK	1024	/* tasks of CPUs' queues, past those of parked nodes or bound elsewhere */
 
 static __noinline void pinned_first(s32 cpu, struct vs_due *due)
 {
 	struct task_struct *p;
 	struct vs_task *t;
-	u32 looked = 0;
 
+	due->looked = 0;
 	due->task = 0;
 	due->first = true;
 	if (!scx_bpf_dsq_nr_queued(DSQ_PINNED | cpu))
@@ -29,7 +29,7 @@ static __noinline void pinned_first(s32 cpu, struct vs_due *due)
 			return;
 		}
 		due->first = false;
-		if (++looked >= PINNED_LOOK)
+		if (++due->looked >= PINNED_LOOK)
 			return;
 	}
 }
@@ -97,14 +97,47 @@ static __always_inline enum choice choose(struct vs_claim *c, u64 at)
 	return choice;
 }
 
+/*
+ * May a task that waits run on this CPU? Until it is taken out of its queue this does
+ * not change: whoever changes it has the task queued anew.
+ */
+static __always_inline bool may_run(struct task_struct *p, u32 cpu)
+{
+	u64 allowed = 0;
+
+	if (p->nr_cpus_allowed < 2 || p->migration_disabled)
+		return false;
+	bpf_probe_read_kernel(&allowed, sizeof(allowed), (void *)((u64)p->cpus_ptr + cpu / 64 * 8));
+	return allowed >> (cpu % 64) & 1;
+}
+
+/* The first that may run here, of a node that is not parked. */
+static __noinline bool steal_from(s32 other, s32 cpu, struct vs_due *due)
+{
+	struct task_struct *p;
+	struct vs_task *t;
+
+	bpf_for_each(scx_dsq, p, DSQ_PINNED | other, 0) {
+		if (++due->looked > PINNED_LOOK)
+			break;
+		if (!may_run(p, cpu))
+			continue;
+		t = task_of(p);
+		if (t && !node_at(t->node)->parked && scx_bpf_dsq_move(&___it, p, DSQ_LOCAL, 0))
+			return true;
+	}
+	return false;
+}
+
 /* Takes a task that another CPU has no time for; only where there is nothing else. */
-static __noinline bool steal(s32 cpu)
+static __noinline bool steal(s32 cpu, struct vs_due *due)
 {
 	s32 other;
 
+	due->looked = 0;	/* in all of the queues */
 	bpf_for(other, 0, nr_cpus) {
 		if (other != cpu && scx_bpf_dsq_nr_queued(DSQ_PINNED | other) &&
-		    scx_bpf_dsq_move_to_local(DSQ_PINNED | other))
+		    steal_from(other, cpu, due))
 			return true;
 	}
 	return false;

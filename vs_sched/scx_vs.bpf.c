@@ -295,7 +295,7 @@ void BPF_PROG(vs_dispatch, s32 cpu, struct task_struct *prev)
 		cpu_claim(c, c->keep);
 		bpf_spin_unlock(&lock);
 		goto keep;
-	} else if (steal(cpu)) {
+	} else if (steal(cpu, &c->due)) {
 		count(VS_SCHED_PICK_STOLEN);
 	} else {
 		count(VS_SCHED_IDLE);

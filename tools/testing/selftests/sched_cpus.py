@@ -68,4 +68,15 @@ def yielding(dev):
         cpu.near(cpu.used(dev, [a], 6), [0.5], 0.05, "CPUs")
 
 
+@cpu.scheduled
+def pinned_behind_parked(dev):
+    """However many tasks of a service whose cap is used up are bound to a CPU, others that are bound to it take turns"""
+    a, b = cpu.service(dev, "a", cpu_cap=10), cpu.service(dev, "b", cpu_weight=100)
+    with cpu.spinning(dev, (b, 2, {"cpu": 0}), (a, 60, {"cpu": 0})) as pids:
+        before = [cpu.runtime(pid) for pid in pids[:2]]
+        time.sleep(6)
+        had = [cpu.runtime(pid) - was for pid, was in zip(pids, before)]
+    cpu.near([100 * one / sum(had) for one in had], [50, 50], 15, "percent")
+
+
 vs.main()
