@@ -231,7 +231,7 @@ static __noinline int make_queues(void)
 		if (n->homed || (id && node_of(id) != id))
 			continue;
 		error = scx_bpf_create_dsq(id, -1);
-		if (error)
+		if (error && error != -17) /* EEXIST: the other one who makes queues was faster */
 			return error;
 		n->homed = true;
 	}
