@@ -44,14 +44,18 @@ static __always_inline void set_slice(struct task_struct *p, u64 slice)
 		p->scx.slice = slice;
 }
 
-u32 nr_possible = 1;	/* CPUs that a task without affinity may run on */
+/*
+ * CPUs that a task without affinity may run on at least. Not the possible ones: where
+ * CPUs can be added there are more, and whoever is in a cpuset has those that are there.
+ */
+u32 nr_online = 1;
 
 static __always_inline bool is_pinned(struct task_struct *p)
 {
 	/* Of the running task, our own program has disabled migration once. */
 	u32 own = p == bpf_get_current_task_btf();
 
-	return p->nr_cpus_allowed < nr_possible || p->migration_disabled > own;
+	return p->nr_cpus_allowed < nr_online || p->migration_disabled > own;
 }
 
 /* Takes one that others wait for, or that has waited too long itself. */

@@ -478,7 +478,6 @@ static __always_inline void announce(bool on)
 SEC("struct_ops.s/init")
 s32 BPF_PROG(vs_init)
 {
-	const struct cpumask *mask;
 	struct vs_timer *t;
 	u32 zero = 0, id;
 	s32 cpu;
@@ -487,9 +486,12 @@ s32 BPF_PROG(vs_init)
 	if (scx_bpf_nr_cpu_ids() > VS_CPUS)
 		return -7; /* E2BIG */
 	nr_cpus = scx_bpf_nr_cpu_ids();
-	mask = scx_bpf_get_possible_cpumask();
-	nr_possible = bpf_cpumask_weight(mask);
-	scx_bpf_put_cpumask(mask);
+	nr_online = 0;
+	bpf_for(cpu, 0, nr_cpus) {
+		const struct rq *rq = bpf_per_cpu_ptr(&runqueues, cpu);
+
+		nr_online += rq && rq->online;
+	}
 
 	queue_init(&queue);
 	/* What was used before is not held against anybody. */
