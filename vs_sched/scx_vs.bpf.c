@@ -359,7 +359,8 @@ void BPF_PROG(vs_quiescent, struct task_struct *p, u64 deq_flags)
 SEC("struct_ops/running")
 void BPF_PROG(vs_running, struct task_struct *p)
 {
-	struct vs_claim *c = cpu_at(bpf_get_smp_processor_id());
+	/* Not this CPU: who changes a running task from elsewhere has it begin anew. */
+	struct vs_claim *c = cpu_at(scx_bpf_task_cpu(p));
 	struct vs_task *t = task_of(p);
 
 	c->kthread = p->flags & PF_KTHREAD;
@@ -395,7 +396,7 @@ void BPF_PROG(vs_stopping, struct task_struct *p, bool runnable)
 SEC("struct_ops/tick")
 void BPF_PROG(vs_tick, struct task_struct *p)
 {
-	struct vs_claim *c = cpu_at(bpf_get_smp_processor_id());
+	struct vs_claim *c = cpu_at(scx_bpf_task_cpu(p));
 	struct vs_task *t = task_of(p);
 	u64 at = scx_bpf_now(), used, used_before;
 	u32 old, id, parks;
