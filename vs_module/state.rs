@@ -209,6 +209,11 @@ impl State {
         id.is_root() || CELLS[id.index()].hold()
     }
 
+    /// Does anybody have the id, or forward it? Where a tag says it, somebody does.
+    pub(crate) fn is_open(&self, id: VsId) -> bool {
+        id.is_root() || read_once(&CELLS[id.index()].tags) & CLOSED == 0
+    }
+
     /// The tag is gone.
     pub(crate) fn release(&self, id: VsId) {
         if !id.is_root() {

@@ -92,8 +92,11 @@ fn release(s: &State, who: Who) {
 
 #[no_mangle]
 extern "C" fn vs_tag_hold_body(who: u32) -> bool {
+    let who = Who::new(who);
+    // A home is counted when the tag says it; until then it must not have gone.
+    let holds = |s: &State| s.is_open(who.home) && who.held().is_none_or(|id| s.hold(id));
     // SAFETY: See above.
-    Who::new(who).held().is_none_or(|id| unsafe { state::under_rcu(|s| s.hold(id)) })
+    unsafe { state::under_rcu(holds) }
 }
 
 #[no_mangle]
