@@ -228,13 +228,9 @@ impl State {
         if id.is_root() || !CELLS[id.index()].hold() {
             return Ok(VsId::ROOT);
         }
-        match limit::take(self.service(id), resource) {
-            Ok(()) => Ok(id),
-            Err(error) => {
-                CELLS[id.index()].release();
-                Err(error)
-            }
-        }
+        limit::take(self.service(id), resource)
+            .inspect_err(|_| CELLS[id.index()].release())
+            .map(|()| id)
     }
 
     fn gone(&self, id: VsId, resource: Resource) {

@@ -150,7 +150,6 @@ pub(crate) fn probe(hash: u64, n: usize, room: usize) -> usize {
     (hash as usize).wrapping_add(n) & (room - 1)
 }
 
-
 /// A multiply-and-fold hash. It need not withstand an adversary: what is in the table is the
 /// administrator's, and the number of probes is bounded when the table is made.
 struct Hash(u64);
