@@ -122,15 +122,13 @@ def pretended_path(dev):
 
     def namespace(*kinds):
         def enter():
-            os.unshare(sum(kinds))
-            if os.CLONE_NEWUSER in kinds:
-                pathlib.Path("/proc/self/uid_map").write_text("0 0 1", encoding="ascii")
+            vs.unshare(*kinds)
             vs.command("mount", "--make-rprivate", "/")
             vs.command("mount", "--bind", other, program)
         return enter
 
     def root():
-        os.unshare(os.CLONE_NEWNS)
+        vs.unshare(os.CLONE_NEWNS)
         vs.command("mount", "--make-rprivate", "/")
         new = pathlib.Path("/tmp/vs-root")
         for name in ("usr", "tmp"):

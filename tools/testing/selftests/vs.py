@@ -8,6 +8,7 @@ import ctypes
 import errno
 import inspect
 import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -330,6 +331,13 @@ def in_child(function):
     if status:
         raise AssertionError(f"in a child: {result or status}")
     return result
+
+
+def unshare(*kinds):
+    """Gives the calling process namespaces of its own (os.CLONE_NEW*); in a user namespace it is root."""
+    os.unshare(sum(kinds))
+    if os.CLONE_NEWUSER in kinds:
+        pathlib.Path("/proc/self/uid_map").write_text("0 0 1", encoding="ascii")
 
 
 def until(condition, seconds=5, what="condition"):
