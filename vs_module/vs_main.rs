@@ -7,51 +7,39 @@
 //! them decides. Who may change what is decided stands in `chardev`: the administrator, by the
 //! ioctls of `uapi/vs.h`.
 //!
-//! | module | what it is |
+//! | room | its noun |
 //! | --- | --- |
-//! | `logic` | rules, the classifier, the tree, ids: pure, compiled into host tests as well |
-//! | `state` | what all planes share: read under RCU, written by its `writer` |
-//! | `service`, `limit`, `stat` | one service: attributes, what it holds, what it counted |
-//! | `gate`, `tag`, `sock`, `path` | what gates see, and what their rules make of it |
-//! | `place` | giving tasks and sockets to a service |
-//! | `cpu` | what accounting and scheduler ask for |
-//! | `config`, `rules`, `apply` | changes, one at a time |
-//! | `chardev`, `commands`, `abi` | `/dev/vsctl` |
-//! | `table`, `rcu`, `percpu` | memory |
+//! | `control` | the administrator's way: `/dev/vsctl` and every change |
+//! | `gates` | the calls of tasks that gates see, and the answers to them |
 //! | `netfilter` | packets |
-//! | `vs_bindings` | C interfaces that the kernel crate does not bind |
+//! | `cpu` | CPU time: the answers to accounting and scheduler |
+//! | `state` | services, counters and compiled rules, read under RCU |
+//! | `logic` | rules, classifier, tree, ids: pure, a crate on the host as well |
+//! | `shim` | parts that the kernel crate lacks |
+//!
+//! Arrows run downwards only. The module loads state, kfuncs, packets, device, in that order, and
+//! unloads them in the reverse order: see [`Vs`].
 
+use crate::shim::bindings as c;
 use core::borrow::Borrow;
 use kernel::error::to_result;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 
-#[path = "../vs_netfilter/bindings.rs"]
-mod vs_bindings;
-
 #[path = "../vs_netfilter/mod.rs"]
 mod netfilter;
 
-mod abi;
-mod apply;
-mod chardev;
-mod commands;
-mod config;
+#[path = "bpf/cpu.rs"]
 mod cpu;
-mod gate;
-mod limit;
+
+mod control;
+mod gates;
 mod logic;
-mod path;
-mod percpu;
-mod place;
-mod rcu;
-mod rules;
-mod service;
-mod sock;
-mod stat;
+mod shim;
 mod state;
-mod table;
-mod tag;
+
+// `logic` names its memory so, on the host as here.
+use shim::table;
 
 module! {
     type: Vs,
@@ -72,7 +60,7 @@ static MARK_SHIFT: Atomic<u32> = Atomic::new(0);
 
 /// Lowest bit of the id in a mark. Fixed before anybody has asked.
 pub(crate) fn mark_shift() -> u32 {
-    rcu::read_once(&MARK_SHIFT)
+    shim::rcu::read_once(&MARK_SHIFT)
 }
 
 /// The module, while it is loaded.
@@ -80,7 +68,7 @@ pub(crate) fn mark_shift() -> u32 {
 struct Vs {
     // Dropped in this order: first nobody comes any more, then all is freed.
     #[pin]
-    _device: chardev::Device,
+    _device: control::chardev::Device,
     _packets: netfilter::PacketGate,
     _loaded: Loaded,
 }
@@ -96,11 +84,11 @@ impl Loaded {
             return Err(EINVAL);
         }
         MARK_SHIFT.store(shift, Relaxed);
-        config::init()?;
+        control::registry::init()?;
         let loaded = Loaded;
         // SAFETY: Called once. From here on BPF programs can be loaded that call into `state`,
         // which is there; each holds a reference to the module.
-        to_result(unsafe { vs_bindings::vs_register_kfuncs() })?;
+        to_result(unsafe { c::vs_register_kfuncs() })?;
         pr_info!("loaded, ids in bits {} and up of marks\n", mark_shift());
         Ok(loaded)
     }
@@ -109,8 +97,8 @@ impl Loaded {
 impl Drop for Loaded {
     fn drop(&mut self) {
         // SAFETY: At unload; no program that calls a kfunc is left, each would hold a reference to the module.
-        unsafe { vs_bindings::vs_end_kfuncs() };
-        config::exit();
+        unsafe { c::vs_end_kfuncs() };
+        control::registry::exit();
         pr_info!("unloaded\n");
     }
 }
@@ -121,7 +109,7 @@ impl kernel::InPlaceModule for Vs {
             _loaded: Loaded::new()?,
             // SAFETY: Called once, before the device exists by which it is turned on.
             _packets: unsafe { netfilter::register() },
-            _device <- chardev::Device::register(module),
+            _device <- control::chardev::Device::register(module),
         }? Error)
     }
 }

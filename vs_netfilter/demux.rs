@@ -11,7 +11,7 @@
 use super::parse::{Packet, TCP, UDP};
 use super::skb::{Family, HookState, Sock};
 use crate::logic::id::VsId;
-use crate::vs_bindings as bindings;
+use crate::shim::bindings as c;
 use core::ptr::NonNull;
 
 /// A socket that a packet is for.
@@ -20,13 +20,13 @@ use core::ptr::NonNull;
 ///
 /// `raw` is a socket of any kind, and this holds a reference to it.
 struct Receiver {
-    raw: NonNull<bindings::sock>,
+    raw: NonNull<c::sock>,
 }
 
 impl Drop for Receiver {
     fn drop(&mut self) {
         // SAFETY: By the type invariant.
-        unsafe { bindings::sock_gen_put(self.raw.as_ptr()) };
+        unsafe { c::sock_gen_put(self.raw.as_ptr()) };
     }
 }
 
@@ -49,36 +49,22 @@ fn look_up(call: &HookState<'_>, packet: &Packet) -> Option<Receiver> {
     let v4 = |address: &[u8; 16]| {
         u32::from_ne_bytes([address[12], address[13], address[14], address[15]])
     };
-    let v6 = |address: &[u8; 16]| bindings::in6_addr {
-        in6_u: bindings::in6_addr__bindgen_ty_1 { u6_addr8: *address },
+    let v6 = |address: &[u8; 16]| c::in6_addr {
+        in6_u: c::in6_addr__bindgen_ty_1 { u6_addr8: *address },
     };
     let (from, to) = (&packet.source, &packet.destination);
     // SAFETY: The namespace is alive for the call, the addresses for the look-ups; BH is off.
     let sk = unsafe {
         match (packet.protocol, call.family()) {
-            (TCP, Family::V4) => bindings::__inet_lookup_established(
-                net,
-                v4(from),
-                source,
-                v4(to),
-                hostport,
-                index,
-                0,
-            ),
-            (TCP, Family::V6) => bindings::__inet6_lookup_established(
-                net,
-                &v6(from),
-                source,
-                &v6(to),
-                hostport,
-                index,
-                0,
-            ),
-            (UDP, Family::V4) => {
-                bindings::udp4_lib_lookup(net, v4(from), source, v4(to), destport, index)
+            (TCP, Family::V4) => {
+                c::__inet_lookup_established(net, v4(from), source, v4(to), hostport, index, 0)
             }
+            (TCP, Family::V6) => {
+                c::__inet6_lookup_established(net, &v6(from), source, &v6(to), hostport, index, 0)
+            }
+            (UDP, Family::V4) => c::udp4_lib_lookup(net, v4(from), source, v4(to), destport, index),
             (UDP, Family::V6) => {
-                bindings::udp6_lib_lookup(net, &v6(from), source, &v6(to), destport, index)
+                c::udp6_lib_lookup(net, &v6(from), source, &v6(to), destport, index)
             }
             _ => return None,
         }

@@ -29,8 +29,8 @@ use super::skb::{Cut, Device, Family, HookState, Skb};
 use crate::logic::classify::Call;
 use crate::logic::id::VsId;
 use crate::logic::rule::{props, Facts, Gate};
+use crate::shim::bindings as c;
 use crate::state::{self, State};
-use crate::vs_bindings as bindings;
 use core::ptr::NonNull;
 use kernel::ffi;
 
@@ -47,12 +47,16 @@ trait Hook {
 struct Arrival;
 
 impl Hook for Arrival {
-    const POINT: ffi::c_uint = bindings::NF_INET_PRE_ROUTING;
+    const POINT: ffi::c_uint = c::NF_INET_PRE_ROUTING;
     const PRIORITY: i32 = i32::MIN;
 
     fn see(state: &State, skb: &mut Skb<'_>, call: &HookState<'_>) {
         let claimed = skb.tag();
-        let believed = if skb.is_own() && call.believes_marks() { claimed } else { VsId::ROOT };
+        let believed = if skb.is_own() && call.believes_marks() {
+            claimed
+        } else {
+            VsId::ROOT
+        };
         let packet = Packet::parse(skb);
         let connection = packet
             .filter(|packet| packet.protocol == parse::TCP && !packet.opens)
@@ -84,7 +88,7 @@ impl Hook for Arrival {
 struct Departure;
 
 impl Hook for Departure {
-    const POINT: ffi::c_uint = bindings::NF_INET_POST_ROUTING;
+    const POINT: ffi::c_uint = c::NF_INET_POST_ROUTING;
     const PRIORITY: i32 = i32::MAX;
 
     fn see(state: &State, skb: &mut Skb<'_>, call: &HookState<'_>) {
@@ -116,15 +120,18 @@ fn classify(
     before: VsId,
     device: Option<Device<'_>>,
 ) -> VsId {
-    let Some(wanted) = state.classifier().wants(Gate::Packet, state.resolve(before)) else {
+    let Some(wanted) = state
+        .classifier()
+        .wants(Gate::Packet, state.resolve(before))
+    else {
         return before;
     };
     let mut facts = Facts {
         props: props::PROTO | props::LOCAL | props::PEER,
         proto: match packet.protocol {
-            parse::TCP => bindings::VS_PROTO_TCP as u8,
-            parse::UDP => bindings::VS_PROTO_UDP as u8,
-            _ => bindings::VS_PROTO_OTHER as u8,
+            parse::TCP => c::VS_PROTO_TCP as u8,
+            parse::UDP => c::VS_PROTO_UDP as u8,
+            _ => c::VS_PROTO_OTHER as u8,
         },
         local: packet.destination,
         peer: packet.source,
@@ -200,8 +207,8 @@ fn sent(skb: &Skb<'_>, cut: Cut, family: Family) -> (u64, u64) {
 /// `skb` and `call` are those of a netfilter hook of IPv4 or IPv6, which owns the packet.
 unsafe extern "C" fn enter<H: Hook>(
     _private: *mut ffi::c_void,
-    skb: *mut bindings::sk_buff,
-    call: *const bindings::nf_hook_state,
+    skb: *mut c::sk_buff,
+    call: *const c::nf_hook_state,
 ) -> ffi::c_uint {
     if let (Some(skb), Some(call)) = (NonNull::new(skb), NonNull::new(call.cast_mut())) {
         // SAFETY: By the requirement of this function; the data of a packet begins with the IP
@@ -212,11 +219,11 @@ unsafe extern "C" fn enter<H: Hook>(
         // SAFETY: Likewise.
         unsafe { state::under_rcu(|state| H::see(state, &mut skb, &call)) };
     }
-    bindings::NF_ACCEPT
+    c::NF_ACCEPT
 }
 
-const fn ops<H: Hook>(family: u32) -> bindings::nf_hook_ops {
-    bindings::nf_hook_ops {
+const fn ops<H: Hook>(family: u32) -> c::nf_hook_ops {
+    c::nf_hook_ops {
         hook: Some(enter::<H>),
         pf: family as u8,
         hooknum: H::POINT,
@@ -228,13 +235,13 @@ const fn ops<H: Hook>(family: u32) -> bindings::nf_hook_ops {
 const COUNT: usize = 4;
 
 /// All hooks, as they are registered in each network namespace.
-pub(super) struct Ops([bindings::nf_hook_ops; COUNT]);
+pub(super) struct Ops([c::nf_hook_ops; COUNT]);
 
 // SAFETY: Never written, and what they point to are functions.
 unsafe impl Sync for Ops {}
 
 impl Ops {
-    pub(super) fn as_ptr(&self) -> *const bindings::nf_hook_ops {
+    pub(super) fn as_ptr(&self) -> *const c::nf_hook_ops {
         self.0.as_ptr()
     }
 
@@ -244,8 +251,8 @@ impl Ops {
 }
 
 pub(super) static OPS: Ops = Ops([
-    ops::<Arrival>(bindings::NFPROTO_IPV4),
-    ops::<Departure>(bindings::NFPROTO_IPV4),
-    ops::<Arrival>(bindings::NFPROTO_IPV6),
-    ops::<Departure>(bindings::NFPROTO_IPV6),
+    ops::<Arrival>(c::NFPROTO_IPV4),
+    ops::<Departure>(c::NFPROTO_IPV4),
+    ops::<Arrival>(c::NFPROTO_IPV6),
+    ops::<Departure>(c::NFPROTO_IPV6),
 ]);

@@ -16,7 +16,7 @@ pub(crate) mod parse;
 pub(crate) mod skb;
 
 use crate::logic::id::VsId;
-use crate::vs_bindings::LOOPBACK_IFINDEX;
+use crate::shim::bindings::LOOPBACK_IFINDEX;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 

@@ -5,7 +5,7 @@
 //! C header: `include/net/net_namespace.h`
 
 use super::hooks::OPS;
-use crate::vs_bindings as bindings;
+use crate::shim::bindings as c;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use kernel::error::{from_result, to_result};
@@ -19,15 +19,15 @@ use kernel::types::Opaque;
 ///
 /// `raw` points to a `struct net` that is alive for `'a`.
 pub(crate) struct Net<'a> {
-    raw: NonNull<bindings::net>,
-    _net: PhantomData<&'a bindings::net>,
+    raw: NonNull<c::net>,
+    _net: PhantomData<&'a c::net>,
 }
 
 impl Net<'_> {
     /// # Safety
     ///
     /// As the type's invariant says of `raw`.
-    pub(super) unsafe fn from_raw(raw: NonNull<bindings::net>) -> Self {
+    pub(super) unsafe fn from_raw(raw: NonNull<c::net>) -> Self {
         // INVARIANT: By the requirement of this function.
         Net {
             raw,
@@ -35,29 +35,27 @@ impl Net<'_> {
         }
     }
 
-    pub(super) fn as_ptr(&self) -> *mut bindings::net {
+    pub(super) fn as_ptr(&self) -> *mut c::net {
         self.raw.as_ptr()
     }
 
     /// Registers all hooks or none. May sleep.
     fn hook(&self) -> Result {
         // SAFETY: By the type invariant; the operations are static and never change.
-        to_result(unsafe {
-            bindings::nf_register_net_hooks(self.raw.as_ptr(), OPS.as_ptr(), OPS.len())
-        })
+        to_result(unsafe { c::nf_register_net_hooks(self.raw.as_ptr(), OPS.as_ptr(), OPS.len()) })
     }
 
     /// Takes them away. They may still be running when this returns. May sleep.
     fn unhook(&self) {
         // SAFETY: By the type invariant. Called once for each `hook` that succeeded.
-        unsafe { bindings::nf_unregister_net_hooks(self.raw.as_ptr(), OPS.as_ptr(), OPS.len()) };
+        unsafe { c::nf_unregister_net_hooks(self.raw.as_ptr(), OPS.as_ptr(), OPS.len()) };
     }
 }
 
 /// # Safety
 ///
 /// `net` is a network namespace that is being set up, or given to a subsystem just registered.
-unsafe extern "C" fn begin(net: *mut bindings::net) -> ffi::c_int {
+unsafe extern "C" fn begin(net: *mut c::net) -> ffi::c_int {
     from_result(|| {
         let net = NonNull::new(net).ok_or(EINVAL)?;
         // SAFETY: By the requirement of this function.
@@ -69,7 +67,7 @@ unsafe extern "C" fn begin(net: *mut bindings::net) -> ffi::c_int {
 /// # Safety
 ///
 /// `net` is a network namespace for which `begin` succeeded.
-unsafe extern "C" fn end(net: *mut bindings::net) {
+unsafe extern "C" fn end(net: *mut c::net) {
     if let Some(net) = NonNull::new(net) {
         // SAFETY: By the requirement of this function.
         unsafe { Net::from_raw(net) }.unhook();
@@ -77,14 +75,14 @@ unsafe extern "C" fn end(net: *mut bindings::net) {
 }
 
 /// What the kernel calls as network namespaces come and go.
-pub(super) struct Subsystem(Opaque<bindings::pernet_operations>);
+pub(super) struct Subsystem(Opaque<c::pernet_operations>);
 
 // SAFETY: Only the kernel looks into it, under its own lock.
 unsafe impl Sync for Subsystem {}
 
 impl Subsystem {
     pub(super) const fn new() -> Self {
-        Subsystem(Opaque::new(bindings::pernet_operations {
+        Subsystem(Opaque::new(c::pernet_operations {
             init: Some(begin),
             // Not `exit`: a grace period has to lie between this and the namespace's end.
             pre_exit: Some(end),
@@ -99,7 +97,7 @@ impl Subsystem {
     /// It is not registered, and the caller sees to it that one such call at a time is under way.
     pub(super) unsafe fn register(&'static self) -> Result {
         // SAFETY: By the requirement of this function; it is static.
-        to_result(unsafe { bindings::register_pernet_subsys(self.0.get()) })
+        to_result(unsafe { c::register_pernet_subsys(self.0.get()) })
     }
 
     /// Unhooks them all. When this returns no hook runs any more. May sleep.
@@ -111,6 +109,6 @@ impl Subsystem {
         // SAFETY: By the requirement of this function.
         //
         // A grace period passes in there after `pre_exit`, and hooks run under RCU.
-        unsafe { bindings::unregister_pernet_subsys(self.0.get()) };
+        unsafe { c::unregister_pernet_subsys(self.0.get()) };
     }
 }

@@ -12,7 +12,7 @@
 use super::netns::Net;
 use super::parse::Bytes;
 use crate::logic::id::VsId;
-use crate::vs_bindings as bindings;
+use crate::shim::bindings as c;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
@@ -21,8 +21,8 @@ use core::ptr::NonNull;
 macro_rules! field {
     ($raw:expr, $name:ident: $type:ty) => {{
         ::kernel::macros::paste! {
-            const OFFSET: usize = $crate::vs_bindings::[<VS_OFFSET_ $name>] as usize;
-            const WIDTH: usize = $crate::vs_bindings::[<VS_WIDTH_ $name>] as usize;
+            const OFFSET: usize = $crate::shim::bindings::[<VS_OFFSET_ $name>] as usize;
+            const WIDTH: usize = $crate::shim::bindings::[<VS_WIDTH_ $name>] as usize;
         }
         const { assert!(WIDTH == size_of::<$type>(), "the field has another size") };
         $raw.cast::<u8>().wrapping_add(OFFSET).cast::<$type>()
@@ -36,15 +36,15 @@ macro_rules! field {
 /// `raw` points to a valid `struct sk_buff` of which the caller is the only user for `'a`, and
 /// whose data begins with the IP header.
 pub(crate) struct Skb<'a> {
-    raw: NonNull<bindings::sk_buff>,
-    _packet: PhantomData<&'a mut bindings::sk_buff>,
+    raw: NonNull<c::sk_buff>,
+    _packet: PhantomData<&'a mut c::sk_buff>,
 }
 
 impl<'a> Skb<'a> {
     /// # Safety
     ///
     /// As the type's invariant says of `raw`.
-    pub(crate) unsafe fn from_raw(raw: NonNull<bindings::sk_buff>) -> Self {
+    pub(crate) unsafe fn from_raw(raw: NonNull<c::sk_buff>) -> Self {
         // INVARIANT: By the requirement of this function.
         Skb {
             raw,
@@ -80,7 +80,7 @@ impl<'a> Skb<'a> {
     /// The socket it belongs to: going out the sender; coming in, none before routing.
     pub(crate) fn sock(&self) -> Option<Sock<'_>> {
         // SAFETY: By the type invariant.
-        let sk = unsafe { field!(self.raw.as_ptr(), sk_buff_sk: *mut bindings::sock).read() };
+        let sk = unsafe { field!(self.raw.as_ptr(), sk_buff_sk: *mut c::sock).read() };
         // SAFETY: A packet that has a socket keeps it alive.
         NonNull::new(sk).map(|sk| unsafe { Sock::from_raw(sk) })
     }
@@ -93,7 +93,7 @@ impl<'a> Skb<'a> {
     /// wire.
     pub(crate) fn is_own(&self) -> bool {
         // SAFETY: By the type invariant.
-        unsafe { bindings::vs_skb_is_own(self.raw.as_ptr()) }
+        unsafe { c::vs_skb_is_own(self.raw.as_ptr()) }
     }
 
     /// The interface it has come in by. Also where TCP has taken the device off.
@@ -106,13 +106,13 @@ impl<'a> Skb<'a> {
     /// receivers? No interface counts that. `sender` is the hook's socket. For POST_ROUTING.
     pub(crate) fn is_copy_out(&self, sender: Option<&Sock<'_>>) -> bool {
         // SAFETY: By the type invariant.
-        sender.is_some() && unsafe { bindings::vs_skb_is_copy_out(self.raw.as_ptr()) }
+        sender.is_some() && unsafe { c::vs_skb_is_copy_out(self.raw.as_ptr()) }
     }
 
     /// Likewise, as it is received.
     pub(crate) fn is_copy_in(&self) -> bool {
         // SAFETY: By the type invariant.
-        unsafe { bindings::vs_skb_is_copy_in(self.raw.as_ptr()) }
+        unsafe { c::vs_skb_is_copy_in(self.raw.as_ptr()) }
     }
 
     /// What is cut off behind POST_ROUTING: packets that the IP layer fragments, and GSO packets
@@ -122,13 +122,13 @@ impl<'a> Skb<'a> {
         let sk = sender.map_or(core::ptr::null_mut(), |sk| sk.raw.as_ptr());
         // SAFETY: By the invariants of both; headers are set at this hook.
         unsafe {
-            let limit = bindings::vs_skb_fragment_limit(raw, sk, family == Family::V6) as usize;
+            let limit = c::vs_skb_fragment_limit(raw, sk, family == Family::V6) as usize;
             if self.len() > limit {
                 Cut::Fragments { limit }
-            } else if bindings::vs_skb_is_segmented(raw) {
+            } else if c::vs_skb_is_segmented(raw) {
                 Cut::Segments {
-                    headers: bindings::vs_skb_segment_headers(raw) as usize,
-                    size: bindings::vs_skb_segment_size(raw) as usize,
+                    headers: c::vs_skb_segment_headers(raw) as usize,
+                    size: c::vs_skb_segment_size(raw) as usize,
                 }
             } else {
                 Cut::None
@@ -171,12 +171,7 @@ impl Bytes for Skb<'_> {
             Some(end) if end <= len && end <= i32::MAX as usize => {
                 // SAFETY: By the type invariant; `into` is writable for its length.
                 let error = unsafe {
-                    bindings::skb_copy_bits(
-                        raw,
-                        at as i32,
-                        into.as_mut_ptr().cast(),
-                        into.len() as i32,
-                    )
+                    c::skb_copy_bits(raw, at as i32, into.as_mut_ptr().cast(), into.len() as i32)
                 };
                 error == 0
             }
@@ -192,15 +187,15 @@ impl Bytes for Skb<'_> {
 /// `raw` points to a `struct sock`, `struct inet_request_sock` or `struct inet_timewait_sock` that
 /// is alive for `'a`; its state tells which.
 pub(crate) struct Sock<'a> {
-    raw: NonNull<bindings::sock>,
-    _sock: PhantomData<&'a bindings::sock>,
+    raw: NonNull<c::sock>,
+    _sock: PhantomData<&'a c::sock>,
 }
 
 impl<'a> Sock<'a> {
     /// # Safety
     ///
     /// As the type's invariant says of `raw`.
-    pub(crate) unsafe fn from_raw(raw: NonNull<bindings::sock>) -> Self {
+    pub(crate) unsafe fn from_raw(raw: NonNull<c::sock>) -> Self {
         // INVARIANT: By the requirement of this function.
         Sock {
             raw,
@@ -210,7 +205,7 @@ impl<'a> Sock<'a> {
 
     /// The VS of what is being sent by it just now, if it is not the socket's.
     pub(crate) fn message(&self) -> Option<VsId> {
-        crate::tag::message_of(self.raw.as_ptr())
+        crate::gates::tag::message_of(self.raw.as_ptr())
     }
 
     /// The VS that the socket, request or TIME_WAIT remainder carries.
@@ -219,12 +214,8 @@ impl<'a> Sock<'a> {
         // SAFETY: By the type invariant. State and mark are written while others read them, whole.
         let mark = unsafe {
             match u32::from(field!(raw, sock_state: u8).read_volatile()) {
-                bindings::TCP_TIME_WAIT => {
-                    field!(raw, inet_timewait_sock_mark: u32).read_volatile()
-                }
-                bindings::TCP_NEW_SYN_RECV => {
-                    field!(raw, inet_request_sock_mark: u32).read_volatile()
-                }
+                c::TCP_TIME_WAIT => field!(raw, inet_timewait_sock_mark: u32).read_volatile(),
+                c::TCP_NEW_SYN_RECV => field!(raw, inet_request_sock_mark: u32).read_volatile(),
                 _ => field!(raw, sock_mark: u32).read_volatile(),
             }
         };
@@ -235,7 +226,7 @@ impl<'a> Sock<'a> {
     /// so they say nothing about whom a packet is for.
     pub(crate) fn is_stack(&self) -> bool {
         // SAFETY: By the type invariant.
-        unsafe { bindings::vs_sk_is_stack(self.raw.as_ptr()) }
+        unsafe { c::vs_sk_is_stack(self.raw.as_ptr()) }
     }
 }
 
@@ -254,8 +245,8 @@ pub(crate) enum Family {
 ///
 /// `raw` points to a `struct net_device` that is alive for `'a`.
 pub(crate) struct Device<'a> {
-    raw: NonNull<bindings::net_device>,
-    _device: PhantomData<&'a bindings::net_device>,
+    raw: NonNull<c::net_device>,
+    _device: PhantomData<&'a c::net_device>,
 }
 
 impl Device<'_> {
@@ -287,15 +278,15 @@ impl Device<'_> {
 /// `raw` points to the `struct nf_hook_state` of a call that is under way for `'a`; its devices,
 /// socket and namespace are alive as long, which RCU sees to.
 pub(crate) struct HookState<'a> {
-    raw: NonNull<bindings::nf_hook_state>,
-    _call: PhantomData<&'a bindings::nf_hook_state>,
+    raw: NonNull<c::nf_hook_state>,
+    _call: PhantomData<&'a c::nf_hook_state>,
 }
 
 impl<'a> HookState<'a> {
     /// # Safety
     ///
     /// As the type's invariant says of `raw`.
-    pub(crate) unsafe fn from_raw(raw: NonNull<bindings::nf_hook_state>) -> Self {
+    pub(crate) unsafe fn from_raw(raw: NonNull<c::nf_hook_state>) -> Self {
         // INVARIANT: By the requirement of this function.
         HookState {
             raw,
@@ -307,7 +298,7 @@ impl<'a> HookState<'a> {
     pub(crate) fn family(&self) -> Family {
         // SAFETY: By the type invariant.
         match u32::from(unsafe { field!(self.raw.as_ptr(), nf_hook_state_pf: u8).read() }) {
-            bindings::NFPROTO_IPV6 => Family::V6,
+            c::NFPROTO_IPV6 => Family::V6,
             _ => Family::V4,
         }
     }
@@ -315,8 +306,7 @@ impl<'a> HookState<'a> {
     /// The network namespace.
     pub(crate) fn net(&self) -> Option<Net<'a>> {
         // SAFETY: By the type invariant.
-        let net =
-            unsafe { field!(self.raw.as_ptr(), nf_hook_state_net: *mut bindings::net).read() };
+        let net = unsafe { field!(self.raw.as_ptr(), nf_hook_state_net: *mut c::net).read() };
         // SAFETY: By the type invariant.
         NonNull::new(net).map(|net| unsafe { Net::from_raw(net) })
     }
@@ -325,29 +315,26 @@ impl<'a> HookState<'a> {
     /// user namespace anybody may write them, by rules of his own.
     pub(crate) fn believes_marks(&self) -> bool {
         // SAFETY: The namespace is alive for the call.
-        self.net().is_some_and(|net| unsafe { bindings::vs_net_is_hosts(net.as_ptr()) })
+        self.net()
+            .is_some_and(|net| unsafe { c::vs_net_is_hosts(net.as_ptr()) })
     }
 
     /// The device the packet came in by, where the hook has one.
     pub(crate) fn device_in(&self) -> Option<Device<'a>> {
         // SAFETY: By the type invariant.
-        unsafe {
-            device(field!(self.raw.as_ptr(), nf_hook_state_in: *mut bindings::net_device).read())
-        }
+        unsafe { device(field!(self.raw.as_ptr(), nf_hook_state_in: *mut c::net_device).read()) }
     }
 
     /// The device the packet leaves by, where the hook has one.
     pub(crate) fn device_out(&self) -> Option<Device<'a>> {
         // SAFETY: By the type invariant.
-        unsafe {
-            device(field!(self.raw.as_ptr(), nf_hook_state_out: *mut bindings::net_device).read())
-        }
+        unsafe { device(field!(self.raw.as_ptr(), nf_hook_state_out: *mut c::net_device).read()) }
     }
 
     /// The socket on whose behalf the stack acts; not always the packet's.
     pub(crate) fn sock(&self) -> Option<Sock<'a>> {
         // SAFETY: By the type invariant.
-        let sk = unsafe { field!(self.raw.as_ptr(), nf_hook_state_sk: *mut bindings::sock).read() };
+        let sk = unsafe { field!(self.raw.as_ptr(), nf_hook_state_sk: *mut c::sock).read() };
         // SAFETY: By the type invariant.
         NonNull::new(sk).map(|sk| unsafe { Sock::from_raw(sk) })
     }
@@ -356,7 +343,7 @@ impl<'a> HookState<'a> {
 /// # Safety
 ///
 /// `raw` is null or a device that is alive for `'a`.
-unsafe fn device<'a>(raw: *mut bindings::net_device) -> Option<Device<'a>> {
+unsafe fn device<'a>(raw: *mut c::net_device) -> Option<Device<'a>> {
     // INVARIANT: By the requirement of this function.
     NonNull::new(raw).map(|raw| Device {
         raw,

@@ -12,7 +12,7 @@
 #ifndef _VS_SCHED_NODE_BPF_H
 #define _VS_SCHED_NODE_BPF_H
 
-#include "../vs_module/gates/settle.bpf.h"
+#include "../vs_module/bpf/settle.bpf.h"
 #include "arith.h"
 #include "scx_vs.h"
 

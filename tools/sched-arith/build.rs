@@ -4,5 +4,10 @@
 fn main() {
     println!("cargo::rerun-if-changed=src/arith.c");
     println!("cargo::rerun-if-changed=../../vs_sched/arith.h");
-    cc::Build::new().file("src/arith.c").include("../../vs_sched").std("gnu11").warnings_into_errors(true).compile("arith");
+    cc::Build::new()
+        .file("src/arith.c")
+        .include("../../vs_sched")
+        .std("gnu11")
+        .warnings_into_errors(true)
+        .compile("arith");
 }

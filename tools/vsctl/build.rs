@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Makes what vsctl takes from the rest of the repository: the types of uapi/vs.h, and the BPF objects it loads.
 //!
-//! Every vs_module/gates/*.bpf.c is an object, and so is every vs_sched/*.bpf.c: a new file needs no line here.
+//! Every *.bpf.c of vs_module/bpf, vs_module/gates and vs_sched is an object: a new file needs no line here.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{anyhow, ensure, Context, Result};
 use libbpf_cargo::SkeletonBuilder;
 
 /// Names the kernel's vmlinux.h; without it, the one of the build tree's kernel is taken.
 const VMLINUX: &str = "VS_VMLINUX";
 /// Folders, from the top of the repository, whose *.bpf.c are objects.
-const BPF_FOLDERS: [&str; 2] = ["vs_module/gates", "vs_sched"];
+const BPF_FOLDERS: [&str; 3] = ["vs_module/bpf", "vs_module/gates", "vs_sched"];
 
 /// What is shared with C: the ABI, what the iterators write, what the scheduler shows.
-const HEADERS: [&str; 3] = ["uapi/vs.h", "vs_module/gates/records.h", "vs_sched/scx_vs.h"];
+const HEADERS: [&str; 3] = ["uapi/vs.h", "vs_module/bpf/records.h", "vs_sched/scx_vs.h"];
 
 fn main() {
     if let Err(error) = make() {
@@ -25,7 +25,9 @@ fn main() {
 }
 
 fn make() -> Result<()> {
-    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../..").canonicalize()?;
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?)
+        .join("../..")
+        .canonicalize()?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     abi(&HEADERS.map(|header| root.join(header)), &out)?;
     objects(&root, &out)
@@ -40,7 +42,10 @@ fn abi(headers: &[PathBuf; 3], out: &Path) -> Result<()> {
         writeln!(wrapper, "#include \"{}\"", header.display())?;
     }
     let text = fs::read_to_string(&headers[0]).with_context(|| headers[0].display().to_string())?;
-    for name in text.lines().filter_map(|line| line.strip_prefix("#define ")?.split_whitespace().next()) {
+    for name in text
+        .lines()
+        .filter_map(|line| line.strip_prefix("#define ")?.split_whitespace().next())
+    {
         if name.starts_with("VS_IOC_") && name != "VS_IOC_MAGIC" {
             writeln!(wrapper, "static const unsigned int NR_{name} = {name};")?;
         }
@@ -66,7 +71,10 @@ fn objects(root: &Path, out: &Path) -> Result<()> {
         let folder = root.join(folder);
         println!("cargo::rerun-if-changed={}", folder.display());
         for source in sources(&folder)? {
-            let file = source.file_name().and_then(|name| name.to_str()).context("name of a BPF source")?;
+            let file = source
+                .file_name()
+                .and_then(|name| name.to_str())
+                .context("name of a BPF source")?;
             let name = file.trim_end_matches(".bpf.c");
             let object = out.join(format!("{name}.bpf.o"));
             // The headers of 7.2 embed named structs: without the extension clang gets their layouts wrong.

@@ -12,7 +12,9 @@
 //! What is compiled never changes: each change of the rules, or of a priority, compiles anew.
 
 use super::id::VsId;
-use super::rule::{directory, masked, props, Facts, Gate, Rule, RuleSet, Shape, Target, ANY, ENTITIES};
+use super::rule::{
+    directory, masked, props, Facts, Gate, Rule, RuleSet, Shape, Target, ANY, ENTITIES,
+};
 use super::sort::sort;
 use super::why::{Refusal, Why};
 use crate::table::Table;
@@ -63,7 +65,10 @@ pub(crate) struct Rejected {
 
 impl<T: Into<Refusal>> From<T> for Rejected {
     fn from(cause: T) -> Self {
-        Rejected { refusal: cause.into(), at: None }
+        Rejected {
+            refusal: cause.into(),
+            at: None,
+        }
     }
 }
 
@@ -80,7 +85,12 @@ struct Left<'a> {
 impl<'a> Left<'a> {
     /// `facts` are those of the rule.
     fn of_rule(rule: &Rule, facts: &'a Facts<'a>) -> Self {
-        Left { from: *rule.from(), facts, path: facts.path, cgroup: facts.cgroup }
+        Left {
+            from: *rule.from(),
+            facts,
+            path: facts.path,
+            cgroup: facts.cgroup,
+        }
     }
 
     /// `None`: the call lacks something that the shape asks for.
@@ -269,7 +279,11 @@ impl Classifier {
             ranks[*rule as usize] = rank as u32;
         }
 
-        let mut this = Classifier { ranks, set, ..Classifier::new() };
+        let mut this = Classifier {
+            ranks,
+            set,
+            ..Classifier::new()
+        };
         this.group()?;
         let mut room = match order.len() {
             0 => return Ok(this),
@@ -301,15 +315,25 @@ impl Classifier {
                 None => {
                     let count = &mut count[shape.gate as usize];
                     if *count == SHAPES_MAX {
-                        return Err(Rejected { refusal: Why::Full.into(), at: Some(place) });
+                        return Err(Rejected {
+                            refusal: Why::Full.into(),
+                            at: Some(place),
+                        });
                     }
                     *count += 1;
-                    self.groups.push(Group { shape, seed: 0, best: rank, callers })?;
+                    self.groups.push(Group {
+                        shape,
+                        seed: 0,
+                        best: rank,
+                        callers,
+                    })?;
                     self.wants[shape.gate as usize] |= shape.props;
                 }
             }
         }
-        sort(&mut self.groups, |a, b| (a.shape.gate, a.best) < (b.shape.gate, b.best));
+        sort(&mut self.groups, |a, b| {
+            (a.shape.gate, a.best) < (b.shape.gate, b.best)
+        });
         let mut start = 0;
         for gate in Gate::ALL {
             let end = start + count[gate as usize] as u16;
@@ -327,7 +351,13 @@ impl Classifier {
             group.seed = seed.0;
         }
         self.slots = Table::new();
-        self.slots = Table::filled(room, Slot { tag: 0, rule: EMPTY })?;
+        self.slots = Table::filled(
+            room,
+            Slot {
+                tag: 0,
+                rule: EMPTY,
+            },
+        )?;
 
         // Best first, so that of rules with the same left side the one that wins is met first.
         'rules: for place in order {
@@ -345,7 +375,10 @@ impl Classifier {
                 let at = probe(hash, n, room);
                 let slot = self.slots[at];
                 if slot.rule == EMPTY {
-                    self.slots[at] = Slot { tag: (hash >> 32) as u32, rule: *place };
+                    self.slots[at] = Slot {
+                        tag: (hash >> 32) as u32,
+                        rule: *place,
+                    };
                     continue 'rules;
                 }
                 let other = &self.set.rules()[slot.rule as usize];
@@ -383,7 +416,9 @@ impl Classifier {
                 continue;
             }
             cost.lookups += 1;
-            let Some(place) = self.look_up(group, call, cost) else { continue };
+            let Some(place) = self.look_up(group, call, cost) else {
+                continue;
+            };
             let rank = self.ranks[place];
             if rank < best {
                 best = rank;
@@ -420,7 +455,8 @@ impl Classifier {
     pub(crate) fn matching(&self, call: &Call<'_>) -> usize {
         let matches = |rule: &&Rule| {
             rule.gate() == call.gate
-                && Left::of_call(&rule.shape(), call).is_some_and(|left| left.meets(&self.set, rule))
+                && Left::of_call(&rule.shape(), call)
+                    .is_some_and(|left| left.meets(&self.set, rule))
         };
         self.set.rules().iter().filter(matches).count()
     }

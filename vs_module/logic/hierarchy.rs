@@ -220,12 +220,16 @@ impl Tree {
 
     /// The service that a request means by `raw`.
     pub(crate) fn find(&self, raw: u32) -> Result<VsId, Why> {
-        VsId::new(raw).filter(|id| self.get(*id).is_some()).ok_or(Why::NoService)
+        VsId::new(raw)
+            .filter(|id| self.get(*id).is_some())
+            .ok_or(Why::NoService)
     }
 
     /// The service of this name.
     pub(crate) fn named(&self, name: &Name) -> Option<VsId> {
-        self.place_of_name(name).ok().map(|place| self.by_name[place])
+        self.place_of_name(name)
+            .ok()
+            .map(|place| self.by_name[place])
     }
 
     fn place_of_name(&self, name: &Name) -> Result<usize, usize> {
@@ -245,7 +249,11 @@ impl Tree {
         let mut at = self.get(id);
         core::iter::from_fn(move || {
             let node = at?;
-            at = if node.id.is_root() { None } else { self.get(node.parent) };
+            at = if node.id.is_root() {
+                None
+            } else {
+                self.get(node.parent)
+            };
             Some(node)
         })
     }
@@ -289,7 +297,11 @@ impl Tree {
             Ok(_) => return Err(Why::NameTaken.into()),
             Err(place) => place,
         };
-        let depth = self.get(parent).ok_or(Why::NoService)?.depth.saturating_add(1);
+        let depth = self
+            .get(parent)
+            .ok_or(Why::NoService)?
+            .depth
+            .saturating_add(1);
         if usize::from(depth) > DEPTH_MAX {
             return Err(Why::Depth.into());
         }
@@ -340,11 +352,20 @@ impl Tree {
         if id.is_root() && (change.name.is_some() || change.parent.is_some()) {
             return Err(Why::Root);
         }
-        let name = change.name.as_ref().map(Name::new).transpose()?.unwrap_or(node.name);
+        let name = change
+            .name
+            .as_ref()
+            .map(Name::new)
+            .transpose()?
+            .unwrap_or(node.name);
         if name != node.name && self.named(&name).is_some() {
             return Err(Why::NameTaken);
         }
-        let parent = change.parent.map(|raw| self.find(raw)).transpose()?.unwrap_or(node.parent);
+        let parent = change
+            .parent
+            .map(|raw| self.find(raw))
+            .transpose()?
+            .unwrap_or(node.parent);
         if parent != node.parent {
             if self.is_within(parent, id) {
                 return Err(Why::Cycle);
@@ -375,7 +396,10 @@ impl Tree {
     fn height(&self, id: VsId) -> usize {
         let depth = |id| self.upwards(id).count();
         let below = self.nodes.iter().filter(|node| self.is_within(node.id, id));
-        below.map(|node| depth(node.id) - depth(id)).max().unwrap_or(0)
+        below
+            .map(|node| depth(node.id) - depth(id))
+            .max()
+            .unwrap_or(0)
     }
 
     /// Puts a service below another, which is not below it. Leaves the depths of what is below it

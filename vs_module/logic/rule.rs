@@ -151,7 +151,9 @@ impl Target {
             HOME => Ok(Target::Home),
             REF..HOME if usize::from(raw - REF) < entities => Ok(Target::Entity((raw - REF) as u8)),
             REF..HOME => Err(Why::Entity),
-            _ => VsId::new(u32::from(raw)).map(Target::Service).ok_or(Why::NoService),
+            _ => VsId::new(u32::from(raw))
+                .map(Target::Service)
+                .ok_or(Why::NoService),
         }
     }
 
@@ -234,7 +236,10 @@ struct Pattern {
 }
 
 impl Pattern {
-    const NONE: Pattern = Pattern { text: Text { at: 0, len: 0 }, below: 0 };
+    const NONE: Pattern = Pattern {
+        text: Text { at: 0, len: 0 },
+        below: 0,
+    };
 }
 
 /// The first part of `path`, up to and with its `slashes`-th slash, if something follows it.
@@ -253,7 +258,11 @@ pub(crate) fn directory(path: &[u8], slashes: u8) -> Option<&[u8]> {
 
 /// `address` without what follows its first `len` bits.
 pub(crate) fn masked(address: &[u8; 16], len: u8) -> [u8; 16] {
-    let mask = if len == 0 { 0 } else { u128::MAX << (128 - u32::from(len)) };
+    let mask = if len == 0 {
+        0
+    } else {
+        u128::MAX << (128 - u32::from(len))
+    };
     (u128::from_be_bytes(*address) & mask).to_be_bytes()
 }
 
@@ -321,12 +330,17 @@ impl Rule {
 
     /// The services that its left side names.
     pub(crate) fn named(&self) -> impl Iterator<Item = VsId> + '_ {
-        self.from.iter().filter_map(|raw| VsId::new(u32::from(*raw)))
+        self.from
+            .iter()
+            .filter_map(|raw| VsId::new(u32::from(*raw)))
     }
 
     /// The services that either side names.
     pub(crate) fn services(&self) -> impl Iterator<Item = VsId> + '_ {
-        self.from.iter().chain(&self.to).filter_map(|raw| VsId::new(u32::from(*raw)))
+        self.from
+            .iter()
+            .chain(&self.to)
+            .filter_map(|raw| VsId::new(u32::from(*raw)))
     }
 
     /// Puts `to` where the rule names `from`.
@@ -384,12 +398,18 @@ pub(crate) struct RuleSet {
 
 impl RuleSet {
     pub(crate) const fn new() -> Self {
-        RuleSet { rules: Table::new(), text: Table::new() }
+        RuleSet {
+            rules: Table::new(),
+            text: Table::new(),
+        }
     }
 
     /// No rules, with room for `count`.
     pub(crate) fn with_room(count: usize) -> Result<Self, Refusal> {
-        Ok(RuleSet { rules: Table::with_capacity(count)?, text: Table::new() })
+        Ok(RuleSet {
+            rules: Table::with_capacity(count)?,
+            text: Table::new(),
+        })
     }
 
     /// A copy, with room for `more` rules.
@@ -427,12 +447,17 @@ impl RuleSet {
 
     /// The place of rule `number`.
     pub(crate) fn find(&self, number: u32) -> Option<usize> {
-        self.rules.binary_search_by_key(&number, |rule| rule.number).ok()
+        self.rules
+            .binary_search_by_key(&number, |rule| rule.number)
+            .ok()
     }
 
     /// How many rules name `id`.
     pub(crate) fn naming(&self, id: VsId) -> usize {
-        self.rules.iter().filter(|rule| rule.services().any(|named| named == id)).count()
+        self.rules
+            .iter()
+            .filter(|rule| rule.services().any(|named| named == id))
+            .count()
     }
 
     /// Lets all rules that name `from` name `to`.
@@ -470,7 +495,10 @@ impl RuleSet {
         cgroup: &[u8],
     ) -> bool {
         let free = |property: u16| rule.props & property == 0;
-        rule.from.iter().zip(from).all(|(asked, is)| *asked == ANY || asked == is)
+        rule.from
+            .iter()
+            .zip(from)
+            .all(|(asked, is)| *asked == ANY || asked == is)
             && (free(props::UID) || rule.uid == facts.uid)
             && (free(props::GID) || rule.gid == facts.gid)
             && (free(props::PROTO) || rule.proto == facts.proto)
@@ -553,14 +581,26 @@ impl RuleSet {
             gid: if has(props::GID) { facts.gid } else { 0 },
             local: masked(&facts.local, local_len),
             peer: masked(&facts.peer, peer_len),
-            iface: if has(props::IFACE) { facts.iface } else { [0; 16] },
+            iface: if has(props::IFACE) {
+                facts.iface
+            } else {
+                [0; 16]
+            },
             path,
             cgroup,
             from,
             to,
             props: asked,
-            local_port: if has(props::LPORT) { facts.local_port } else { 0 },
-            peer_port: if has(props::PPORT) { facts.peer_port } else { 0 },
+            local_port: if has(props::LPORT) {
+                facts.local_port
+            } else {
+                0
+            },
+            peer_port: if has(props::PPORT) {
+                facts.peer_port
+            } else {
+                0
+            },
             gate,
             proto: if has(props::PROTO) { facts.proto } else { 0 },
             local_len,
@@ -580,13 +620,19 @@ impl RuleSet {
             Some(dir) if dir.ends_with(b"/") => (dir, slashes(dir)),
             _ => (path, 0),
         };
-        Ok(Pattern { text: self.keep(text)?, below: below as u8 })
+        Ok(Pattern {
+            text: self.keep(text)?,
+            below: below as u8,
+        })
     }
 
     fn keep(&mut self, text: &[u8]) -> Result<Text, Refusal> {
         let at = self.text.len();
         self.text.extend_from_slice(text)?;
-        Ok(Text { at: at as u32, len: text.len() as u16 })
+        Ok(Text {
+            at: at as u32,
+            len: text.len() as u16,
+        })
     }
 
     fn text(&self, text: Text) -> &[u8] {

@@ -3,10 +3,10 @@
 //! The writing side of the state: who publishes and withdraws services and rules.
 
 use super::*;
-use crate::limit::Link;
 use crate::logic::hierarchy::Effective;
 use crate::logic::id::IdTurn;
-use crate::rcu;
+use crate::shim::rcu;
+use crate::state::counter::Link;
 
 /// The right to change the state. It lies under the mutex for changes.
 ///
@@ -143,7 +143,9 @@ impl Writer {
     /// Takes a service away that was shut. What asks for it finds root.
     pub(crate) fn withdraw(&mut self, id: VsId) {
         for name in self.names(id).filter(|name| *name != id) {
-            CELLS[name.index()].service.store(core::ptr::null_mut(), Release);
+            CELLS[name.index()]
+                .service
+                .store(core::ptr::null_mut(), Release);
             self.forwards -= 1;
         }
         if let Some(service) = self.take(id, core::ptr::null_mut()) {
@@ -158,15 +160,17 @@ impl Writer {
         for name in self.names(from).filter(|name| *name != from) {
             CELLS[name.index()].service.store(target, Release);
         }
-        let Some(old) = self.take(from, target) else { return };
+        let Some(old) = self.take(from, target) else {
+            return;
+        };
         self.forwards += 1;
         // Those who count on the old one still do so; when they have left, its counts are final.
         rcu::synchronize();
         if let (Some(new), Some(parent)) = (self.service(to), old.parent()) {
             for resource in Resource::ALL {
                 let held = old.link().held(resource);
-                limit::transfer(parent, resource, -held);
-                limit::transfer(new, resource, held);
+                counter::transfer(parent, resource, -held);
+                counter::transfer(new, resource, held);
             }
             new.stats().take_over(old.stats());
         }
@@ -210,8 +214,8 @@ impl Writer {
             if let (Some(service), Some(parent)) = (self.service(id), old.parent()) {
                 for resource in Resource::ALL {
                     let held = old.held(resource);
-                    limit::transfer(service, resource, held);
-                    limit::transfer(parent, resource, -held);
+                    counter::transfer(service, resource, held);
+                    counter::transfer(parent, resource, -held);
                 }
             }
         }
@@ -264,7 +268,9 @@ impl Drop for Writer {
         rcu::synchronize();
         // What leads to another id's service is not to be looked at when that one is freed.
         for id in VsId::all().filter(|id| self.service(*id).is_none()) {
-            CELLS[id.index()].service.store(core::ptr::null_mut(), Relaxed);
+            CELLS[id.index()]
+                .service
+                .store(core::ptr::null_mut(), Relaxed);
         }
         for id in VsId::all() {
             let own = self.take(id, core::ptr::null_mut());

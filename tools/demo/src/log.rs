@@ -25,11 +25,16 @@ pub fn parse(text: &str) -> Result<Vec<Transaction>, String> {
         let latency_us = fields.nth(2)?.parse().ok()?;
         let seconds: u64 = fields.nth(1)?.parse().ok()?;
         let microseconds: u64 = fields.next()?.parse().ok()?;
-        Some(Transaction { end_us: seconds * 1_000_000 + microseconds, latency_us })
+        Some(Transaction {
+            end_us: seconds * 1_000_000 + microseconds,
+            latency_us,
+        })
     };
     text.lines()
         .enumerate()
-        .map(|(n, line)| transaction(line).ok_or_else(|| format!("line {}: not a transaction: {line:?}", n + 1)))
+        .map(|(n, line)| {
+            transaction(line).ok_or_else(|| format!("line {}: not a transaction: {line:?}", n + 1))
+        })
         .collect()
 }
 
@@ -44,8 +49,11 @@ pub struct Service {
 
 /// Evaluates the transactions that ended in `from_us..to_us`, `from_us < to_us`.
 pub fn service(transactions: &[Transaction], from_us: u64, to_us: u64) -> Service {
-    let mut latencies: Vec<u64> =
-        transactions.iter().filter(|t| (from_us..to_us).contains(&t.end_us)).map(|t| t.latency_us).collect();
+    let mut latencies: Vec<u64> = transactions
+        .iter()
+        .filter(|t| (from_us..to_us).contains(&t.end_us))
+        .map(|t| t.latency_us)
+        .collect();
     latencies.sort_unstable();
     Service {
         tps: latencies.len() as f64 / ((to_us - from_us) as f64 / 1e6),
@@ -69,16 +77,26 @@ mod tests {
         assert_eq!(
             parse(text).unwrap(),
             [
-                Transaction { end_us: 1_700_000_000_000_250, latency_us: 1500 },
-                Transaction { end_us: 1_700_000_001_999_999, latency_us: 2500 },
+                Transaction {
+                    end_us: 1_700_000_000_000_250,
+                    latency_us: 1500
+                },
+                Transaction {
+                    end_us: 1_700_000_001_999_999,
+                    latency_us: 2500
+                },
             ]
         );
     }
 
     #[test]
     fn refuses_what_is_no_transaction() {
-        assert!(parse("0 1 failed 0 1700000000 1\n").unwrap_err().starts_with("line 1"));
-        assert!(parse("0 1 5 0 1700000000 1\n0 2 7 0\n").unwrap_err().starts_with("line 2"));
+        assert!(parse("0 1 failed 0 1700000000 1\n")
+            .unwrap_err()
+            .starts_with("line 1"));
+        assert!(parse("0 1 5 0 1700000000 1\n0 2 7 0\n")
+            .unwrap_err()
+            .starts_with("line 2"));
     }
 
     #[test]
@@ -94,8 +112,25 @@ mod tests {
     #[test]
     fn counts_only_inside() {
         let at = |end_us, latency_us| Transaction { end_us, latency_us };
-        let log = [at(999_999, 9000), at(1_000_000, 1000), at(2_999_999, 2000), at(3_000_000, 8000)];
-        assert_eq!(service(&log, 1_000_000, 3_000_000), Service { tps: 1.0, p99_ms: Some(2.0) });
-        assert_eq!(service(&log, 5_000_000, 6_000_000), Service { tps: 0.0, p99_ms: None });
+        let log = [
+            at(999_999, 9000),
+            at(1_000_000, 1000),
+            at(2_999_999, 2000),
+            at(3_000_000, 8000),
+        ];
+        assert_eq!(
+            service(&log, 1_000_000, 3_000_000),
+            Service {
+                tps: 1.0,
+                p99_ms: Some(2.0)
+            }
+        );
+        assert_eq!(
+            service(&log, 5_000_000, 6_000_000),
+            Service {
+                tps: 0.0,
+                p99_ms: None
+            }
+        );
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use vs_demo::measure::{Accounts, Plan, measure};
+use vs_demo::measure::{measure, Accounts, Plan};
 use vs_demo::run::{Setup, Tenant};
 use vs_demo::{plot, row, table};
 
@@ -50,7 +50,10 @@ fn report(runs: &Path, out: &Path) -> Result<(), String> {
         let path = out.join(name);
         fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))
     };
-    write("result.json", serde_json::to_string_pretty(&results).map_err(|e| e.to_string())? + "\n")?;
+    write(
+        "result.json",
+        serde_json::to_string_pretty(&results).map_err(|e| e.to_string())? + "\n",
+    )?;
     write("result.svg", plot::plot(&results)?)?;
     println!("{}", table::table(&results));
     if let Some(figures) = table::figures(&results) {
@@ -62,14 +65,20 @@ fn report(runs: &Path, out: &Path) -> Result<(), String> {
 /// Reads the arguments of `measure`.
 fn plan(pairs: &[&str]) -> Result<Plan, String> {
     let (mut setup, mut connections) = (None, None);
-    let (mut clients, mut servers, mut groups, mut vsctl) = (Vec::new(), Vec::new(), [None, None, None], None);
+    let (mut clients, mut servers, mut groups, mut vsctl) =
+        (Vec::new(), Vec::new(), [None, None, None], None);
     let (mut warm_up, mut window) = (1.0, 5.0);
     for pair in pairs {
         let wrong = || format!("{pair}: not understood\n{USAGE}");
         let (key, value) = pair.split_once('=').ok_or_else(wrong)?;
         let (whose, what) = value.split_once(':').unwrap_or(("", value));
         let number = |text: &str| text.parse::<u32>().map_err(|_| wrong());
-        let seconds = |text: &str| text.parse::<f64>().ok().filter(|s| (0.0..1e6).contains(s)).ok_or_else(wrong);
+        let seconds = |text: &str| {
+            text.parse::<f64>()
+                .ok()
+                .filter(|s| (0.0..1e6).contains(s))
+                .ok_or_else(wrong)
+        };
         match key {
             "setup" => setup = Some(Setup::parse(value).ok_or_else(wrong)?),
             "connections" => {
@@ -78,9 +87,14 @@ fn plan(pairs: &[&str]) -> Result<Plan, String> {
             }
             "client" => clients.push((Tenant::parse(whose).ok_or_else(wrong)?, number(what)?)),
             "server" if whose.is_empty() => servers.push((None, number(what)?)),
-            "server" => servers.push((Some(Tenant::parse(whose).ok_or_else(wrong)?), number(what)?)),
+            "server" => {
+                servers.push((Some(Tenant::parse(whose).ok_or_else(wrong)?), number(what)?))
+            }
             "group" => {
-                let place = ["a", "b", "home"].iter().position(|name| *name == whose).ok_or_else(wrong)?;
+                let place = ["a", "b", "home"]
+                    .iter()
+                    .position(|name| *name == whose)
+                    .ok_or_else(wrong)?;
                 groups[place] = Some(PathBuf::from(what));
             }
             "vsctl" => vsctl = Some(PathBuf::from(value)),
@@ -124,16 +138,34 @@ mod tests {
         assert_eq!((plan.setup, plan.connections), (Setup::Cgroup, [4, 32]));
         assert_eq!(plan.clients, [(Tenant::A, 10), (Tenant::B, 11)]);
         assert_eq!(plan.servers, [(None, 12), (Some(Tenant::B), 13)]);
-        assert_eq!(plan.accounts, Accounts::Cgroup([None, None, Some("/sys/fs/cgroup/pg".into())]));
-        assert_eq!((plan.warm_up.as_millis(), plan.window.as_millis()), (1000, 500));
+        assert_eq!(
+            plan.accounts,
+            Accounts::Cgroup([None, None, Some("/sys/fs/cgroup/pg".into())])
+        );
+        assert_eq!(
+            (plan.warm_up.as_millis(), plan.window.as_millis()),
+            (1000, 500)
+        );
     }
 
     #[test]
     fn mistakes_are_named() {
-        for wrong in
-            ["setup=all", "client=c:1", "client=1", "server=a:x", "group=pg:/x", "window=-1", "warm_up=inf", "x"]
-        {
-            assert!(plan(&["setup=vs", "connections=1,1", wrong]).unwrap_err().starts_with(wrong), "{wrong}");
+        for wrong in [
+            "setup=all",
+            "client=c:1",
+            "client=1",
+            "server=a:x",
+            "group=pg:/x",
+            "window=-1",
+            "warm_up=inf",
+            "x",
+        ] {
+            assert!(
+                plan(&["setup=vs", "connections=1,1", wrong])
+                    .unwrap_err()
+                    .starts_with(wrong),
+                "{wrong}"
+            );
         }
         assert!(plan(&["connections=1,1"]).unwrap_err().contains("setup"));
     }

@@ -54,7 +54,11 @@ pub fn measure(plan: &Plan) -> Result<Run, String> {
     let begun = Instant::now();
     while connected(plan)? != plan.connections {
         if begun.elapsed() > PATIENCE {
-            return Err(format!("{:?} connections, not {:?}", connected(plan)?, plan.connections));
+            return Err(format!(
+                "{:?} connections, not {:?}",
+                connected(plan)?,
+                plan.connections
+            ));
         }
         sleep(Duration::from_millis(100));
     }
@@ -62,20 +66,35 @@ pub fn measure(plan: &Plan) -> Result<Run, String> {
     sleep(plan.warm_up);
     // Asking vsctl may wait for a moment in which others run. So the truth is read outside of the charges, at both ends:
     // what was charged in between must also have been spent in between.
-    let before = Snapshot { processes: processes(&watched)?, ledger: ledger(&plan.accounts)? };
+    let before = Snapshot {
+        processes: processes(&watched)?,
+        ledger: ledger(&plan.accounts)?,
+    };
     // reading held everything up: what was late because of it is not measured
     sleep(Duration::from_millis(300));
     let from_us = now_us()?;
     sleep(plan.window);
     let to_us = now_us()?;
     let charged = ledger(&plan.accounts)?;
-    let after = Snapshot { processes: processes(&watched)?, ledger: charged };
+    let after = Snapshot {
+        processes: processes(&watched)?,
+        ledger: charged,
+    };
     let b_load = u32::try_from(plan.connections[1]).map_err(|e| e.to_string())?;
-    Ok(Run { setup: plan.setup, b_load, from_us, to_us, before, after })
+    Ok(Run {
+        setup: plan.setup,
+        b_load,
+        from_us,
+        to_us,
+        before,
+        after,
+    })
 }
 
 fn now_us() -> Result<u64, String> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|e| e.to_string())?;
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_err(|e| e.to_string())?;
     u64::try_from(since.as_micros()).map_err(|e| e.to_string())
 }
 
@@ -102,8 +121,13 @@ struct Watched {
 
 impl Watched {
     fn new(task: &Path, pid: u32, role: Role) -> io::Result<Watched> {
-        let threads = fs::read_dir(task)?.map(|thread| File::open(thread?.path().join("schedstat")));
-        Ok(Watched { pid, role, threads: threads.collect::<Result<_, _>>()? })
+        let threads =
+            fs::read_dir(task)?.map(|thread| File::open(thread?.path().join("schedstat")));
+        Ok(Watched {
+            pid,
+            role,
+            threads: threads.collect::<Result<_, _>>()?,
+        })
     }
 
     /// The CPU time of all its threads so far. An error if one of them has ended: its time is gone.
@@ -113,7 +137,10 @@ impl Watched {
             let mut text = [0; 64];
             let length = thread.read_at(&mut text, 0)?;
             let text = String::from_utf8_lossy(&text[..length]);
-            let first = text.split_ascii_whitespace().next().and_then(|ns| ns.parse::<u64>().ok());
+            let first = text
+                .split_ascii_whitespace()
+                .next()
+                .and_then(|ns| ns.parse::<u64>().ok());
             sum += first.ok_or(io::ErrorKind::InvalidData)?;
         }
         Ok(sum)
@@ -122,10 +149,18 @@ impl Watched {
 
 /// All processes of the demonstration. Those of PostgreSQL stay until their clients go.
 fn watch(plan: &Plan) -> Result<Vec<Watched>, String> {
-    let clients = plan.clients.iter().map(|&(tenant, pid)| (pid, Role::Client(tenant)));
-    let servers = plan.servers.iter().map(|&(owner, pid)| (pid, owner.map_or(Role::Server, Role::OwnServer)));
+    let clients = plan
+        .clients
+        .iter()
+        .map(|&(tenant, pid)| (pid, Role::Client(tenant)));
+    let servers = plan
+        .servers
+        .iter()
+        .map(|&(owner, pid)| (pid, owner.map_or(Role::Server, Role::OwnServer)));
     let workers = workers(plan)?;
-    let workers = workers.iter().map(|&(pid, owner)| (pid, worker(&command_line(pid), owner).0));
+    let workers = workers
+        .iter()
+        .map(|&(pid, owner)| (pid, worker(&command_line(pid), owner).0));
     let all = clients.chain(servers).chain(workers).map(|(pid, role)| {
         let task = PathBuf::from(format!("/proc/{pid}/task"));
         Watched::new(&task, pid, role).map_err(|e| format!("process {pid} ({role:?}): {e}"))
@@ -136,7 +171,11 @@ fn watch(plan: &Plan) -> Result<Vec<Watched>, String> {
 /// The truth at this instant.
 fn processes(watched: &[Watched]) -> Result<Vec<Process>, String> {
     let read = |w: &Watched| match w.cpu_ns() {
-        Ok(cpu_ns) => Ok(Process { pid: w.pid, role: w.role, cpu_ns }),
+        Ok(cpu_ns) => Ok(Process {
+            pid: w.pid,
+            role: w.role,
+            cpu_ns,
+        }),
         Err(e) => Err(format!("process {} ({:?}): {e}", w.pid, w.role)),
     };
     watched.iter().map(read).collect()
@@ -148,25 +187,38 @@ fn workers(plan: &Plan) -> Result<Vec<(u32, Option<Tenant>)>, String> {
     for &(owner, pid) in &plan.servers {
         let path = format!("/proc/{pid}/task/{pid}/children");
         let children = fs::read_to_string(&path).map_err(|e| format!("{path}: {e}"))?;
-        workers.extend(children.split_ascii_whitespace().filter_map(|pid| Some((pid.parse().ok()?, owner))));
+        workers.extend(
+            children
+                .split_ascii_whitespace()
+                .filter_map(|pid| Some((pid.parse().ok()?, owner))),
+        );
     }
     Ok(workers)
 }
 
 fn command_line(pid: u32) -> String {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_owned()
+    String::from_utf8_lossy(&bytes)
+        .trim_end_matches('\0')
+        .to_owned()
 }
 
 /// What a child of a postmaster does, by the title PostgreSQL gives it (`postgres: ROLE DATABASE PEER STATE`), and
 /// whether its connection is set up.
 fn worker(title: &str, owner: Option<Tenant>) -> (Role, bool) {
-    let mut words = title.strip_prefix("postgres: ").unwrap_or_default().split_ascii_whitespace();
+    let mut words = title
+        .strip_prefix("postgres: ")
+        .unwrap_or_default()
+        .split_ascii_whitespace();
     let tenant = words.next().and_then(Tenant::parse);
     match (tenant, words.next(), words.nth(1)) {
-        (Some(tenant), Some("bench"), state) => {
-            (Role::Backend(tenant), !matches!(state, None | Some("startup" | "authentication" | "initializing")))
-        }
+        (Some(tenant), Some("bench"), state) => (
+            Role::Backend(tenant),
+            !matches!(
+                state,
+                None | Some("startup" | "authentication" | "initializing")
+            ),
+        ),
         _ => (owner.map_or(Role::Server, Role::OwnServer), false),
     }
 }
@@ -176,12 +228,22 @@ fn ledger(accounts: &Accounts) -> Result<Option<Ledger>, String> {
         Accounts::None => Ok(None),
         Accounts::Cgroup(groups) => {
             let usage = |group: &Option<PathBuf>| group.as_deref().map_or(Ok(0), cgroup_ns);
-            Ok(Some(Ledger { a_ns: usage(&groups[0])?, b_ns: usage(&groups[1])?, home_ns: usage(&groups[2])? }))
+            Ok(Some(Ledger {
+                a_ns: usage(&groups[0])?,
+                b_ns: usage(&groups[1])?,
+                home_ns: usage(&groups[2])?,
+            }))
         }
         Accounts::Vs(vsctl) => {
-            let output = Command::new(vsctl).args(["--json", "stat"]).output().map_err(|e| format!("vsctl: {e}"))?;
+            let output = Command::new(vsctl)
+                .args(["--json", "stat"])
+                .output()
+                .map_err(|e| format!("vsctl: {e}"))?;
             if !output.status.success() {
-                return Err(format!("vsctl stat: {}", String::from_utf8_lossy(&output.stderr)));
+                return Err(format!(
+                    "vsctl stat: {}",
+                    String::from_utf8_lossy(&output.stderr)
+                ));
             }
             vs_ledger(&output.stdout).map(Some)
         }
@@ -191,19 +253,28 @@ fn ledger(accounts: &Accounts) -> Result<Option<Ledger>, String> {
 fn cgroup_ns(group: &Path) -> Result<u64, String> {
     let path = group.join("cpu.stat");
     let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let usage = text.lines().find_map(|line| line.strip_prefix("usage_usec ")?.parse::<u64>().ok());
-    usage.map(|us| us * 1000).ok_or_else(|| format!("{}: no usage_usec", path.display()))
+    let usage = text
+        .lines()
+        .find_map(|line| line.strip_prefix("usage_usec ")?.parse::<u64>().ok());
+    usage
+        .map(|us| us * 1000)
+        .ok_or_else(|| format!("{}: no usage_usec", path.display()))
 }
 
 /// Reads `vsctl --json stat`: the services named a, b and pg.
 fn vs_ledger(json: &[u8]) -> Result<Ledger, String> {
-    let value: serde_json::Value = serde_json::from_slice(json).map_err(|e| format!("vsctl stat: {e}"))?;
+    let value: serde_json::Value =
+        serde_json::from_slice(json).map_err(|e| format!("vsctl stat: {e}"))?;
     let of = |name: &str| {
         let services = value.as_array()?;
         services.iter().find(|service| service["name"] == name)?["cpu_ns"].as_u64()
     };
     let cpu = |name: &str| of(name).ok_or_else(|| format!("vsctl stat: no cpu_ns of {name}"));
-    Ok(Ledger { a_ns: cpu("a")?, b_ns: cpu("b")?, home_ns: cpu("pg")? })
+    Ok(Ledger {
+        a_ns: cpu("a")?,
+        b_ns: cpu("b")?,
+        home_ns: cpu("pg")?,
+    })
 }
 
 #[cfg(test)]
@@ -213,14 +284,35 @@ mod tests {
     #[test]
     fn workers_are_told_by_their_title() {
         let of = |title| worker(title, None);
-        assert_eq!(of("postgres: a bench 127.0.0.1(4096) idle"), (Role::Backend(Tenant::A), true));
-        assert_eq!(of("postgres: b bench 127.0.0.1(4096) SELECT"), (Role::Backend(Tenant::B), true));
-        assert_eq!(of("postgres: b bench 127.0.0.1(4096) authentication"), (Role::Backend(Tenant::B), false));
-        assert_eq!(of("postgres: b bench 127.0.0.1(4096) startup"), (Role::Backend(Tenant::B), false));
+        assert_eq!(
+            of("postgres: a bench 127.0.0.1(4096) idle"),
+            (Role::Backend(Tenant::A), true)
+        );
+        assert_eq!(
+            of("postgres: b bench 127.0.0.1(4096) SELECT"),
+            (Role::Backend(Tenant::B), true)
+        );
+        assert_eq!(
+            of("postgres: b bench 127.0.0.1(4096) authentication"),
+            (Role::Backend(Tenant::B), false)
+        );
+        assert_eq!(
+            of("postgres: b bench 127.0.0.1(4096) startup"),
+            (Role::Backend(Tenant::B), false)
+        );
         assert_eq!(of("postgres: checkpointer "), (Role::Server, false));
-        assert_eq!(of("postgres: a other 127.0.0.1(4096) idle"), (Role::Server, false));
-        assert_eq!(of("/usr/lib/postgresql/17/bin/postgres"), (Role::Server, false));
-        assert_eq!(worker("postgres: walwriter ", Some(Tenant::B)), (Role::OwnServer(Tenant::B), false));
+        assert_eq!(
+            of("postgres: a other 127.0.0.1(4096) idle"),
+            (Role::Server, false)
+        );
+        assert_eq!(
+            of("/usr/lib/postgresql/17/bin/postgres"),
+            (Role::Server, false)
+        );
+        assert_eq!(
+            worker("postgres: walwriter ", Some(Tenant::B)),
+            (Role::OwnServer(Tenant::B), false)
+        );
     }
 
     #[test]
@@ -245,7 +337,11 @@ mod tests {
     fn group_usage_is_microseconds() {
         let group = std::env::temp_dir().join(format!("vs-demo-group-{}", std::process::id()));
         fs::create_dir_all(&group).unwrap();
-        fs::write(group.join("cpu.stat"), "nice_usec 1\nusage_usec 42\nuser_usec 40\n").unwrap();
+        fs::write(
+            group.join("cpu.stat"),
+            "nice_usec 1\nusage_usec 42\nuser_usec 40\n",
+        )
+        .unwrap();
         assert_eq!(cgroup_ns(&group), Ok(42_000));
         fs::write(group.join("cpu.stat"), "user_usec 40\n").unwrap();
         assert!(cgroup_ns(&group).is_err());
@@ -256,8 +352,17 @@ mod tests {
     fn services_are_found_by_name() {
         let json =
             br#"[{"name":"root","cpu_ns":1},{"name":"b","cpu_ns":2},{"name":"a","cpu_ns":3},{"name":"pg","cpu_ns":4}]"#;
-        assert_eq!(vs_ledger(json), Ok(Ledger { a_ns: 3, b_ns: 2, home_ns: 4 }));
-        assert!(vs_ledger(br#"[{"name":"a","cpu_ns":3}]"#).unwrap_err().contains("of b"));
+        assert_eq!(
+            vs_ledger(json),
+            Ok(Ledger {
+                a_ns: 3,
+                b_ns: 2,
+                home_ns: 4
+            })
+        );
+        assert!(vs_ledger(br#"[{"name":"a","cpu_ns":3}]"#)
+            .unwrap_err()
+            .contains("of b"));
         assert!(vs_ledger(b"{").is_err());
     }
 }

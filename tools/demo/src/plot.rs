@@ -22,7 +22,11 @@ fn colour(setup: Setup) -> RGBColor {
 
 /// Width of the line and size of the points. The ideal lies broad below all: what reaches it shall not hide it.
 fn strokes(setup: Setup) -> (u32, i32) {
-    if setup == Setup::Replicated { (9, 7) } else { (3, 4) }
+    if setup == Setup::Replicated {
+        (9, 7)
+    } else {
+        (3, 4)
+    }
 }
 
 /// Draws the picture as SVG.
@@ -44,17 +48,40 @@ type Outcome<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBac
 
 fn draw<'a>(results: &Results, area: &Area<'a>) -> Outcome<'a> {
     area.fill(&WHITE)?;
-    let area = area.titled("Tenant a beside a flood by tenant b, both on one machine", ("sans-serif", 22))?;
+    let area = area.titled(
+        "Tenant a beside a flood by tenant b, both on one machine",
+        ("sans-serif", 22),
+    )?;
     let (panels, legend) = area.split_vertically(SIZE.1 - 80);
     let panels = panels.split_evenly((1, 2));
 
     let most = results.rows.iter().map(|row| row.a_tps).fold(0.0, f64::max);
-    panel(results, &panels[0], "a's transactions a second", 0.0..(most * 1.15).max(1.0), |row| row.a_tps)?;
+    panel(
+        results,
+        &panels[0],
+        "a's transactions a second",
+        0.0..(most * 1.15).max(1.0),
+        |row| row.a_tps,
+    )?;
 
-    let least = results.rows.iter().map(|row| row.a_p99_ms).fold(f64::INFINITY, f64::min);
-    let most = results.rows.iter().map(|row| row.a_p99_ms).fold(0.0, f64::max);
+    let least = results
+        .rows
+        .iter()
+        .map(|row| row.a_p99_ms)
+        .fold(f64::INFINITY, f64::min);
+    let most = results
+        .rows
+        .iter()
+        .map(|row| row.a_p99_ms)
+        .fold(0.0, f64::max);
     let decades = decade(least).floor()..decade(most).ceil();
-    panel(results, &panels[1], "a's 99th percentile in milliseconds", decades, |row| decade(row.a_p99_ms))?;
+    panel(
+        results,
+        &panels[1],
+        "a's 99th percentile in milliseconds",
+        decades,
+        |row| decade(row.a_p99_ms),
+    )?;
     key(&legend)
 }
 
@@ -91,17 +118,39 @@ fn panel<'a>(
         .x_desc("connections of b, each always busy")
         .x_labels(2 * loads.len() + 1)
         .x_label_formatter(&|x| {
-            let load = (x.fract().abs() < 1e-6 && *x >= 0.0).then(|| loads.get(*x as usize)).flatten();
+            let load = (x.fract().abs() < 1e-6 && *x >= 0.0)
+                .then(|| loads.get(*x as usize))
+                .flatten();
             load.map_or(String::new(), u32::to_string)
         })
-        .y_labels(if logarithmic { (range.end - range.start) as usize + 1 } else { 6 })
-        .y_label_formatter(&|y| if logarithmic { format!("{}", 10f64.powf(*y)) } else { format!("{y:.0}") })
+        .y_labels(if logarithmic {
+            (range.end - range.start) as usize + 1
+        } else {
+            6
+        })
+        .y_label_formatter(&|y| {
+            if logarithmic {
+                format!("{}", 10f64.powf(*y))
+            } else {
+                format!("{y:.0}")
+            }
+        })
         .draw()?;
     for setup in [Setup::Replicated, Setup::None, Setup::Cgroup, Setup::Vs] {
-        let points: Vec<_> = results.of(setup).map(|row| (place(row.b_load), value(row))).collect();
+        let points: Vec<_> = results
+            .of(setup)
+            .map(|row| (place(row.b_load), value(row)))
+            .collect();
         let (line, dot) = strokes(setup);
-        chart.draw_series(LineSeries::new(points.clone(), colour(setup).stroke_width(line)))?;
-        chart.draw_series(points.into_iter().map(|point| Circle::new(point, dot, colour(setup).filled())))?;
+        chart.draw_series(LineSeries::new(
+            points.clone(),
+            colour(setup).stroke_width(line),
+        ))?;
+        chart.draw_series(
+            points
+                .into_iter()
+                .map(|point| Circle::new(point, dot, colour(setup).filled())),
+        )?;
     }
     Ok(())
 }
@@ -112,7 +161,10 @@ fn key<'a>(area: &Area<'a>) -> Outcome<'a> {
     for (n, setup) in Setup::ALL.into_iter().enumerate() {
         let x = 48 + n as i32 * step;
         let (line, dot) = strokes(setup);
-        area.draw(&PathElement::new([(x, 20), (x + 34, 20)], colour(setup).stroke_width(line)))?;
+        area.draw(&PathElement::new(
+            [(x, 20), (x + 34, 20)],
+            colour(setup).stroke_width(line),
+        ))?;
         area.draw(&Circle::new((x + 17, 20), dot, colour(setup).filled()))?;
         area.draw(&Text::new(title(setup), (x + 44, 11), ("sans-serif", 17)))?;
     }
@@ -126,8 +178,13 @@ mod tests {
 
     #[test]
     fn every_row_is_two_points_and_every_setup_two_lines() {
-        let rows = Setup::ALL.into_iter().flat_map(|setup| [0, 4, 16, 64].map(|load| row(setup, load)));
-        let svg = plot(&Results { rows: rows.collect() }).unwrap();
+        let rows = Setup::ALL
+            .into_iter()
+            .flat_map(|setup| [0, 4, 16, 64].map(|load| row(setup, load)));
+        let svg = plot(&Results {
+            rows: rows.collect(),
+        })
+        .unwrap();
         assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
         // the key has one more of each for every set-up
         assert_eq!(svg.matches("<circle").count(), 4 * 4 * 2 + 4);
@@ -141,7 +198,10 @@ mod tests {
 
     #[test]
     fn a_single_row_is_drawn_too() {
-        let svg = plot(&Results { rows: vec![row(Setup::Vs, 32)] }).unwrap();
+        let svg = plot(&Results {
+            rows: vec![row(Setup::Vs, 32)],
+        })
+        .unwrap();
         assert_eq!(svg.matches("<circle").count(), 2 + 4);
     }
 
@@ -152,12 +212,24 @@ mod tests {
             high.a_tps = 200.0;
             let mut low = row(Setup::None, 1);
             low.a_tps = tps;
-            let svg = plot(&Results { rows: vec![low, high] }).unwrap();
+            let svg = plot(&Results {
+                rows: vec![low, high],
+            })
+            .unwrap();
             let first = svg.split("<circle").nth(1).unwrap();
-            let y = first.split("cy=\"").nth(1).unwrap().split('"').next().unwrap();
+            let y = first
+                .split("cy=\"")
+                .nth(1)
+                .unwrap()
+                .split('"')
+                .next()
+                .unwrap();
             y.parse::<f64>().unwrap()
         };
         let (zero, half, full) = (height(0.0), height(100.0), height(200.0));
-        assert!((zero - half - (half - full)).abs() <= 2.0 && zero > full + 100.0, "{zero} {half} {full}");
+        assert!(
+            (zero - half - (half - full)).abs() <= 2.0 && zero > full + 100.0,
+            "{zero} {half} {full}"
+        );
     }
 }

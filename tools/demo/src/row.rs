@@ -74,7 +74,9 @@ impl Results {
         let entries = fs::read_dir(runs).map_err(|e| format!("{}: {e}", runs.display()))?;
         let mut rows = Vec::new();
         for entry in entries {
-            let folder = entry.map_err(|e| format!("{}: {e}", runs.display()))?.path();
+            let folder = entry
+                .map_err(|e| format!("{}: {e}", runs.display()))?
+                .path();
             if folder.is_dir() {
                 rows.push(read_row(&folder).map_err(|e| format!("{}: {e}", folder.display()))?);
             }
@@ -111,7 +113,11 @@ fn read_logs(folder: &Path, prefix: &str) -> Result<Vec<Transaction>, String> {
     let mut transactions = Vec::new();
     for entry in fs::read_dir(folder).map_err(|e| e.to_string())? {
         let path = entry.map_err(|e| e.to_string())?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         if name.starts_with(prefix) {
             let text = fs::read_to_string(&path).map_err(|e| format!("{name}: {e}"))?;
             transactions.append(&mut log::parse(&text).map_err(|e| format!("{name}: {e}"))?);
@@ -152,8 +158,16 @@ pub(crate) mod tests {
 
     #[test]
     fn a_row_is_computed_from_the_logs() {
-        let log =
-            [Transaction { end_us: 1_500_000, latency_us: 1250 }, Transaction { end_us: 2_500_000, latency_us: 750 }];
+        let log = [
+            Transaction {
+                end_us: 1_500_000,
+                latency_us: 1250,
+            },
+            Transaction {
+                end_us: 2_500_000,
+                latency_us: 750,
+            },
+        ];
         let row = Row::new(&idle(Setup::Vs, 4), &log, &log[..1]).unwrap();
         assert_eq!((row.a_tps, row.a_p99_ms, row.b_tps), (1.0, 1.25, 0.5));
     }
@@ -163,12 +177,23 @@ pub(crate) mod tests {
         assert!(Row::new(&idle(Setup::Vs, 4), &[], &[]).is_err());
         let mut backwards = idle(Setup::Vs, 4);
         backwards.to_us = 0;
-        assert!(Row::new(&backwards, &[Transaction { end_us: 0, latency_us: 1 }], &[]).is_err());
+        assert!(Row::new(
+            &backwards,
+            &[Transaction {
+                end_us: 0,
+                latency_us: 1
+            }],
+            &[]
+        )
+        .is_err());
     }
 
     #[test]
     fn the_format_is_the_one_promised() {
-        let text = serde_json::to_string(&Results { rows: vec![row(Setup::Cgroup, 8)] }).unwrap();
+        let text = serde_json::to_string(&Results {
+            rows: vec![row(Setup::Cgroup, 8)],
+        })
+        .unwrap();
         assert_eq!(
             text,
             r#"{"rows":[{"setup":"cgroup","b_load":8,"a_tps":100.0,"a_p99_ms":2.5,"b_tps":400.25,"cpu_a_s":1.0,"cpu_b_s":2.0,"cpu_home_s":0.5,"cpu_wrong_s":0.0}]}"#
@@ -181,14 +206,29 @@ pub(crate) mod tests {
         for (setup, load) in [(Setup::Vs, 8), (Setup::None, 8), (Setup::None, 0)] {
             let folder = runs.join(format!("{setup}-{load}"));
             fs::create_dir_all(&folder).unwrap();
-            fs::write(folder.join("run.json"), serde_json::to_string(&idle(setup, load)).unwrap()).unwrap();
+            fs::write(
+                folder.join("run.json"),
+                serde_json::to_string(&idle(setup, load)).unwrap(),
+            )
+            .unwrap();
             fs::write(folder.join("a.100"), "0 0 2000 0 1 500000\n").unwrap();
             fs::write(folder.join("a.100.1"), "0 0 4000 0 1 600000 12\n").unwrap();
         }
         let results = Results::read(&runs).unwrap();
-        let order: Vec<_> = results.rows.iter().map(|row| (row.setup, row.b_load)).collect();
+        let order: Vec<_> = results
+            .rows
+            .iter()
+            .map(|row| (row.setup, row.b_load))
+            .collect();
         assert_eq!(order, [(Setup::None, 0), (Setup::None, 8), (Setup::Vs, 8)]);
-        assert_eq!((results.rows[0].a_tps, results.rows[0].a_p99_ms, results.rows[0].b_tps), (1.0, 4.0, 0.0));
+        assert_eq!(
+            (
+                results.rows[0].a_tps,
+                results.rows[0].a_p99_ms,
+                results.rows[0].b_tps
+            ),
+            (1.0, 4.0, 0.0)
+        );
         assert_eq!(results.loads(), [0, 8]);
         assert_eq!(results.of(Setup::None).count(), 2);
 

@@ -29,7 +29,9 @@ impl Setup {
 
     /// The set-up of that name, as [`Display`](fmt::Display) writes it.
     pub fn parse(name: &str) -> Option<Setup> {
-        Self::ALL.into_iter().find(|setup| setup.to_string() == name)
+        Self::ALL
+            .into_iter()
+            .find(|setup| setup.to_string() == name)
     }
 }
 
@@ -169,10 +171,18 @@ impl Run {
 
         let (Some(begun), Some(ended)) = (self.before.ledger, self.after.ledger) else {
             let home = a_spent + b_spent + used(Role::Server);
-            return Ok(Charge { a: 0.0, b: 0.0, home, wrong: 0.0, a_spent, b_spent });
+            return Ok(Charge {
+                a: 0.0,
+                b: 0.0,
+                home,
+                wrong: 0.0,
+                a_spent,
+                b_spent,
+            });
         };
-        let charged =
-            |from: u64, to: u64, tenant| (seconds(to.saturating_sub(from)) - used(Role::Client(tenant))).max(0.0);
+        let charged = |from: u64, to: u64, tenant| {
+            (seconds(to.saturating_sub(from)) - used(Role::Client(tenant))).max(0.0)
+        };
         let a = charged(begun.a_ns, ended.a_ns, Tenant::A);
         let b = charged(begun.b_ns, ended.b_ns, Tenant::B);
         Ok(Charge {
@@ -193,7 +203,11 @@ mod tests {
     const S: u64 = 1_000_000_000;
 
     fn process(pid: u32, role: Role, seconds: u64) -> Process {
-        Process { pid, role, cpu_ns: seconds * S }
+        Process {
+            pid,
+            role,
+            cpu_ns: seconds * S,
+        }
     }
 
     /// A run in which the clients use 1 and 2 s, the workers 3 and 5 s, the server 1 s.
@@ -208,33 +222,55 @@ mod tests {
         let at = |begun: bool| Snapshot {
             processes: (10u32..)
                 .zip(roles)
-                .map(|(pid, (role, seconds))| process(pid, role, 7 + if begun { 0 } else { seconds }))
+                .map(|(pid, (role, seconds))| {
+                    process(pid, role, 7 + if begun { 0 } else { seconds })
+                })
                 .collect(),
             ledger: charged.map(|(a, b, home)| {
                 let grown = |seconds: u64| (100 + if begun { 0 } else { seconds }) * S;
-                Ledger { a_ns: grown(a), b_ns: grown(b), home_ns: grown(home) }
+                Ledger {
+                    a_ns: grown(a),
+                    b_ns: grown(b),
+                    home_ns: grown(home),
+                }
             }),
         };
-        Run { setup, b_load: 1, from_us: 0, to_us: 12_000_000, before: at(true), after: at(false) }
+        Run {
+            setup,
+            b_load: 1,
+            from_us: 0,
+            to_us: 12_000_000,
+            before: at(true),
+            after: at(false),
+        }
     }
 
     #[test]
     fn without_accounts_all_is_the_services() {
         let charge = run(Setup::None, None).charge().unwrap();
-        assert_eq!((charge.a, charge.b, charge.home, charge.wrong), (0.0, 0.0, 9.0, 0.0));
+        assert_eq!(
+            (charge.a, charge.b, charge.home, charge.wrong),
+            (0.0, 0.0, 9.0, 0.0)
+        );
         assert_eq!((charge.a_spent, charge.b_spent), (3.0, 5.0));
     }
 
     #[test]
     fn groups_charge_the_server() {
         let charge = run(Setup::Cgroup, Some((1, 2, 9))).charge().unwrap();
-        assert_eq!((charge.a, charge.b, charge.home, charge.wrong), (0.0, 0.0, 9.0, 0.0));
+        assert_eq!(
+            (charge.a, charge.b, charge.home, charge.wrong),
+            (0.0, 0.0, 9.0, 0.0)
+        );
     }
 
     #[test]
     fn exact_charges_leave_nothing_wrong() {
         let charge = run(Setup::Vs, Some((4, 7, 1))).charge().unwrap();
-        assert_eq!((charge.a, charge.b, charge.home, charge.wrong), (3.0, 5.0, 1.0, 0.0));
+        assert_eq!(
+            (charge.a, charge.b, charge.home, charge.wrong),
+            (3.0, 5.0, 1.0, 0.0)
+        );
     }
 
     #[test]
@@ -252,7 +288,12 @@ mod tests {
     #[test]
     fn an_own_server_is_its_tenants() {
         let mut run = run(Setup::Replicated, Some((5, 7, 0)));
-        for process in run.before.processes.iter_mut().chain(&mut run.after.processes) {
+        for process in run
+            .before
+            .processes
+            .iter_mut()
+            .chain(&mut run.after.processes)
+        {
             if process.role == Role::Server {
                 process.role = Role::OwnServer(Tenant::A);
             }
@@ -278,7 +319,10 @@ mod tests {
     fn names_read_back() {
         for setup in Setup::ALL {
             assert_eq!(Setup::parse(&setup.to_string()), Some(setup));
-            assert_eq!(serde_json::to_string(&setup).unwrap(), format!("\"{setup}\""));
+            assert_eq!(
+                serde_json::to_string(&setup).unwrap(),
+                format!("\"{setup}\"")
+            );
         }
         assert_eq!(Setup::parse("nil"), None);
     }

@@ -46,7 +46,9 @@ pub fn table(results: &Results) -> String {
 /// The figures that the project promises, at b's largest load; none if one of the two set-ups was not run there.
 pub fn figures(results: &Results) -> Option<String> {
     let vs = results.of(Setup::Vs).last()?;
-    let ideal = results.of(Setup::Replicated).find(|row| row.b_load == vs.b_load)?;
+    let ideal = results
+        .of(Setup::Replicated)
+        .find(|row| row.b_load == vs.b_load)?;
     let charged = vs.cpu_a_s + vs.cpu_b_s + vs.cpu_home_s;
     let share = |seconds: f64| 100.0 * seconds / charged;
     Some(format!(
@@ -70,8 +72,11 @@ mod tests {
 
     #[test]
     fn every_row_has_a_line() {
-        let rows = [(Setup::None, 0), (Setup::None, 8), (Setup::Replicated, 8)].map(|(setup, load)| row(setup, load));
-        let text = table(&Results { rows: rows.to_vec() });
+        let rows = [(Setup::None, 0), (Setup::None, 8), (Setup::Replicated, 8)]
+            .map(|(setup, load)| row(setup, load));
+        let text = table(&Results {
+            rows: rows.to_vec(),
+        });
         assert_eq!(text.lines().count(), 2 + 3);
         assert_eq!(text.matches(title(Setup::None)).count(), 1);
         assert_eq!(text.matches("400.2").count(), 3);
@@ -81,10 +86,23 @@ mod tests {
     fn figures_compare_equal_loads() {
         let mut vs = row(Setup::Vs, 8);
         (vs.a_tps, vs.a_p99_ms, vs.cpu_home_s) = (90.0, 5.0, 1.0);
-        let mut results =
-            Results { rows: vec![row(Setup::Vs, 0), vs, row(Setup::Replicated, 0), row(Setup::Replicated, 8)] };
+        let mut results = Results {
+            rows: vec![
+                row(Setup::Vs, 0),
+                vs,
+                row(Setup::Replicated, 0),
+                row(Setup::Replicated, 8),
+            ],
+        };
         let text = figures(&results).unwrap();
-        for part in ["8 connections", "throughput 0.900", "percentile 2.000", "4.00 s", "25.00 %", "0.00 %"] {
+        for part in [
+            "8 connections",
+            "throughput 0.900",
+            "percentile 2.000",
+            "4.00 s",
+            "25.00 %",
+            "0.00 %",
+        ] {
             assert!(text.contains(part), "{part} is not in {text}");
         }
         results.rows.pop();

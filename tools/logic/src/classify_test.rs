@@ -2,7 +2,7 @@
 
 //! The classifier finds what a look at every rule would find, and takes no longer for many rules.
 
-use crate::logic::classify::{Call, Classifier, Cost, Match, PROBES_MAX, SHAPES_MAX, probe};
+use crate::logic::classify::{probe, Call, Classifier, Cost, Match, PROBES_MAX, SHAPES_MAX};
 use crate::logic::id::VsId;
 use crate::logic::rule::{props, Facts, Gate, RuleSet, Spec, Target, ANY, ENTITIES};
 use crate::logic::why::{Refusal, Why};
@@ -101,14 +101,17 @@ impl Wish {
             (0..len).map(bit).collect::<Vec<_>>()
         };
         let is_path = |pattern: &str, path: &str| match pattern.strip_suffix("/*") {
-            Some(dir) => path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/') && rest.len() > 1),
+            Some(dir) => path
+                .strip_prefix(dir)
+                .is_some_and(|rest| rest.starts_with('/') && rest.len() > 1),
             None => pattern == path,
         };
         let holds = |property: u16, condition: bool| {
             self.props & property == 0 || (call.props & property != 0 && condition)
         };
         let same_service = |n: usize| {
-            self.from[n] == ANY || self.from[n] == if call.from[n] == ANY { 0 } else { call.from[n] }
+            self.from[n] == ANY
+                || self.from[n] == if call.from[n] == ANY { 0 } else { call.from[n] }
         };
         self.gate == call.gate
             && (0..ENTITIES).all(same_service)
@@ -117,8 +120,14 @@ impl Wish {
             && holds(props::UID, self.uid == call.uid)
             && holds(props::GID, self.gid == call.gid)
             && holds(props::PROTO, self.proto == call.proto)
-            && holds(props::LOCAL, bits(self.local, self.local_len) == bits(call.local, self.local_len))
-            && holds(props::PEER, bits(self.peer, self.peer_len) == bits(call.peer, self.peer_len))
+            && holds(
+                props::LOCAL,
+                bits(self.local, self.local_len) == bits(call.local, self.local_len),
+            )
+            && holds(
+                props::PEER,
+                bits(self.peer, self.peer_len) == bits(call.peer, self.peer_len),
+            )
             && holds(props::LPORT, self.ports.0 == call.ports.0)
             && holds(props::PPORT, self.ports.1 == call.ports.1)
             && holds(props::IFACE, self.iface == call.iface)
@@ -129,7 +138,8 @@ impl Wish {
         let named: Vec<_> = self.from.iter().filter(|raw| **raw != ANY).collect();
         let highest = named.iter().map(|raw| priorities[usize::from(**raw)]).max();
         let has = |property: u16| self.props & property != 0;
-        let depth = |pattern: &str| pattern.matches('/').count() + usize::from(!pattern.ends_with("/*"));
+        let depth =
+            |pattern: &str| pattern.matches('/').count() + usize::from(!pattern.ends_with("/*"));
         let mut bits = 0;
         let mut components = 0;
         if has(props::LOCAL) {
@@ -145,7 +155,13 @@ impl Wish {
             components += depth(self.cgroup);
         }
         let conditions = named.len() as u32 + self.props.count_ones();
-        (highest.is_some(), highest.unwrap_or(0), conditions, bits, components)
+        (
+            highest.is_some(),
+            highest.unwrap_or(0),
+            conditions,
+            bits,
+            components,
+        )
     }
 }
 
@@ -160,16 +176,30 @@ fn naive(rules: &[(u32, Wish)], priorities: &[i32], call: &Wish) -> Option<u32> 
 }
 
 fn address() -> impl Strategy<Value = [u8; 16]> {
-    (select(vec![0_u8, 0xff, 0x80]), select(vec![0_u8, 1, 0x80]), 0_u8..3).prop_map(|(a, b, c)| {
-        let mut address = [0; 16];
-        (address[0], address[7], address[15]) = (a, b, c);
-        address
-    })
+    (
+        select(vec![0_u8, 0xff, 0x80]),
+        select(vec![0_u8, 1, 0x80]),
+        0_u8..3,
+    )
+        .prop_map(|(a, b, c)| {
+            let mut address = [0; 16];
+            (address[0], address[7], address[15]) = (a, b, c);
+            address
+        })
 }
 
-const GATES: [Gate; 6] = [Gate::Fork, Gate::Exec, Gate::Socketpair, Gate::Connect, Gate::Recv, Gate::Packet];
+const GATES: [Gate; 6] = [
+    Gate::Fork,
+    Gate::Exec,
+    Gate::Socketpair,
+    Gate::Connect,
+    Gate::Recv,
+    Gate::Packet,
+];
 const PATHS: [&str; 6] = ["/a", "/a/b", "/a/b/c", "/b/a", "/a/bc", "/a/b/*"];
-const PATTERNS: [&str; 8] = ["/a", "/a/b", "/a/b/c", "/*", "/a/*", "/a/b/*", "/b/*", "/a/b/c/*"];
+const PATTERNS: [&str; 8] = [
+    "/a", "/a/b", "/a/b/c", "/*", "/a/*", "/a/b/*", "/b/*", "/a/b/c/*",
+];
 
 fn wish(paths: &'static [&'static str]) -> impl Strategy<Value = Wish> {
     let service = prop_oneof![2 => Just(ANY), 3 => 0..SERVICES];
@@ -185,19 +215,21 @@ fn wish(paths: &'static [&'static str]) -> impl Strategy<Value = Wish> {
         select(paths),
         any::<bool>(),
     )
-        .prop_map(|(gate, from, (some, more, proto, uid, gid), ends, ports, iface, path, cgroup, all)| {
-            let mut wish = Wish::none(gate);
-            for (n, from) in from.into_iter().enumerate().take(gate.entities()) {
-                wish.from[n] = from;
-            }
-            // Rules with few conditions match more often.
-            wish.props = gate.props() & if all { some | more } else { some & more };
-            (wish.proto, wish.uid, wish.gid, wish.ports) = (proto, uid, gid, ports);
-            (wish.local, wish.local_len, wish.peer, wish.peer_len) = ends;
-            wish.iface[0] = iface;
-            (wish.path, wish.cgroup) = (path, cgroup);
-            wish
-        })
+        .prop_map(
+            |(gate, from, (some, more, proto, uid, gid), ends, ports, iface, path, cgroup, all)| {
+                let mut wish = Wish::none(gate);
+                for (n, from) in from.into_iter().enumerate().take(gate.entities()) {
+                    wish.from[n] = from;
+                }
+                // Rules with few conditions match more often.
+                wish.props = gate.props() & if all { some | more } else { some & more };
+                (wish.proto, wish.uid, wish.gid, wish.ports) = (proto, uid, gid, ports);
+                (wish.local, wish.local_len, wish.peer, wish.peer_len) = ends;
+                wish.iface[0] = iface;
+                (wish.path, wish.cgroup) = (path, cgroup);
+                wish
+            },
+        )
 }
 
 fn call() -> impl Strategy<Value = Wish> {
@@ -210,7 +242,11 @@ fn call() -> impl Strategy<Value = Wish> {
 }
 
 fn push(set: &mut RuleSet, number: u32, wish: &Wish) -> Result<(), Refusal> {
-    let service = |raw| VsId::new(u32::from(raw)).filter(|id| id.get() < 9).ok_or(Why::NoService);
+    let service = |raw| {
+        VsId::new(u32::from(raw))
+            .filter(|id| id.get() < 9)
+            .ok_or(Why::NoService)
+    };
     set.push(number, &wish.spec(), service)
 }
 
@@ -219,7 +255,8 @@ fn compiled(rules: &[(u32, Wish)], priorities: &[i32]) -> Classifier {
     for (number, wish) in rules {
         push(&mut set, *number, wish).unwrap();
     }
-    Classifier::compile(set, |id| priorities[id.index()]).unwrap_or_else(|rejected| panic!("{rejected:?}"))
+    Classifier::compile(set, |id| priorities[id.index()])
+        .unwrap_or_else(|rejected| panic!("{rejected:?}"))
 }
 
 fn asked(classifier: &Classifier, call: &Wish) -> (Option<Match>, Cost) {
@@ -228,7 +265,10 @@ fn asked(classifier: &Classifier, call: &Wish) -> (Option<Match>, Cost) {
 }
 
 fn priorities() -> impl Strategy<Value = Vec<i32>> {
-    prop::collection::vec(prop_oneof![-2_i32..3, Just(i32::MIN), Just(i32::MAX)], usize::from(SERVICES))
+    prop::collection::vec(
+        prop_oneof![-2_i32..3, Just(i32::MIN), Just(i32::MAX)],
+        usize::from(SERVICES),
+    )
 }
 
 fn numbered(rules: Vec<Wish>) -> Vec<(u32, Wish)> {
@@ -356,7 +396,12 @@ fn measured(rules: u32) -> (u32, f64, f64, u32) {
         most = most.max(cost.probes);
         lookups = lookups.max(cost.lookups);
     }
-    (lookups, f64::from(hits) / f64::from(calls), f64::from(misses) / f64::from(calls), most)
+    (
+        lookups,
+        f64::from(hits) / f64::from(calls),
+        f64::from(misses) / f64::from(calls),
+        most,
+    )
 }
 
 #[test]
@@ -382,15 +427,27 @@ fn shapes_end_the_search_when_no_better_rule_is_left() {
     let classifier = compiled(&[(1, path), (2, named)], &[0; SERVICES as usize]);
     let mut call = Wish::none(Gate::Exec);
     (call.from[0], call.props, call.path) = (1, props::PATH, "/a/b");
-    assert_eq!(asked(&classifier, &call), (
-        Some(Match { rule: 2, to: [Target::Unchanged; ENTITIES] }),
-        Cost { lookups: 1, probes: 1 },
-    ));
+    assert_eq!(
+        asked(&classifier, &call),
+        (
+            Some(Match {
+                rule: 2,
+                to: [Target::Unchanged; ENTITIES]
+            }),
+            Cost {
+                lookups: 1,
+                probes: 1
+            },
+        )
+    );
     // No rule of the one shape names caller 2; 65 is taken for one that may be named, as 1 is.
     for (caller, lookups) in [(2, 1), (65, 2)] {
         call.from[0] = caller;
         let (found, cost) = asked(&classifier, &call);
-        assert_eq!((found.map(|found| found.rule), cost.lookups), (Some(1), lookups));
+        assert_eq!(
+            (found.map(|found| found.rule), cost.lookups),
+            (Some(1), lookups)
+        );
     }
 }
 
@@ -410,15 +467,24 @@ fn a_gate_has_64_shapes_and_the_rule_too_many_is_told() {
     assert!(full.is_ok(), "another gate's shapes are its own");
     push(&mut set, 65, &shape(64)).unwrap();
     let rejected = Classifier::compile(set, |_| 0).map(|_| ()).unwrap_err();
-    assert_eq!((rejected.refusal, rejected.at), (Why::Full.into(), Some(65)));
+    assert_eq!(
+        (rejected.refusal, rejected.at),
+        (Why::Full.into(), Some(65))
+    );
 }
 
 #[test]
 fn without_rules_a_gate_wants_nothing() {
     let classifier = compiled(&[(1, many(1))], &[0; SERVICES as usize]);
-    assert_eq!(classifier.wants(Gate::Packet, id(0)), Some(props::PEER | props::LPORT));
+    assert_eq!(
+        classifier.wants(Gate::Packet, id(0)),
+        Some(props::PEER | props::LPORT)
+    );
     assert_eq!(classifier.wants(Gate::Exec, id(0)), None);
-    assert_eq!(asked(&Classifier::new(), &Wish::none(Gate::Exec)), (None, Cost::default()));
+    assert_eq!(
+        asked(&Classifier::new(), &Wish::none(Gate::Exec)),
+        (None, Cost::default())
+    );
 }
 
 #[test]
@@ -430,7 +496,9 @@ fn rules_that_name_other_callers_want_nothing() {
     };
     let services = [0; SERVICES as usize];
     let classifier = compiled(&[(1, named(2)), (2, named(4))], &services);
-    let wants: Vec<_> = (0..SERVICES).map(|caller| classifier.wants(Gate::Recv, id(caller)).is_some()).collect();
+    let wants: Vec<_> = (0..SERVICES)
+        .map(|caller| classifier.wants(Gate::Recv, id(caller)).is_some())
+        .collect();
     assert_eq!(wants, [false, false, true, false, true]);
     let classifier = compiled(&[(1, named(2)), (2, named(ANY))], &services);
     assert!((0..SERVICES).all(|caller| classifier.wants(Gate::Recv, id(caller)).is_some()));
@@ -439,5 +507,8 @@ fn rules_that_name_other_callers_want_nothing() {
 /// The kernel's builds check for overflow, and a caller may look for a path that makes one.
 #[test]
 fn the_largest_hashes_wrap() {
-    assert_eq!([0, 1, PROBES_MAX].map(|n| probe(u64::MAX, n, 8)), [7, 0, (7 + PROBES_MAX) % 8]);
+    assert_eq!(
+        [0, 1, PROBES_MAX].map(|n| probe(u64::MAX, n, 8)),
+        [7, 0, (7 + PROBES_MAX) % 8]
+    );
 }

@@ -2,7 +2,7 @@
 
 //! No sequence of changes breaks the tree, and one that is refused changes nothing.
 
-use crate::logic::hierarchy::{Attr, Change, DEPTH_MAX, NAME_LEN, Name, Tree, UNLIMITED};
+use crate::logic::hierarchy::{Attr, Change, Name, Tree, DEPTH_MAX, NAME_LEN, UNLIMITED};
 use crate::logic::id::VsId;
 use crate::logic::why::{Refusal, Why};
 use crate::table::failing_after;
@@ -16,7 +16,10 @@ const IDS: u32 = 24;
 fn picked(tree: &Tree, raw: u32) -> u32 {
     match raw.checked_sub(IDS) {
         None => raw,
-        Some(n) => tree.nodes()[n as usize % tree.nodes().len()].id.get().into(),
+        Some(n) => tree.nodes()[n as usize % tree.nodes().len()]
+            .id
+            .get()
+            .into(),
     }
 }
 
@@ -36,18 +39,45 @@ fn name(n: u32) -> Name {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Create { id: u32, name: u32, parent: u32 },
-    Destroy { id: u32 },
-    Change { id: u32, name: Option<u32>, parent: Option<u32>, priority: Option<i32> },
-    Set { id: u32, attr: u16, value: u32 },
-    Detach { id: u32, attr: u16 },
-    Share { id: u32, attr: u16 },
+    Create {
+        id: u32,
+        name: u32,
+        parent: u32,
+    },
+    Destroy {
+        id: u32,
+    },
+    Change {
+        id: u32,
+        name: Option<u32>,
+        parent: Option<u32>,
+        priority: Option<i32>,
+    },
+    Set {
+        id: u32,
+        attr: u16,
+        value: u32,
+    },
+    Detach {
+        id: u32,
+        attr: u16,
+    },
+    Share {
+        id: u32,
+        attr: u16,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let attr = 0..Attr::COUNT as u16;
     let pick = || prop_oneof![1 => 0..IDS, 4 => IDS..5 * IDS];
-    let value = prop_oneof![0_u32..200, Just(10_000), Just(10_001), Just(UNLIMITED), any::<u32>()];
+    let value = prop_oneof![
+        0_u32..200,
+        Just(10_000),
+        Just(10_001),
+        Just(UNLIMITED),
+        any::<u32>()
+    ];
     prop_oneof![
         6 => (1..IDS, 0..IDS, pick()).prop_map(|(id, name, parent)| Step::Create { id, name, parent }),
         1 => pick().prop_map(|id| Step::Destroy { id }),
@@ -63,7 +93,11 @@ fn run(tree: &mut Tree, step: &Step) -> Result<(), Refusal> {
     let attribute = |attr| Attr::new(attr).unwrap();
     let pick = |raw| id(picked(tree, raw));
     match *step {
-        Step::Create { id: new, name: n, parent } => {
+        Step::Create {
+            id: new,
+            name: n,
+            parent,
+        } => {
             let parent = pick(parent);
             tree.create(id(new), name(n), parent, 0)
         }
@@ -71,10 +105,22 @@ fn run(tree: &mut Tree, step: &Step) -> Result<(), Refusal> {
             let id = pick(id);
             Ok(tree.destroy(id)?)
         }
-        Step::Change { id, name, parent, priority } => {
+        Step::Change {
+            id,
+            name,
+            parent,
+            priority,
+        } => {
             let (id, parent) = (pick(id), parent.map(|raw| picked(tree, raw)));
             let name = name.map(|n| raw_name(&format!("s{n}")));
-            Ok(tree.change(id, &Change { name, parent, priority })?)
+            Ok(tree.change(
+                id,
+                &Change {
+                    name,
+                    parent,
+                    priority,
+                },
+            )?)
         }
         Step::Set { id, attr, value } => {
             let id = pick(id);
@@ -93,27 +139,42 @@ fn run(tree: &mut Tree, step: &Step) -> Result<(), Refusal> {
 
 /// All that can be seen of a tree.
 fn seen(tree: &Tree) -> Vec<String> {
-    let mut all: Vec<_> =
-        tree.nodes().iter().map(|node| format!("{node:?} {:?}", tree.effective(node.id))).collect();
+    let mut all: Vec<_> = tree
+        .nodes()
+        .iter()
+        .map(|node| format!("{node:?} {:?}", tree.effective(node.id)))
+        .collect();
     all.sort();
     all
 }
 
 /// Checks every invariant by other means than the tree's own.
 fn check(tree: &Tree) {
-    let nodes: HashMap<_, _> = tree.nodes().iter().map(|node| (node.id.get(), *node)).collect();
+    let nodes: HashMap<_, _> = tree
+        .nodes()
+        .iter()
+        .map(|node| (node.id.get(), *node))
+        .collect();
     assert_eq!(nodes.len(), tree.nodes().len(), "an id stands twice");
     assert_eq!(tree.nodes()[0].id, VsId::ROOT);
     assert_eq!(nodes[&0].detached, Attr::MASK);
     for node in nodes.values() {
         assert_eq!(tree.get(node.id).map(|found| found.id), Some(node.id));
-        assert_eq!(tree.named(&node.name), Some(node.id), "the name leads elsewhere");
-        let children = nodes.values().filter(|child| !child.id.is_root() && child.parent == node.id);
+        assert_eq!(
+            tree.named(&node.name),
+            Some(node.id),
+            "the name leads elsewhere"
+        );
+        let children = nodes
+            .values()
+            .filter(|child| !child.id.is_root() && child.parent == node.id);
         assert_eq!(children.count() as u32, node.children);
 
         let (mut at, mut depth) = (node, 0);
         while !at.id.is_root() {
-            at = nodes.get(&at.parent.get()).expect("the parent is not there");
+            at = nodes
+                .get(&at.parent.get())
+                .expect("the parent is not there");
             depth += 1;
             assert!(depth <= DEPTH_MAX, "a circle, or too deep");
         }
@@ -124,7 +185,11 @@ fn check(tree: &Tree) {
             let value = effective.attrs[attr as usize];
             assert_eq!(attr.check(value), Ok(()), "{attr:?} of {}", node.id.get());
             if node.detached & attr.bit() == 0 {
-                assert_eq!(value, tree.attr(node.parent, attr), "a shared {attr:?} is not the parent's");
+                assert_eq!(
+                    value,
+                    tree.attr(node.parent, attr),
+                    "a shared {attr:?} is not the parent's"
+                );
             }
         }
         let own = node.detached & (Attr::CpuWeight.bit() | Attr::CpuCap.bit()) != 0;
@@ -210,13 +275,19 @@ fn chain(length: u32) -> Tree {
 }
 
 fn below(parent: u32) -> Change {
-    Change { parent: Some(parent), ..Change::default() }
+    Change {
+        parent: Some(parent),
+        ..Change::default()
+    }
 }
 
 #[test]
 fn there_are_16_levels_below_root() {
     let mut tree = chain(16);
-    assert_eq!(tree.create(id(17), name(17), id(16), 0), Err(Why::Depth.into()));
+    assert_eq!(
+        tree.create(id(17), name(17), id(16), 0),
+        Err(Why::Depth.into())
+    );
     tree.create(id(17), name(17), VsId::ROOT, 0).unwrap();
     assert_eq!(tree.change(id(1), &below(17)), Err(Why::Depth));
     assert_eq!(tree.change(id(2), &below(17)), Ok(()));
@@ -237,9 +308,17 @@ fn nobody_is_below_itself() {
 fn one_bad_part_spoils_a_whole_change() {
     let mut tree = chain(3);
     let before = seen(&tree);
-    let change = Change { name: Some(raw_name("new")), parent: Some(99), priority: Some(7) };
+    let change = Change {
+        name: Some(raw_name("new")),
+        parent: Some(99),
+        priority: Some(7),
+    };
     assert_eq!(tree.change(id(3), &change), Err(Why::NoService));
-    let change = Change { name: Some(raw_name("s1")), parent: Some(0), priority: Some(7) };
+    let change = Change {
+        name: Some(raw_name("s1")),
+        parent: Some(0),
+        priority: Some(7),
+    };
     assert_eq!(tree.change(id(3), &change), Err(Why::NameTaken));
     assert_eq!(seen(&tree), before);
 }
@@ -276,7 +355,11 @@ fn names_are_checked() {
     assert_eq!(Name::new(&[b'a'; NAME_LEN]), Err(Why::NameBad), "no NUL");
     let mut dirty = raw_name("a");
     dirty[5] = b'x';
-    assert_eq!(Name::new(&dirty), Name::new(&raw_name("a")), "what follows the NUL does not count");
+    assert_eq!(
+        Name::new(&dirty),
+        Name::new(&raw_name("a")),
+        "what follows the NUL does not count"
+    );
 }
 
 #[test]
@@ -297,5 +380,8 @@ fn a_chain_of_any_length_is_refused() {
     for n in 2..=300 {
         tree.move_below(id(n), id(n - 1));
     }
-    assert_eq!(tree.create(id(301), name(301), id(300), 0), Err(Why::Depth.into()));
+    assert_eq!(
+        tree.create(id(301), name(301), id(300), 0),
+        Err(Why::Depth.into())
+    );
 }

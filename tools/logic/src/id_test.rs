@@ -2,7 +2,7 @@
 
 //! Ids in marks, and the turn in which they are given out.
 
-use crate::logic::id::{IdTurn, QUARANTINE, VsId, rested};
+use crate::logic::id::{rested, IdTurn, VsId, QUARANTINE};
 use proptest::prelude::*;
 use std::collections::HashSet;
 

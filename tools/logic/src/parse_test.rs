@@ -51,9 +51,18 @@ const PORTS: [u8; 4] = [0x12, 0x34, 0x15, 0x38];
 #[test]
 fn v4_addresses_and_ports() {
     let packet = parsed(&v4(0, 0, TCP, &PORTS));
-    assert_eq!(packet.source, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 1, 2, 3]);
-    assert_eq!(packet.destination, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 9, 8, 7]);
-    assert_eq!((packet.protocol, packet.ports), (TCP, Some((0x1234, 0x1538))));
+    assert_eq!(
+        packet.source,
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 1, 2, 3]
+    );
+    assert_eq!(
+        packet.destination,
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 9, 8, 7]
+    );
+    assert_eq!(
+        (packet.protocol, packet.ports),
+        (TCP, Some((0x1234, 0x1538)))
+    );
     assert_eq!((packet.part, packet.repeated), (Part::Whole, 20));
 }
 
@@ -62,7 +71,10 @@ fn a_syn_opens_a_connection() {
     let opens = |flags: u8, protocol| {
         let mut header = [0; 20];
         header[13] = flags;
-        [parsed(&v4(0, 0, protocol, &header)).opens, parsed(&v6(protocol, &header)).opens]
+        [
+            parsed(&v4(0, 0, protocol, &header)).opens,
+            parsed(&v6(protocol, &header)).opens,
+        ]
     };
     assert_eq!(opens(0x02, TCP), [true; 2], "SYN");
     assert_eq!(opens(0xc2, TCP), [true; 2], "SYN with ECN");
@@ -75,17 +87,31 @@ fn a_syn_opens_a_connection() {
 #[test]
 fn v4_ports_lie_behind_the_options() {
     let packet = parsed(&v4(40, 0, UDP, &PORTS));
-    assert_eq!((packet.ports, packet.repeated), (Some((0x1234, 0x1538)), 60));
+    assert_eq!(
+        (packet.ports, packet.repeated),
+        (Some((0x1234, 0x1538)), 60)
+    );
 }
 
 #[test]
 fn v4_fragments() {
-    assert_eq!(parsed(&v4(0, 0x4000, UDP, &PORTS)).part, Part::Whole, "may not be fragmented");
+    assert_eq!(
+        parsed(&v4(0, 0x4000, UDP, &PORTS)).part,
+        Part::Whole,
+        "may not be fragmented"
+    );
     let first = parsed(&v4(0, 0x2000, UDP, &PORTS));
-    assert_eq!((first.part, first.ports), (Part::First, Some((0x1234, 0x1538))));
+    assert_eq!(
+        (first.part, first.ports),
+        (Part::First, Some((0x1234, 0x1538)))
+    );
     for fragment in [0x0001, 0x2001, 0x1fff] {
         let later = parsed(&v4(0, fragment, UDP, &PORTS));
-        assert_eq!((later.part, later.ports), (Part::Later, None), "{fragment:#x}");
+        assert_eq!(
+            (later.part, later.ports),
+            (Part::Later, None),
+            "{fragment:#x}"
+        );
     }
 }
 
@@ -102,9 +128,15 @@ fn what_is_cut_off_is_no_packet_or_has_no_ports() {
         assert_eq!(Packet::parse(&whole[..length]), None, "{length}");
     }
     assert_eq!(parsed(&whole[..31]).ports, None);
-    assert!(Packet::parse(&[0x44; 20][..]).is_none(), "a header shorter than a header");
+    assert!(
+        Packet::parse(&[0x44; 20][..]).is_none(),
+        "a header shorter than a header"
+    );
     assert!(Packet::parse(&[0x50; 40][..]).is_none(), "neither version");
-    assert!(Packet::parse(&v6(43, &[])[..]).is_none(), "an extension that is not there");
+    assert!(
+        Packet::parse(&v6(43, &[])[..]).is_none(),
+        "an extension that is not there"
+    );
 }
 
 #[test]
@@ -116,8 +148,14 @@ fn v6_follows_the_extensions() {
     rest.extend(extension(51, TCP, 4));
     rest.extend_from_slice(&PORTS);
     let packet = parsed(&v6(0, &rest));
-    assert_eq!((packet.source, packet.destination), ([0x11; 16], [0x22; 16]));
-    assert_eq!((packet.protocol, packet.ports), (TCP, Some((0x1234, 0x1538))));
+    assert_eq!(
+        (packet.source, packet.destination),
+        ([0x11; 16], [0x22; 16])
+    );
+    assert_eq!(
+        (packet.protocol, packet.ports),
+        (TCP, Some((0x1234, 0x1538)))
+    );
     assert_eq!(packet.repeated, repeated, "up to the routing header");
 }
 
@@ -133,7 +171,11 @@ fn v6_fragments() {
         rest[2..4].copy_from_slice(&fragment.to_be_bytes());
         rest.extend_from_slice(&PORTS);
         let packet = parsed(&v6(44, &rest));
-        assert_eq!((packet.part, packet.ports.is_some()), (part, ports), "{fragment:#x}");
+        assert_eq!(
+            (packet.part, packet.ports.is_some()),
+            (part, ports),
+            "{fragment:#x}"
+        );
         assert_eq!((packet.protocol, packet.repeated), (UDP, 40));
     }
 }
@@ -155,9 +197,19 @@ fn fragments_as_the_kernel_does() {
     assert_eq!(fragments(1501, 1500, 20, 0), (2, 1521));
     assert_eq!(fragments(20 + 3 * 1480, 1500, 20, 0), (3, 3 * 1500));
     // 1448 bytes of data each: a multiple of 8 that leaves room for both headers.
-    assert_eq!(fragments(40 + 2 * 1448, 1500, 40, FRAGMENT_HEADER), (2, 2 * 1496));
-    assert_eq!(fragments(40 + 2 * 1448 + 1, 1500, 40, FRAGMENT_HEADER), (3, 2 * 1496 + 49));
-    assert_eq!(fragments(1000, 30, 24, 0), (1, 1000), "no room for 8 bytes: is not sent");
+    assert_eq!(
+        fragments(40 + 2 * 1448, 1500, 40, FRAGMENT_HEADER),
+        (2, 2 * 1496)
+    );
+    assert_eq!(
+        fragments(40 + 2 * 1448 + 1, 1500, 40, FRAGMENT_HEADER),
+        (3, 2 * 1496 + 49)
+    );
+    assert_eq!(
+        fragments(1000, 30, 24, 0),
+        (1, 1000),
+        "no room for 8 bytes: is not sent"
+    );
 }
 
 #[test]

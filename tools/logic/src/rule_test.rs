@@ -4,7 +4,8 @@
 
 use crate::logic::id::VsId;
 use crate::logic::rule::{
-    directory, masked, props, Facts, Gate, RuleSet, Spec, Target, ANY, ENTITIES, PROTO_COUNT, PROTO_UDP,
+    directory, masked, props, Facts, Gate, RuleSet, Spec, Target, ANY, ENTITIES, PROTO_COUNT,
+    PROTO_UDP,
 };
 use crate::logic::why::{Refusal, Why};
 use proptest::prelude::*;
@@ -26,7 +27,11 @@ fn spec(gate: Gate) -> Spec<'static> {
 /// There are services 0 to 9.
 fn pushed(spec: &Spec<'_>) -> Result<RuleSet, Refusal> {
     let mut set = RuleSet::new();
-    set.push(1, spec, |raw| VsId::new(raw.into()).filter(|id| id.get() < 10).ok_or(Why::NoService))?;
+    set.push(1, spec, |raw| {
+        VsId::new(raw.into())
+            .filter(|id| id.get() < 10)
+            .ok_or(Why::NoService)
+    })?;
     Ok(set)
 }
 
@@ -38,7 +43,14 @@ fn refused(spec: &Spec<'_>) -> Option<Why> {
 }
 
 fn with_path(gate: Gate, property: u16, path: &[u8]) -> Option<Why> {
-    refused(&Spec { facts: Facts { props: property, path, ..Facts::NONE }, ..spec(gate) })
+    refused(&Spec {
+        facts: Facts {
+            props: property,
+            path,
+            ..Facts::NONE
+        },
+        ..spec(gate)
+    })
 }
 
 #[test]
@@ -47,7 +59,13 @@ fn gates_that_only_count_take_no_rules() {
         let wanted = matches!(gate, Gate::Exit | Gate::Close | Gate::Wait).then_some(Why::Gate);
         assert_eq!(refused(&spec(gate)), wanted, "{gate:?}");
     }
-    assert_eq!(refused(&Spec { gate: Gate::COUNT as u16, ..spec(Gate::Exec) }), Some(Why::Gate));
+    assert_eq!(
+        refused(&Spec {
+            gate: Gate::COUNT as u16,
+            ..spec(Gate::Exec)
+        }),
+        Some(Why::Gate)
+    );
 }
 
 #[test]
@@ -69,9 +87,22 @@ fn a_gate_has_the_entities_and_properties_it_has() {
             assert_eq!(refused(&right), wanted, "{gate:?} {n}");
         }
         for bit in 0..16 {
-            let facts = Facts { props: 1 << bit, iface: [b'x'; 16], path: b"/a", cgroup: b"/a", ..Facts::NONE };
+            let facts = Facts {
+                props: 1 << bit,
+                iface: [b'x'; 16],
+                path: b"/a",
+                cgroup: b"/a",
+                ..Facts::NONE
+            };
             let wanted = (gate.props() & 1 << bit == 0).then_some(Why::Property);
-            assert_eq!(refused(&Spec { facts, ..spec(gate) }), wanted, "{gate:?} bit {bit}");
+            assert_eq!(
+                refused(&Spec {
+                    facts,
+                    ..spec(gate)
+                }),
+                wanted,
+                "{gate:?} bit {bit}"
+            );
         }
     }
 }
@@ -79,12 +110,39 @@ fn a_gate_has_the_entities_and_properties_it_has() {
 #[test]
 fn a_message_is_given_a_service_by_udp_alone() {
     for proto in 0..PROTO_COUNT {
-        let facts = Facts { props: props::PROTO, proto, ..Facts::NONE };
+        let facts = Facts {
+            props: props::PROTO,
+            proto,
+            ..Facts::NONE
+        };
         let to = [ANY, ANY, 1];
         let wanted = (proto != PROTO_UDP).then_some(Why::Entity);
-        assert_eq!(refused(&Spec { facts, to, ..spec(Gate::Send) }), wanted, "{proto}");
-        assert_eq!(refused(&Spec { facts, ..spec(Gate::Send) }), None, "{proto}, unchanged");
-        assert_eq!(refused(&Spec { facts: Facts { props: 0, ..facts }, to, ..spec(Gate::Send) }), None, "not asked for");
+        assert_eq!(
+            refused(&Spec {
+                facts,
+                to,
+                ..spec(Gate::Send)
+            }),
+            wanted,
+            "{proto}"
+        );
+        assert_eq!(
+            refused(&Spec {
+                facts,
+                ..spec(Gate::Send)
+            }),
+            None,
+            "{proto}, unchanged"
+        );
+        assert_eq!(
+            refused(&Spec {
+                facts: Facts { props: 0, ..facts },
+                to,
+                ..spec(Gate::Send)
+            }),
+            None,
+            "not asked for"
+        );
     }
 }
 
@@ -110,8 +168,14 @@ fn the_right_side_is_kept_as_it_was_said() {
         spec.to[1] = raw;
         let set = pushed(&spec).unwrap();
         let rule = set.rules()[0];
-        assert_eq!((rule.target(1), rule.to()[1], target.raw()), (target, raw, raw));
-        assert_eq!((rule.target(0), rule.target(2)), (Target::Unchanged, Target::Unchanged));
+        assert_eq!(
+            (rule.target(1), rule.to()[1], target.raw()),
+            (target, raw, raw)
+        );
+        assert_eq!(
+            (rule.target(0), rule.target(2)),
+            (Target::Unchanged, Target::Unchanged)
+        );
     }
     for raw in [REF + 3, REF + 7] {
         let mut spec = spec(Gate::Recv);
@@ -134,19 +198,62 @@ fn paths_are_absolute() {
         assert_eq!(with_path(Gate::Exec, props::PATH, bad), Some(Why::Value));
     }
     assert_eq!(with_path(Gate::Connect, props::UNIX, b"@a"), None);
-    assert_eq!(with_path(Gate::Connect, props::UNIX, b"a"), Some(Why::Value));
+    assert_eq!(
+        with_path(Gate::Connect, props::UNIX, b"a"),
+        Some(Why::Value)
+    );
 }
 
 #[test]
 fn values_are_checked() {
-    let facts = |props| Facts { props, ..Facts::NONE };
+    let facts = |props| Facts {
+        props,
+        ..Facts::NONE
+    };
     let base = || spec(Gate::Packet);
-    let proto = Facts { proto: 6, ..facts(props::PROTO) };
-    assert_eq!(refused(&Spec { facts: proto, ..base() }), Some(Why::Value));
-    assert_eq!(refused(&Spec { facts: facts(props::IFACE), ..base() }), Some(Why::Value));
-    assert_eq!(refused(&Spec { facts: facts(props::LOCAL), local_len: 129, ..base() }), Some(Why::Value));
-    assert_eq!(refused(&Spec { facts: facts(props::PEER), peer_len: 129, ..base() }), Some(Why::Value));
-    assert_eq!(refused(&Spec { local_len: 129, peer_len: 200, ..base() }), None, "what is not asked for is not read");
+    let proto = Facts {
+        proto: 6,
+        ..facts(props::PROTO)
+    };
+    assert_eq!(
+        refused(&Spec {
+            facts: proto,
+            ..base()
+        }),
+        Some(Why::Value)
+    );
+    assert_eq!(
+        refused(&Spec {
+            facts: facts(props::IFACE),
+            ..base()
+        }),
+        Some(Why::Value)
+    );
+    assert_eq!(
+        refused(&Spec {
+            facts: facts(props::LOCAL),
+            local_len: 129,
+            ..base()
+        }),
+        Some(Why::Value)
+    );
+    assert_eq!(
+        refused(&Spec {
+            facts: facts(props::PEER),
+            peer_len: 129,
+            ..base()
+        }),
+        Some(Why::Value)
+    );
+    assert_eq!(
+        refused(&Spec {
+            local_len: 129,
+            peer_len: 200,
+            ..base()
+        }),
+        None,
+        "what is not asked for is not read"
+    );
 }
 
 #[test]
@@ -164,9 +271,19 @@ fn what_is_not_asked_for_is_not_kept() {
         path: b"/x",
         cgroup: b"/y",
     };
-    let set = pushed(&Spec { facts, local_len: 9, peer_len: 9, ..spec(Gate::Accept) }).unwrap();
+    let set = pushed(&Spec {
+        facts,
+        local_len: 9,
+        peer_len: 9,
+        ..spec(Gate::Accept)
+    })
+    .unwrap();
     let kept = set.facts(&set.rules()[0]);
-    let wanted = Facts { props: props::LPORT, local_port: 6, ..Facts::NONE };
+    let wanted = Facts {
+        props: props::LPORT,
+        local_port: 6,
+        ..Facts::NONE
+    };
     assert_eq!(format!("{kept:?}"), format!("{wanted:?}"));
 }
 

@@ -2,7 +2,7 @@
 
 //! The limits of vs.ko in many orders of events.
 //!
-//! `vs_module/limit.rs` is compiled here as it stands. What it uses of the kernel and of the module
+//! `vs_module/state/counter.rs` is compiled here as it stands. What it uses of the kernel and of the module
 //! is replaced: atomics by those of shuttle, which tries orders of the threads; RCU and the service
 //! by [`rcu`] and [`service`]. Shuttle's atomics are sequentially consistent, so what is shown holds
 //! for the order of events, not for what weaker ones would allow beside it; limits need no more than
@@ -15,27 +15,15 @@
 // What the module calls `kernel` is this crate.
 extern crate self as kernel;
 
-#[path = "../../../vs_module/limit.rs"]
-mod limit;
 #[path = "../../../vs_module/logic/mod.rs"]
 mod logic;
 mod rcu;
-mod service;
+mod state;
 #[path = "../../logic/src/table.rs"]
 mod table;
 
 #[cfg(test)]
-mod limit_test;
-
-mod stat {
-    /// The counters that limits use.
-    #[derive(Clone, Copy)]
-    pub(crate) enum Count {
-        Tasks,
-        Sockets,
-        Refused,
-    }
-}
+mod counter_test;
 
 mod prelude {
     /// An errno.

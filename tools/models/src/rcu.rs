@@ -19,7 +19,10 @@ pub(crate) struct Rcu {
 impl Rcu {
     pub(crate) fn new() -> Self {
         Rcu {
-            state: Mutex::new(State { period: 0, readers: Vec::new() }),
+            state: Mutex::new(State {
+                period: 0,
+                readers: Vec::new(),
+            }),
             left: Condvar::new(),
         }
     }
@@ -34,7 +37,11 @@ impl Rcu {
         };
         let result = read();
         let mut state = self.state.lock().unwrap();
-        let place = state.readers.iter().position(|&period| period == mine).unwrap();
+        let place = state
+            .readers
+            .iter()
+            .position(|&period| period == mine)
+            .unwrap();
         state.readers.swap_remove(place);
         self.left.notify_all();
         result

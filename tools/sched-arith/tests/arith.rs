@@ -15,7 +15,10 @@ const SECOND: u64 = 1_000_000_000;
 fn shared(paths: &[Vec<(u64, u64)>], cpus: usize, time: u64) -> Vec<u64> {
     let shares: Vec<u64> = paths
         .iter()
-        .map(|path| path.iter().fold(ONE, |share, &(weight, sum)| compound(share, weight, sum)))
+        .map(|path| {
+            path.iter()
+                .fold(ONE, |share, &(weight, sum)| compound(share, weight, sum))
+        })
         .collect();
     let mut queue = Queue::default();
     let mut vtime = vec![0u64; paths.len()];
@@ -32,12 +35,18 @@ fn shared(paths: &[Vec<(u64, u64)>], cpus: usize, time: u64) -> Vec<u64> {
             used[id] += SLICE;
             total += SLICE;
             let others = running.iter().filter(|&&other| other == id).count() as u64;
-            queue.set(id as u32, vtime[id] + others * virtual_time(SLICE, shares[id]));
+            queue.set(
+                id as u32,
+                vtime[id] + others * virtual_time(SLICE, shares[id]),
+            );
         }
         let id = queue.first().unwrap() as usize;
         running.push(id);
         let here = running.iter().filter(|&&other| other == id).count() as u64;
-        queue.set(id as u32, vtime[id] + here * virtual_time(SLICE, shares[id]));
+        queue.set(
+            id as u32,
+            vtime[id] + here * virtual_time(SLICE, shares[id]),
+        );
     }
     used.iter().map(|used| used * 1000 / total).collect()
 }
@@ -54,7 +63,12 @@ fn three_to_one() {
 fn the_example_of_the_header() {
     // a1, a2, b, root's own
     let had = shared(
-        &[vec![(300, 500), (100, 300)], vec![(300, 500), (200, 300)], vec![(100, 500)], vec![(100, 500)]],
+        &[
+            vec![(300, 500), (100, 300)],
+            vec![(300, 500), (200, 300)],
+            vec![(100, 500)],
+            vec![(100, 500)],
+        ],
         2,
         10 * SECOND,
     );

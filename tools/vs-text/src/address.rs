@@ -23,7 +23,10 @@ impl Prefix {
     /// From what the kernel gives; the bits behind `len` are cleared. None if `len` is too large.
     pub fn new(address: [u8; 16], len: u8) -> Option<Self> {
         let bits = u128::from_be_bytes(address) & mask(len)?;
-        Some(Self { address: bits.into(), len })
+        Some(Self {
+            address: bits.into(),
+            len,
+        })
     }
 
     /// In network byte order.
@@ -52,22 +55,25 @@ impl Prefix {
             Some((address, len)) => (address, Some(len)),
             None => (text, None),
         };
-        let parsed: IpAddr =
-            address.parse().map_err(|_| format!("`{address}` is neither an IPv4 nor an IPv6 address"))?;
+        let parsed: IpAddr = address
+            .parse()
+            .map_err(|_| format!("`{address}` is neither an IPv4 nor an IPv6 address"))?;
         let (mapped, width) = match parsed {
             IpAddr::V4(v4) => (v4.to_ipv6_mapped(), 32),
             IpAddr::V6(v6) => (v6, 128),
         };
         let len = match len {
             None => width,
-            Some(len) => number(len)
-                .filter(|len| *len <= width)
-                .ok_or_else(|| format!("`/{len}`: a prefix length of this family is 0 to {width}"))?,
+            Some(len) => number(len).filter(|len| *len <= width).ok_or_else(|| {
+                format!("`/{len}`: a prefix length of this family is 0 to {width}")
+            })?,
         };
         // cannot fail: 128 - width + len <= 128
         let prefix = Self::new(mapped.octets(), 128 - width + len).ok_or("prefix length")?;
         if prefix.address != mapped {
-            return Err(format!("`{text}` has bits set behind the prefix: write `{prefix}`"));
+            return Err(format!(
+                "`{text}` has bits set behind the prefix: write `{prefix}`"
+            ));
         }
         Ok(prefix)
     }
@@ -85,7 +91,9 @@ fn mask(len: u8) -> Option<u128> {
 /// Prints an address the way people write it: IPv4 as such.
 pub fn show(octets: [u8; 16]) -> String {
     let address = Ipv6Addr::from(octets);
-    address.to_ipv4_mapped().map_or_else(|| address.to_string(), |v4: Ipv4Addr| v4.to_string())
+    address
+        .to_ipv4_mapped()
+        .map_or_else(|| address.to_string(), |v4: Ipv4Addr| v4.to_string())
 }
 
 impl fmt::Display for Prefix {
@@ -117,12 +125,29 @@ mod tests {
             let prefix = Prefix::parse(text).unwrap();
             assert_eq!((prefix.len(), prefix.to_string()), (len, text.to_owned()));
         }
-        assert_eq!(Prefix::parse("10.1.2.3/32").unwrap().to_string(), "10.1.2.3");
-        assert_eq!(Prefix::parse("::ffff:10.0.0.0/104").unwrap().to_string(), "10.0.0.0/8");
-        for bad in ["", "10.0.0.0/33", "10.0.0/8", "::/129", "10.0.0.0/-1", "10.0.0.0/+8", "10.0.0.0/", "localhost"] {
+        assert_eq!(
+            Prefix::parse("10.1.2.3/32").unwrap().to_string(),
+            "10.1.2.3"
+        );
+        assert_eq!(
+            Prefix::parse("::ffff:10.0.0.0/104").unwrap().to_string(),
+            "10.0.0.0/8"
+        );
+        for bad in [
+            "",
+            "10.0.0.0/33",
+            "10.0.0/8",
+            "::/129",
+            "10.0.0.0/-1",
+            "10.0.0.0/+8",
+            "10.0.0.0/",
+            "localhost",
+        ] {
             assert!(Prefix::parse(bad).is_err(), "{bad}");
         }
-        assert!(Prefix::parse("10.1.2.3/16").unwrap_err().contains("`10.1.0.0/16`"));
+        assert!(Prefix::parse("10.1.2.3/16")
+            .unwrap_err()
+            .contains("`10.1.0.0/16`"));
     }
 
     proptest! {

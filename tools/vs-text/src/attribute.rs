@@ -38,8 +38,14 @@ pub enum Attribute {
 
 impl Attribute {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 6] =
-        [Self::CpuWeight, Self::CpuCap, Self::TasksMax, Self::SocketsMax, Self::TasksErrno, Self::SocketsErrno];
+    pub const ALL: [Self; 6] = [
+        Self::CpuWeight,
+        Self::CpuCap,
+        Self::TasksMax,
+        Self::SocketsMax,
+        Self::TasksErrno,
+        Self::SocketsErrno,
+    ];
 
     /// Its name, as a key in a configuration and on the command line.
     pub const fn name(self) -> &'static str {
@@ -55,13 +61,21 @@ impl Attribute {
 
     /// The attribute of that name; the error suggests one.
     pub fn named(name: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|attribute| attribute.name() == name).ok_or_else(|| {
-            let names = Self::ALL.map(Self::name);
-            match nearest(name, names) {
-                Some(meant) => format!("there is no attribute `{name}`: did you mean `{meant}`?"),
-                None => format!("there is no attribute `{name}`: there are {}", names.join(", ")),
-            }
-        })
+        Self::ALL
+            .into_iter()
+            .find(|attribute| attribute.name() == name)
+            .ok_or_else(|| {
+                let names = Self::ALL.map(Self::name);
+                match nearest(name, names) {
+                    Some(meant) => {
+                        format!("there is no attribute `{name}`: did you mean `{meant}`?")
+                    }
+                    None => format!(
+                        "there is no attribute `{name}`: there are {}",
+                        names.join(", ")
+                    ),
+                }
+            })
     }
 
     /// Its bit in a set of attributes.
@@ -94,14 +108,22 @@ impl Attribute {
                 .or_else(|| number(text))
                 .filter(|errno| (1..=ERRNO_MAX).contains(errno)),
         };
-        value.ok_or_else(|| format!("`{text}` is no value of {}: it is {}", self.name(), self.form()))
+        value.ok_or_else(|| {
+            format!(
+                "`{text}` is no value of {}: it is {}",
+                self.name(),
+                self.form()
+            )
+        })
     }
 
     /// Prints a value so that `parse` reads it.
     pub fn show(self, value: u32) -> String {
         match self {
             Self::CpuWeight => value.to_string(),
-            Self::CpuCap | Self::TasksMax | Self::SocketsMax if value == UNLIMITED => UNLIMITED_WORD.to_owned(),
+            Self::CpuCap | Self::TasksMax | Self::SocketsMax if value == UNLIMITED => {
+                UNLIMITED_WORD.to_owned()
+            }
             Self::CpuCap if value % 10 == 0 => format!("{}%", value / 10),
             Self::CpuCap => format!("{}.{}%", value / 10, value % 10),
             Self::TasksMax | Self::SocketsMax => value.to_string(),
@@ -114,7 +136,11 @@ impl Attribute {
 }
 
 fn limit(text: &str) -> Option<u32> {
-    if text == UNLIMITED_WORD { Some(UNLIMITED) } else { number(text).filter(|n| *n != UNLIMITED) }
+    if text == UNLIMITED_WORD {
+        Some(UNLIMITED)
+    } else {
+        number(text).filter(|n| *n != UNLIMITED)
+    }
 }
 
 /// Thousandths of one CPU: `150%`, `12.5%`, `1500m`, `1500`, `unlimited`.
@@ -130,7 +156,9 @@ fn cap(text: &str) -> Option<u32> {
     } else {
         number(text.strip_suffix('m').unwrap_or(text))?
     };
-    (CAP_MIN..UNLIMITED).contains(&thousandths).then_some(thousandths)
+    (CAP_MIN..UNLIMITED)
+        .contains(&thousandths)
+        .then_some(thousandths)
 }
 
 /// Errors a limit might sensibly be reported as. Any other can be given by number.
@@ -160,9 +188,14 @@ mod tests {
 
     #[test]
     fn caps() {
-        for (text, value) in
-            [("150%", 1500), ("12.5%", 125), ("1%", 10), ("1500m", 1500), ("1500", 1500), ("unlimited", UNLIMITED)]
-        {
+        for (text, value) in [
+            ("150%", 1500),
+            ("12.5%", 125),
+            ("1%", 10),
+            ("1500m", 1500),
+            ("1500", 1500),
+            ("unlimited", UNLIMITED),
+        ] {
             assert_eq!(Attribute::CpuCap.parse(text), Ok(value), "{text}");
         }
         for bad in [
@@ -206,7 +239,9 @@ mod tests {
 
     #[test]
     fn unknown_name_suggests() {
-        assert!(Attribute::named("cpu_wieght").unwrap_err().contains("`cpu_weight`"));
+        assert!(Attribute::named("cpu_wieght")
+            .unwrap_err()
+            .contains("`cpu_weight`"));
         assert_eq!(Attribute::named("tasks_max"), Ok(Attribute::TasksMax));
     }
 

@@ -24,14 +24,14 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use toml::Spanned;
 
 use crate::attribute::Attribute;
 use crate::gate::Gate;
-use crate::name::{self, ROOT, Service as Named};
-use crate::problem::{Located, Problem, nearest};
-use crate::rule::{Conditions, ENTITIES, Rule};
+use crate::name::{self, Service as Named, ROOT};
+use crate::problem::{nearest, Located, Problem};
+use crate::rule::{Conditions, Rule, ENTITIES};
 
 /// Values of the attributes that are a service's own; None: shared with the parent.
 pub type Attributes = [Option<u32>; Attribute::ALL.len()];
@@ -73,10 +73,17 @@ impl Document {
     /// Reads a configuration; `name` is that of the file. Gives all problems, in the order of their places.
     pub fn parse(name: &str, text: &str) -> Result<Self, Vec<Located>> {
         let (table, errors) = DeTable::parse_recoverable(text);
-        let mut reader = Reader { text, problems: Vec::new() };
+        let mut reader = Reader {
+            text,
+            problems: Vec::new(),
+        };
         for error in errors {
             let span = error.span().unwrap_or(0..0);
-            reader.problem(span, format!("this is no TOML: {}", error.message()), "see https://toml.io for the form");
+            reader.problem(
+                span,
+                format!("this is no TOML: {}", error.message()),
+                "see https://toml.io for the form",
+            );
         }
         let mut read = (Vec::new(), Vec::new());
         if reader.problems.is_empty() {
@@ -85,7 +92,10 @@ impl Document {
         let mut problems = reader.problems;
         if !problems.is_empty() {
             problems.sort_by_key(|problem| problem.span.start);
-            return Err(problems.iter().map(|problem| Located::new(name, text, problem)).collect());
+            return Err(problems
+                .iter()
+                .map(|problem| Located::new(name, text, problem))
+                .collect());
         }
         let (services, rules) = read;
         let (services, service_spans) = services.into_iter().unzip();
@@ -110,7 +120,11 @@ impl Document {
     }
 
     fn at(&self, span: Option<&Range<usize>>, message: String, advice: String) -> Located {
-        Located::new(&self.name, &self.text, &Problem::new(span.cloned().unwrap_or(0..0), message, advice))
+        Located::new(
+            &self.name,
+            &self.text,
+            &Problem::new(span.cloned().unwrap_or(0..0), message, advice),
+        )
     }
 }
 
@@ -132,7 +146,12 @@ struct Reader<'a> {
 type Read = (Vec<(Service, Range<usize>)>, Vec<(Rule, Range<usize>)>);
 
 impl Reader<'_> {
-    fn problem(&mut self, span: Range<usize>, message: impl Into<String>, advice: impl Into<String>) {
+    fn problem(
+        &mut self,
+        span: Range<usize>,
+        message: impl Into<String>,
+        advice: impl Into<String>,
+    ) {
         self.problems.push(Problem::new(span, message, advice));
     }
 
@@ -144,10 +163,18 @@ impl Reader<'_> {
                 ("services", DeValue::Table(table)) => services = self.services(table),
                 ("rules", DeValue::Array(array)) => rules = self.rules(array.iter()),
                 ("services", _) => {
-                    self.problem(value.span(), "`services` is no table", "write a table for each: [services.NAME]");
+                    self.problem(
+                        value.span(),
+                        "`services` is no table",
+                        "write a table for each: [services.NAME]",
+                    );
                 }
                 ("rules", _) => {
-                    self.problem(value.span(), "`rules` is no list", "write rules = [\"accept task=pg => task=conn\"]");
+                    self.problem(
+                        value.span(),
+                        "`rules` is no list",
+                        "write rules = [\"accept task=pg => task=conn\"]",
+                    );
                 }
                 (other, _) => self.unknown(key.span(), other, &["services", "rules"]),
             }
@@ -173,7 +200,11 @@ impl Reader<'_> {
                 continue;
             }
             let DeValue::Table(keys) = value.get_ref() else {
-                self.problem(value.span(), format!("`{name}` is no table"), format!("write [services.{name}]"));
+                self.problem(
+                    value.span(),
+                    format!("`{name}` is no table"),
+                    format!("write [services.{name}]"),
+                );
                 continue;
             };
             let service = self.service(name, key.span(), keys);
@@ -185,8 +216,12 @@ impl Reader<'_> {
     }
 
     fn service(&mut self, name: &str, at: Range<usize>, keys: &DeTable<'_>) -> Found {
-        let mut service =
-            Service { name: name.to_owned(), parent: None, priority: 0, attributes: Attributes::default() };
+        let mut service = Service {
+            name: name.to_owned(),
+            parent: None,
+            priority: 0,
+            attributes: Attributes::default(),
+        };
         let mut parent_at = at.clone();
         for (key, value) in keys {
             let span = value.span();
@@ -197,7 +232,11 @@ impl Reader<'_> {
                         service.parent = Some(parent.to_owned());
                         parent_at = span;
                     }
-                    None => self.problem(span, "a parent is a service's name", "write parent = \"NAME\""),
+                    None => self.problem(
+                        span,
+                        "a parent is a service's name",
+                        "write parent = \"NAME\"",
+                    ),
                 },
                 "priority" => match integer(value.get_ref()).and_then(|text| text.parse().ok()) {
                     Some(priority) => service.priority = priority,
@@ -209,21 +248,36 @@ impl Reader<'_> {
                 },
                 other => match Attribute::named(other) {
                     Ok(attribute) => {
-                        service.attributes[attribute as usize] = self.attribute(attribute, span, value.get_ref());
+                        service.attributes[attribute as usize] =
+                            self.attribute(attribute, span, value.get_ref());
                     }
                     Err(_) => {
-                        let known: Vec<&str> =
-                            ["parent", "priority"].into_iter().chain(Attribute::ALL.map(Attribute::name)).collect();
+                        let known: Vec<&str> = ["parent", "priority"]
+                            .into_iter()
+                            .chain(Attribute::ALL.map(Attribute::name))
+                            .collect();
                         self.unknown(key.span(), other, &known);
                     }
                 },
             }
         }
-        Found { service, at, parent_at }
+        Found {
+            service,
+            at,
+            parent_at,
+        }
     }
 
-    fn attribute(&mut self, attribute: Attribute, span: Range<usize>, value: &DeValue<'_>) -> Option<u32> {
-        let text = value.as_str().map(Cow::Borrowed).or_else(|| integer(value).map(Cow::Owned));
+    fn attribute(
+        &mut self,
+        attribute: Attribute,
+        span: Range<usize>,
+        value: &DeValue<'_>,
+    ) -> Option<u32> {
+        let text = value
+            .as_str()
+            .map(Cow::Borrowed)
+            .or_else(|| integer(value).map(Cow::Owned));
         let result = match text {
             Some(text) => attribute.parse(&text),
             None => Err(format!("this is no value of {}", attribute.name())),
@@ -231,7 +285,11 @@ impl Reader<'_> {
         match result {
             Ok(value) => Some(value),
             Err(message) => {
-                self.problem(span, message, format!("{} is {}", attribute.name(), attribute.form()));
+                self.problem(
+                    span,
+                    message,
+                    format!("{} is {}", attribute.name(), attribute.form()),
+                );
                 None
             }
         }
@@ -245,7 +303,11 @@ impl Reader<'_> {
         for value in values {
             let span = value.span();
             let Some(text) = value.get_ref().as_str() else {
-                self.problem(span, "this is no rule", "a rule is a string: \"accept task=pg => task=conn\"");
+                self.problem(
+                    span,
+                    "this is no rule",
+                    "a rule is a string: \"accept task=pg => task=conn\"",
+                );
                 continue;
             };
             match Rule::parse(text) {
@@ -266,13 +328,18 @@ impl Reader<'_> {
     /// Where the content of the string at `span` begins, if it stands there as it is, without escapes.
     fn inside(&self, span: &Range<usize>, content: &str) -> Option<usize> {
         let raw = self.text.get(span.clone())?;
-        let quotes = if raw.starts_with("'''") || raw.starts_with("\"\"\"") { 3 } else { 1 };
+        let quotes = if raw.starts_with("'''") || raw.starts_with("\"\"\"") {
+            3
+        } else {
+            1
+        };
         let start = span.start + quotes;
         (self.text.get(start..start + content.len()) == Some(content)).then_some(start)
     }
 
     fn check_rules(&mut self, rules: &[(Rule, Range<usize>)], services: &[Found]) {
-        let known = |name: &str| name == ROOT || services.iter().any(|found| found.service.name == name);
+        let known =
+            |name: &str| name == ROOT || services.iter().any(|found| found.service.name == name);
         let mut firsts: HashMap<Left<'_>, &Range<usize>> = HashMap::new();
         for (rule, span) in rules {
             for service in rule.services() {
@@ -284,7 +351,11 @@ impl Reader<'_> {
                             Some(meant) => format!("did you mean `{meant}`?"),
                             None => format!("add it: [services.{name}]"),
                         };
-                        self.problem(span.clone(), format!("this file has no service `{name}`"), advice);
+                        self.problem(
+                            span.clone(),
+                            format!("this file has no service `{name}`"),
+                            advice,
+                        );
                     }
                     None => self.problem(
                         span.clone(),
@@ -294,7 +365,8 @@ impl Reader<'_> {
                 }
             }
             if let Some(first) = firsts.get(&(rule.gate, &rule.from, &rule.conditions)) {
-                let line = Located::new("", self.text, &Problem::new((*first).clone(), "", "")).line;
+                let line =
+                    Located::new("", self.text, &Problem::new((*first).clone(), "", "")).line;
                 self.problem(
                     span.clone(),
                     format!("this rule can never win: that of line {line} asks for the same and is older"),
@@ -311,10 +383,16 @@ impl Reader<'_> {
         let parents = self.parents(&services);
         for start in 0..services.len() {
             // a cycle is reported at that of its services that stands first
-            let mut circle = up(&parents, start).take(services.len()).take_while(|n| *n >= start);
+            let mut circle = up(&parents, start)
+                .take(services.len())
+                .take_while(|n| *n >= start);
             if circle.any(|n| n == start) {
                 let message = format!("`{}` is its own ancestor", services[start].service.name);
-                self.problem(services[start].parent_at.clone(), message, "give one of them another parent");
+                self.problem(
+                    services[start].parent_at.clone(),
+                    message,
+                    "give one of them another parent",
+                );
             }
         }
         if !self.problems.is_empty() {
@@ -323,17 +401,25 @@ impl Reader<'_> {
         let mut services: Vec<Option<Found>> = services.into_iter().map(Some).collect();
         let mut ordered = Vec::new();
         for start in 0..services.len() {
-            let chain: Vec<usize> =
-                std::iter::once(start).chain(up(&parents, start)).take_while(|n| services[*n].is_some()).collect();
+            let chain: Vec<usize> = std::iter::once(start)
+                .chain(up(&parents, start))
+                .take_while(|n| services[*n].is_some())
+                .collect();
             ordered.extend(chain.into_iter().rev().filter_map(|n| services[n].take()));
         }
-        ordered.into_iter().map(|found| (found.service, found.at)).collect()
+        ordered
+            .into_iter()
+            .map(|found| (found.service, found.at))
+            .collect()
     }
 
     /// The place of each one's parent; None for root.
     fn parents(&mut self, services: &[Found]) -> Vec<Option<usize>> {
-        let places: HashMap<&str, usize> =
-            services.iter().enumerate().map(|(n, found)| (found.service.name.as_str(), n)).collect();
+        let places: HashMap<&str, usize> = services
+            .iter()
+            .enumerate()
+            .map(|(n, found)| (found.service.name.as_str(), n))
+            .collect();
         let place = |found: &Found| {
             let parent = found.service.parent.as_deref()?;
             let place = places.get(parent).copied();
@@ -342,7 +428,11 @@ impl Reader<'_> {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => format!("add it: [services.{parent}]"),
                 };
-                self.problem(found.parent_at.clone(), format!("this file has no service `{parent}`"), advice);
+                self.problem(
+                    found.parent_at.clone(),
+                    format!("this file has no service `{parent}`"),
+                    advice,
+                );
             }
             place
         };
@@ -358,5 +448,7 @@ fn up(parents: &[Option<usize>], start: usize) -> impl Iterator<Item = usize> {
 /// A whole number as plain decimal text, whatever base and underscores it was written with.
 fn integer(value: &DeValue<'_>) -> Option<String> {
     let integer = value.as_integer()?;
-    i64::from_str_radix(integer.as_str(), integer.radix()).ok().map(|n| n.to_string())
+    i64::from_str_radix(integer.as_str(), integer.radix())
+        .ok()
+        .map(|n| n.to_string())
 }

@@ -7,7 +7,7 @@ use std::cmp::{Ordering, Reverse};
 
 use crate::address::Prefix;
 use crate::gate::Proto;
-use crate::name::{ROOT, Service};
+use crate::name::{Service, ROOT};
 use crate::pattern::{self, Pattern};
 use crate::rule::{Call, Rule};
 
@@ -17,11 +17,11 @@ pub fn matches(rule: &Rule, call: &Call) -> bool {
     let root = Service::Name(ROOT.to_owned());
     let (asked, known) = (&rule.conditions, &call.conditions);
     rule.gate == call.gate
-        && rule
-            .from
-            .iter()
-            .zip(&call.from)
-            .all(|(asked, of)| asked.as_ref().is_none_or(|s| s == of.as_ref().unwrap_or(&root)))
+        && rule.from.iter().zip(&call.from).all(|(asked, of)| {
+            asked
+                .as_ref()
+                .is_none_or(|s| s == of.as_ref().unwrap_or(&root))
+        })
         && path(&asked.path, &known.path)
         && path(&asked.unix, &known.unix)
         && path(&asked.cgroup, &known.cgroup)
@@ -79,7 +79,11 @@ impl Merit {
         Self {
             priority: named.clone().map(priority).max(),
             conditions: named.count() as u32 + conditions.properties().count_ones(),
-            bits: [conditions.local, conditions.peer].into_iter().flatten().map(|prefix| u32::from(prefix.len())).sum(),
+            bits: [conditions.local, conditions.peer]
+                .into_iter()
+                .flatten()
+                .map(|prefix| u32::from(prefix.len()))
+                .sum(),
             depth: paths.into_iter().flatten().map(Pattern::depth).sum(),
             number: Reverse(number),
         }
@@ -91,17 +95,28 @@ impl Merit {
             Some(priority) => format!("names a service of priority {priority}"),
             None => "names no service on its left side".to_owned(),
         };
-        let fewer = |what: &str, own: u32, other: u32| format!("has {own} {what}, the other {other}");
+        let fewer =
+            |what: &str, own: u32, other: u32| format!("has {own} {what}, the other {other}");
         match self.cmp(better) {
-            Ordering::Greater | Ordering::Equal => "does not lose by the order this vsctl knows".to_owned(),
+            Ordering::Greater | Ordering::Equal => {
+                "does not lose by the order this vsctl knows".to_owned()
+            }
             Ordering::Less if self.priority != better.priority => {
-                format!("{}, the other {}", named(self.priority), named(better.priority))
+                format!(
+                    "{}, the other {}",
+                    named(self.priority),
+                    named(better.priority)
+                )
             }
             Ordering::Less if self.conditions != better.conditions => {
                 fewer("conditions", self.conditions, better.conditions)
             }
-            Ordering::Less if self.bits != better.bits => fewer("bits of address prefix", self.bits, better.bits),
-            Ordering::Less if self.depth != better.depth => fewer("components of path", self.depth, better.depth),
+            Ordering::Less if self.bits != better.bits => {
+                fewer("bits of address prefix", self.bits, better.bits)
+            }
+            Ordering::Less if self.depth != better.depth => {
+                fewer("components of path", self.depth, better.depth)
+            }
             Ordering::Less => "is as specific, and younger".to_owned(),
         }
     }
@@ -116,12 +131,20 @@ mod tests {
     }
 
     fn merit(text: &str, number: u32) -> Merit {
-        Merit::new(&rule(text), number, |service| if service.name() == Some("vip") { 10 } else { 0 })
+        Merit::new(&rule(text), number, |service| {
+            if service.name() == Some("vip") {
+                10
+            } else {
+                0
+            }
+        })
     }
 
     #[test]
     fn who_matches() {
-        let call = Call::parse("accept task=pg peer=10.1.2.3 lport=5432 uid=7 unix=/run/pg/s cgroup=/a/b").unwrap();
+        let call =
+            Call::parse("accept task=pg peer=10.1.2.3 lport=5432 uid=7 unix=/run/pg/s cgroup=/a/b")
+                .unwrap();
         for text in [
             "accept => task=conn",
             "accept task=pg => task=conn",
@@ -149,19 +172,44 @@ mod tests {
         // each beats all that follow
         let order = [
             ("accept task=vip => task=conn", 9, ""),
-            ("accept task=a uid=1 => task=conn", 8, "of priority 0, the other names a service of priority 10"),
-            ("accept task=a => task=conn", 7, "has 1 conditions, the other 2"),
-            ("accept uid=1 gid=1 proto=tcp lport=1 => task=conn", 6, "names no service"),
+            (
+                "accept task=a uid=1 => task=conn",
+                8,
+                "of priority 0, the other names a service of priority 10",
+            ),
+            (
+                "accept task=a => task=conn",
+                7,
+                "has 1 conditions, the other 2",
+            ),
+            (
+                "accept uid=1 gid=1 proto=tcp lport=1 => task=conn",
+                6,
+                "names no service",
+            ),
             ("accept peer=10.1.0.0/16 => task=conn", 5, "conditions"),
-            ("accept peer=10.0.0.0/8 => task=conn", 4, "has 104 bits of address prefix, the other 112"),
-            ("accept unix=/run/a/b => task=conn", 2, "bits of address prefix"),
+            (
+                "accept peer=10.0.0.0/8 => task=conn",
+                4,
+                "has 104 bits of address prefix, the other 112",
+            ),
+            (
+                "accept unix=/run/a/b => task=conn",
+                2,
+                "bits of address prefix",
+            ),
             ("accept unix=/run/* => task=conn", 1, "components of path"),
             ("accept unix=/var/* => task=conn", 3, "younger"),
         ];
         for pair in order.windows(2) {
             let (better, worse) = (merit(pair[0].0, pair[0].1), merit(pair[1].0, pair[1].1));
             assert!(better > worse, "{} / {}", pair[0].0, pair[1].0);
-            assert!(worse.loses(&better).contains(pair[1].2), "{}: {}", pair[1].0, worse.loses(&better));
+            assert!(
+                worse.loses(&better).contains(pair[1].2),
+                "{}: {}",
+                pair[1].0,
+                worse.loses(&better)
+            );
         }
     }
 }

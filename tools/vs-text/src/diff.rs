@@ -47,23 +47,39 @@ pub enum Change {
 /// What has to happen to `present` so that it is as `wanted` says. `prune`: services that are not named go.
 pub fn diff(present: &Config, wanted: &Config, prune: bool) -> Vec<Change> {
     let mut changes = Vec::new();
-    let now: HashMap<&str, &Service> = present.services.iter().map(|s| (s.name.as_str(), s)).collect();
+    let now: HashMap<&str, &Service> = present
+        .services
+        .iter()
+        .map(|s| (s.name.as_str(), s))
+        .collect();
     for service in &wanted.services {
         match now.get(service.name.as_str()) {
             None => changes.push(Change::Create(service.clone())),
             Some(old) => {
                 let fields = fields(old, service);
                 if !fields.is_empty() {
-                    changes.push(Change::Alter { name: service.name.clone(), fields });
+                    changes.push(Change::Alter {
+                        name: service.name.clone(),
+                        fields,
+                    });
                 }
             }
         }
     }
     let named: HashSet<&str> = wanted.services.iter().map(|s| s.name.as_str()).collect();
     // children before their parents, as they have to go
-    for service in present.services.iter().rev().filter(|s| !named.contains(s.name.as_str())) {
+    for service in present
+        .services
+        .iter()
+        .rev()
+        .filter(|s| !named.contains(s.name.as_str()))
+    {
         let name = service.name.clone();
-        changes.push(if prune { Change::Destroy(name) } else { Change::Stays(name) });
+        changes.push(if prune {
+            Change::Destroy(name)
+        } else {
+            Change::Stays(name)
+        });
     }
     rules(&present.rules, &wanted.rules, &mut changes);
     changes
@@ -72,11 +88,20 @@ pub fn diff(present: &Config, wanted: &Config, prune: bool) -> Vec<Change> {
 fn fields(old: &Service, new: &Service) -> Vec<Field> {
     let parent = |s: &Service| s.parent.clone().unwrap_or_else(|| ROOT.to_owned());
     let shown = |attribute: Attribute, s: &Service| {
-        s.attributes[attribute as usize].map_or_else(|| "shared".to_owned(), |value| attribute.show(value))
+        s.attributes[attribute as usize]
+            .map_or_else(|| "shared".to_owned(), |value| attribute.show(value))
     };
     let mut fields = vec![
-        Field { key: "parent", from: parent(old), to: parent(new) },
-        Field { key: "priority", from: old.priority.to_string(), to: new.priority.to_string() },
+        Field {
+            key: "parent",
+            from: parent(old),
+            to: parent(new),
+        },
+        Field {
+            key: "priority",
+            from: old.priority.to_string(),
+            to: new.priority.to_string(),
+        },
     ];
     fields.extend(Attribute::ALL.map(|attribute| Field {
         key: attribute.name(),
@@ -93,13 +118,15 @@ fn rules(old: &[Rule], new: &[Rule], changes: &mut Vec<Change>) {
         for rule in others {
             *left.entry(rule).or_default() += 1;
         }
-        from.iter().cloned().partition(|rule| match left.get_mut(rule) {
-            Some(n) if *n > 0 => {
-                *n -= 1;
-                true
-            }
-            _ => false,
-        })
+        from.iter()
+            .cloned()
+            .partition(|rule| match left.get_mut(rule) {
+                Some(n) if *n > 0 => {
+                    *n -= 1;
+                    true
+                }
+                _ => false,
+            })
     };
     let (old_kept, removed) = kept(old, new);
     let (new_kept, added) = kept(new, old);
@@ -114,7 +141,12 @@ impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Create(service) => {
-                write!(f, "+ service {}: parent {}", service.name, service.parent.as_deref().unwrap_or(ROOT))?;
+                write!(
+                    f,
+                    "+ service {}: parent {}",
+                    service.name,
+                    service.parent.as_deref().unwrap_or(ROOT)
+                )?;
                 if service.priority != 0 {
                     write!(f, ", priority {}", service.priority)?;
                 }
@@ -128,13 +160,23 @@ impl fmt::Display for Change {
             Self::Alter { name, fields } => {
                 write!(f, "~ service {name}:")?;
                 for (n, field) in fields.iter().enumerate() {
-                    write!(f, "{} {} {} -> {}", if n == 0 { "" } else { "," }, field.key, field.from, field.to)?;
+                    write!(
+                        f,
+                        "{} {} {} -> {}",
+                        if n == 0 { "" } else { "," },
+                        field.key,
+                        field.from,
+                        field.to
+                    )?;
                 }
                 Ok(())
             }
             Self::Destroy(name) => write!(f, "- service {name}"),
             Self::Stays(name) => {
-                write!(f, "  service {name} stays: the file does not name it (--prune would destroy it)")
+                write!(
+                    f,
+                    "  service {name} stays: the file does not name it (--prune would destroy it)"
+                )
             }
             Self::Add(rule) => write!(f, "+ rule {rule}"),
             Self::Remove(rule) => write!(f, "- rule {rule}"),

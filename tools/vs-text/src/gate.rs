@@ -69,7 +69,9 @@ impl Property {
 
     /// The property of that name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|property| property.name() == name)
+        Self::ALL
+            .into_iter()
+            .find(|property| property.name() == name)
     }
 
     /// Its bit in a set.
@@ -199,7 +201,9 @@ impl Gate {
             Self::Fork | Self::Setuid | Self::Setgid => CALLER,
             Self::Exec => CALLER | Property::Path.bit(),
             Self::Socket | Self::Socketpair => CALLER | Property::Proto.bit(),
-            Self::Connect | Self::Accept | Self::Send | Self::Recv => CALLER | ENDS | Property::Unix.bit(),
+            Self::Connect | Self::Accept | Self::Send | Self::Recv => {
+                CALLER | ENDS | Property::Unix.bit()
+            }
             Self::Packet => ENDS | Property::Iface.bit(),
             Self::Exit | Self::Close | Self::Wait => 0,
         }
@@ -230,8 +234,14 @@ pub enum Proto {
 
 impl Proto {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 6] =
-        [Self::Other, Self::Tcp, Self::Udp, Self::UnixStream, Self::UnixDgram, Self::UnixSeqpacket];
+    pub const ALL: [Self; 6] = [
+        Self::Other,
+        Self::Tcp,
+        Self::Udp,
+        Self::UnixStream,
+        Self::UnixDgram,
+        Self::UnixSeqpacket,
+    ];
 
     /// Its name in a rule.
     pub const fn name(self) -> &'static str {
@@ -247,7 +257,10 @@ impl Proto {
 
     /// The transport of that name that a rule can ask for.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().skip(1).find(|proto| proto.name() == name)
+        Self::ALL
+            .into_iter()
+            .skip(1)
+            .find(|proto| proto.name() == name)
     }
 
     /// The transport of that number, which is that of `enum vs_proto`.

@@ -16,10 +16,14 @@ pub const HOME: &str = "home";
 pub fn check(name: &str) -> Result<(), String> {
     check_form(name)?;
     if name == ROOT {
-        return Err(format!("`{ROOT}` is the service of all that is unclassified and always exists"));
+        return Err(format!(
+            "`{ROOT}` is the service of all that is unclassified and always exists"
+        ));
     }
     if is_reserved(name) {
-        return Err(format!("`{name}` has a meaning of its own in a rule and cannot name a service"));
+        return Err(format!(
+            "`{name}` has a meaning of its own in a rule and cannot name a service"
+        ));
     }
     Ok(())
 }
@@ -29,7 +33,10 @@ pub fn check_form(name: &str) -> Result<(), String> {
     if name.is_empty() {
         return Err("a name cannot be empty".to_owned());
     }
-    if let Some(bad) = name.chars().find(|c| !matches!(c, 'a'..='z' | '0'..='9' | '.' | '_' | '-')) {
+    if let Some(bad) = name
+        .chars()
+        .find(|c| !matches!(c, 'a'..='z' | '0'..='9' | '.' | '_' | '-'))
+    {
         return Err(format!(
             "`{}` in the name `{}`: a name is made of a-z 0-9 . _ -",
             bad.escape_debug(),
@@ -37,7 +44,10 @@ pub fn check_form(name: &str) -> Result<(), String> {
         ));
     }
     if name.len() > NAME_MAX {
-        return Err(format!("the name `{name}` has {} characters: at most {NAME_MAX} are possible", name.len()));
+        return Err(format!(
+            "the name `{name}` has {} characters: at most {NAME_MAX} are possible",
+            name.len()
+        ));
     }
     Ok(())
 }
@@ -99,7 +109,20 @@ mod tests {
         for good in ["a", "pg.main_2-x", &"x".repeat(31)] {
             assert_eq!(check(good), Ok(()));
         }
-        for bad in ["", "A", "ü", "a b", "a/b", "#1", "*", "root", "home", "conn", "task", &"x".repeat(32)] {
+        for bad in [
+            "",
+            "A",
+            "ü",
+            "a b",
+            "a/b",
+            "#1",
+            "*",
+            "root",
+            "home",
+            "conn",
+            "task",
+            &"x".repeat(32),
+        ] {
             assert!(check(bad).is_err(), "{bad}");
         }
     }

@@ -5,5 +5,7 @@ use std::str::FromStr;
 
 /// A plain decimal number: no sign, no blanks. None: it is none, or too large.
 pub fn number<T: FromStr>(text: &str) -> Option<T> {
-    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
+    text.bytes()
+        .all(|b| b.is_ascii_digit())
+        .then(|| text.parse().ok())?
 }

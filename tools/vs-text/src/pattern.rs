@@ -21,7 +21,10 @@ impl Pattern {
     /// Reads a path of the file system or of cgroup2.
     pub fn path(bytes: &[u8]) -> Result<Self, String> {
         if bytes.first() != Some(&b'/') {
-            return Err(format!("`{}` does not begin with `/`: a full path is needed", quoted(bytes)));
+            return Err(format!(
+                "`{}` does not begin with `/`: a full path is needed",
+                quoted(bytes)
+            ));
         }
         let parts: Vec<&[u8]> = bytes[1..].split(|b| *b == b'/').collect();
         if bytes.len() > 1 && parts.iter().any(|part| matches!(*part, b"" | b"." | b"..")) {
@@ -37,7 +40,9 @@ impl Pattern {
     pub fn unix(bytes: &[u8]) -> Result<Self, String> {
         match bytes.first() {
             Some(b'@') if bytes.len() > 1 => Self::new(bytes),
-            Some(b'@') => Err("an abstract name needs at least one character behind `@`".to_owned()),
+            Some(b'@') => {
+                Err("an abstract name needs at least one character behind `@`".to_owned())
+            }
             _ => Self::path(bytes),
         }
     }
@@ -52,7 +57,10 @@ impl Pattern {
             return Err("a path cannot contain a NUL byte".to_owned());
         }
         if bytes.len() > PATTERN_MAX {
-            return Err(format!("this path has {} bytes: at most {PATTERN_MAX} are possible", bytes.len()));
+            return Err(format!(
+                "this path has {} bytes: at most {PATTERN_MAX} are possible",
+                bytes.len()
+            ));
         }
         Ok(Self(bytes.to_vec()))
     }
@@ -60,7 +68,11 @@ impl Pattern {
     /// How many components it has; a whole path counts one more than its folder.
     pub fn depth(&self) -> u32 {
         let slashes = self.0.iter().filter(|b| **b == b'/').count() as u32;
-        if self.0.ends_with(BELOW) { slashes } else { slashes + 1 }
+        if self.0.ends_with(BELOW) {
+            slashes
+        } else {
+            slashes + 1
+        }
     }
 
     /// Its bytes, as the kernel takes them.
@@ -78,7 +90,9 @@ impl fmt::Display for Pattern {
 /// Whether a pattern matches a path. `/dir/*` matches what is below the folder, not the folder.
 pub fn matches(pattern: &[u8], path: &[u8]) -> bool {
     match pattern.strip_suffix(BELOW) {
-        Some(folder) => path.len() > folder.len() + 1 && path.starts_with(folder) && path[folder.len()] == b'/',
+        Some(folder) => {
+            path.len() > folder.len() + 1 && path.starts_with(folder) && path[folder.len()] == b'/'
+        }
         None => pattern == path,
     }
 }
@@ -92,7 +106,9 @@ mod tests {
         for good in ["/", "/usr/bin/x", "/*", "/a b/*", "/a/.hidden", "/a/..b"] {
             assert!(Pattern::path(good.as_bytes()).is_ok(), "{good}");
         }
-        for bad in ["", "x", "a/b", "/a//b", "/a/", "/a/../b", "/./a", "@x", "/a\0b"] {
+        for bad in [
+            "", "x", "a/b", "/a//b", "/a/", "/a/../b", "/./a", "@x", "/a\0b",
+        ] {
             assert!(Pattern::path(bad.as_bytes()).is_err(), "{bad}");
         }
         assert!(Pattern::unix(b"@name").is_ok());

@@ -18,7 +18,11 @@ pub struct Problem {
 impl Problem {
     /// A problem at `span`.
     pub fn new(span: Range<usize>, message: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { span, message: message.into(), advice: advice.into() }
+        Self {
+            span,
+            message: message.into(),
+            advice: advice.into(),
+        }
     }
 
     /// The same, in a text that begins at `offset` of a larger one.
@@ -52,7 +56,9 @@ impl Located {
     pub fn new(name: &str, text: &str, problem: &Problem) -> Self {
         let at = floor_boundary(text, problem.span.start);
         let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
-        let end = text[at..].find('\n').map_or(text.len(), |newline| at + newline);
+        let end = text[at..]
+            .find('\n')
+            .map_or(text.len(), |newline| at + newline);
         // what ends the line is not shown, and so not marked
         let end = start + text[start..end].trim_end_matches('\r').len();
         let at = at.min(end);
@@ -71,10 +77,18 @@ impl Located {
 
 impl fmt::Display for Located {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}:{}:{}: {}", self.name, self.line, self.column, self.message)?;
+        writeln!(
+            f,
+            "{}:{}:{}: {}",
+            self.name, self.line, self.column, self.message
+        )?;
         // a tab stays one: the mark below must stand where the terminal puts the text
-        let lead: String =
-            self.text.chars().take(self.column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let lead: String = self
+            .text
+            .chars()
+            .take(self.column - 1)
+            .map(|c| if c == '\t' { '\t' } else { ' ' })
+            .collect();
         writeln!(f, "{:>5} | {}", self.line, self.text)?;
         writeln!(f, "      | {lead}{}", "^".repeat(self.width))?;
         write!(f, "  do: {}", self.advice)
@@ -83,7 +97,10 @@ impl fmt::Display for Located {
 
 /// The last boundary between characters that is not behind `at`.
 fn floor_boundary(text: &str, at: usize) -> usize {
-    (0..=at.min(text.len())).rev().find(|&n| text.is_char_boundary(n)).unwrap_or(0)
+    (0..=at.min(text.len()))
+        .rev()
+        .find(|&n| text.is_char_boundary(n))
+        .unwrap_or(0)
 }
 
 /// Of `known`, the word most like `word`, if one is near enough to be what was meant.
@@ -130,7 +147,10 @@ mod tests {
         let at = text.find('x').unwrap();
         let located = Located::new("a.toml", text, &Problem::new(at..at + 1, "no", "yes"));
         assert_eq!((located.line, located.column, located.width), (2, 11, 1));
-        assert_eq!(located.to_string(), "a.toml:2:11: no\n    2 | \tsécond = x\n      | \t         ^\n  do: yes");
+        assert_eq!(
+            located.to_string(),
+            "a.toml:2:11: no\n    2 | \tsécond = x\n      | \t         ^\n  do: yes"
+        );
     }
 
     #[test]
@@ -138,7 +158,10 @@ mod tests {
         let located = Located::new("-", "ab", &Problem::new(9..12, "m", "a"));
         assert_eq!((located.line, located.column, located.width), (1, 3, 1));
         // the middle of a character is its beginning
-        assert_eq!(Located::new("-", "aé", &Problem::new(2..2, "m", "a")).column, 2);
+        assert_eq!(
+            Located::new("-", "aé", &Problem::new(2..2, "m", "a")).column,
+            2
+        );
     }
 
     #[test]

@@ -41,29 +41,55 @@ pub fn words(text: &str) -> Result<Vec<Word>, BadWord> {
 }
 
 fn word(text: &str, start: usize) -> Result<Word, BadWord> {
-    let blank = |at: usize| text[at..].find(char::is_whitespace).map_or(text.len(), |n| at + n);
+    let blank = |at: usize| {
+        text[at..]
+            .find(char::is_whitespace)
+            .map_or(text.len(), |n| at + n)
+    };
     let end = blank(start);
     let bare = &text[start..end];
     // the arrow has an `=` in it that separates nothing
-    let equals = if bare.starts_with("=>") { None } else { bare.find('=') };
+    let equals = if bare.starts_with("=>") {
+        None
+    } else {
+        bare.find('=')
+    };
     let Some(equals) = equals else {
-        return Ok(Word { span: start..end, name: bare.to_owned(), value: None });
+        return Ok(Word {
+            span: start..end,
+            name: bare.to_owned(),
+            value: None,
+        });
     };
     let name = bare[..equals].to_owned();
     let from = start + equals + 1;
     if text[from..].starts_with('"') {
         let (value, end) = unquote(text, from)?;
         if !text[end..].is_empty() && !text[end..].starts_with(char::is_whitespace) {
-            return Err(BadWord { span: end..blank(end), message: "a blank must follow the closing quote" });
+            return Err(BadWord {
+                span: end..blank(end),
+                message: "a blank must follow the closing quote",
+            });
         }
-        return Ok(Word { span: start..end, name, value: Some((value, from..end)) });
+        return Ok(Word {
+            span: start..end,
+            name,
+            value: Some((value, from..end)),
+        });
     }
     let value = text[from..end].as_bytes().to_vec();
     if let Some(quote) = value.iter().position(|b| *b == b'"') {
         let at = from + quote;
-        return Err(BadWord { span: at..at + 1, message: "a quote can only begin a value" });
+        return Err(BadWord {
+            span: at..at + 1,
+            message: "a quote can only begin a value",
+        });
     }
-    Ok(Word { span: start..end, name, value: Some((value, from..end)) })
+    Ok(Word {
+        span: start..end,
+        name,
+        value: Some((value, from..end)),
+    })
 }
 
 /// Reads the quoted value that begins at `start`; gives it and where it ends.
@@ -80,17 +106,27 @@ fn unquote(text: &str, start: usize) -> Result<(Vec<u8>, usize), BadWord> {
                     at += 2;
                 }
                 Some(b'x') => {
-                    let digits = bytes.get(at + 2..at + 4).and_then(|d| std::str::from_utf8(d).ok());
+                    let digits = bytes
+                        .get(at + 2..at + 4)
+                        .and_then(|d| std::str::from_utf8(d).ok());
                     let byte = digits
                         .filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()))
                         .and_then(|d| u8::from_str_radix(d, 16).ok());
                     let Some(byte) = byte else {
-                        return Err(BadWord { span: at..at + 2, message: "`\\x` takes two hexadecimal digits" });
+                        return Err(BadWord {
+                            span: at..at + 2,
+                            message: "`\\x` takes two hexadecimal digits",
+                        });
                     };
                     value.push(byte);
                     at += 4;
                 }
-                _ => return Err(BadWord { span: at..at + 1, message: "only `\\\"`, `\\\\` and `\\xNN` are known" }),
+                _ => {
+                    return Err(BadWord {
+                        span: at..at + 1,
+                        message: "only `\\\"`, `\\\\` and `\\xNN` are known",
+                    })
+                }
             },
             byte => {
                 value.push(*byte);
@@ -98,7 +134,10 @@ fn unquote(text: &str, start: usize) -> Result<(Vec<u8>, usize), BadWord> {
             }
         }
     }
-    Err(BadWord { span: start..text.len(), message: "the closing quote is missing" })
+    Err(BadWord {
+        span: start..text.len(),
+        message: "the closing quote is missing",
+    })
 }
 
 /// Prints a value so that `words` reads it: bare if that is possible.
@@ -115,11 +154,17 @@ pub fn quoted(value: &[u8]) -> String {
             match c {
                 '"' | '\\' => out.extend(['\\', c]),
                 // control characters are all of one or two bytes, and unseen: by their bytes
-                c if c.is_control() => c.encode_utf8(&mut [0; 4]).bytes().for_each(|b| out += &format!("\\x{b:02x}")),
+                c if c.is_control() => c
+                    .encode_utf8(&mut [0; 4])
+                    .bytes()
+                    .for_each(|b| out += &format!("\\x{b:02x}")),
                 c => out.push(c),
             }
         }
-        chunk.invalid().iter().for_each(|b| out += &format!("\\x{b:02x}"));
+        chunk
+            .invalid()
+            .iter()
+            .for_each(|b| out += &format!("\\x{b:02x}"));
     }
     out.push('"');
     out

@@ -9,10 +9,10 @@ use std::ops::Range;
 
 use crate::address::Prefix;
 use crate::gate::{Gate, Properties, Property, Proto};
-use crate::name::{HOME, Service, is_reserved};
-use crate::pattern::{BELOW, Pattern};
-use crate::problem::{Problem, nearest};
-use crate::quote::{Word, quoted, words};
+use crate::name::{is_reserved, Service, HOME};
+use crate::pattern::{Pattern, BELOW};
+use crate::problem::{nearest, Problem};
+use crate::quote::{quoted, words, Word};
 
 /// Most entities a rule names: `VS_ENTITIES`.
 pub const ENTITIES: usize = 3;
@@ -91,7 +91,10 @@ impl Rule {
     pub fn parse(text: &str) -> Result<Self, Problem> {
         let words = split(text)?;
         let (gate, rest) = gate(text, &words)?;
-        let Some(arrow) = rest.iter().position(|word| word.value.is_none() && word.name == ARROW) else {
+        let Some(arrow) = rest
+            .iter()
+            .position(|word| word.value.is_none() && word.name == ARROW)
+        else {
             return Err(Problem::new(
                 text.len()..text.len(),
                 "the rule has no `=>`",
@@ -99,8 +102,19 @@ impl Rule {
             ));
         };
         let (from, conditions) = left(gate, &rest[..arrow])?;
-        let to = right(text, gate, &rest[arrow], &rest[arrow + 1..], conditions.proto)?;
-        Ok(Self { gate, from, conditions, to })
+        let to = right(
+            text,
+            gate,
+            &rest[arrow],
+            &rest[arrow + 1..],
+            conditions.proto,
+        )?;
+        Ok(Self {
+            gate,
+            from,
+            conditions,
+            to,
+        })
     }
 
     /// The services it names, with those on the right.
@@ -120,18 +134,26 @@ impl Call {
         let (gate, rest) = gate(text, &words)?;
         let (from, conditions) = left(gate, rest)?;
         for word in rest {
-            let Some((value, span)) = &word.value else { continue };
+            let Some((value, span)) = &word.value else {
+                continue;
+            };
             let kind = if entity(gate, &word.name).is_some() && value == ANY.as_bytes() {
                 "service"
-            } else if matches!(Property::named(&word.name), Some(Property::Path | Property::Unix | Property::Cgroup))
-                && value.ends_with(BELOW)
+            } else if matches!(
+                Property::named(&word.name),
+                Some(Property::Path | Property::Unix | Property::Cgroup)
+            ) && value.ends_with(BELOW)
             {
                 "path"
             } else {
                 continue;
             };
             let message = format!("in a call, `{}` is one {kind}", word.name);
-            return Err(Problem::new(span.clone(), message, format!("write a {kind}, or leave `{}` out", word.name)));
+            return Err(Problem::new(
+                span.clone(),
+                message,
+                format!("write a {kind}, or leave `{}` out", word.name),
+            ));
         }
         for (name, prefix) in [("local", conditions.local), ("peer", conditions.peer)] {
             if let Some(prefix) = prefix.filter(|prefix| prefix.len() != 128) {
@@ -142,7 +164,11 @@ impl Call {
                 ));
             }
         }
-        Ok(Self { gate, from, conditions })
+        Ok(Self {
+            gate,
+            from,
+            conditions,
+        })
     }
 }
 
@@ -157,25 +183,46 @@ fn split(text: &str) -> Result<Vec<Word>, Problem> {
 }
 
 fn gate<'a>(text: &str, words: &'a [Word]) -> Result<(Gate, &'a [Word]), Problem> {
-    let takers = || Gate::ALL.into_iter().filter(|gate| gate.takes_rules()).map(Gate::name);
+    let takers = || {
+        Gate::ALL
+            .into_iter()
+            .filter(|gate| gate.takes_rules())
+            .map(Gate::name)
+    };
     let list = || takers().collect::<Vec<_>>().join(", ");
     let Some((first, rest)) = words.split_first() else {
-        return Err(Problem::new(0..text.len(), "the rule is empty", format!("begin with a gate: {}", list())));
+        return Err(Problem::new(
+            0..text.len(),
+            "the rule is empty",
+            format!("begin with a gate: {}", list()),
+        ));
     };
     if first.value.is_some() || first.name == ARROW {
         let advice = format!("begin with a gate: {}", list());
-        return Err(Problem::new(first.span.clone(), "the gate is missing", advice));
+        return Err(Problem::new(
+            first.span.clone(),
+            "the gate is missing",
+            advice,
+        ));
     }
     let gate = Gate::named(&first.name).ok_or_else(|| {
         let advice = match nearest(&first.name, takers()) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("the gates are {}", list()),
         };
-        Problem::new(first.span.clone(), format!("there is no gate `{}`", first.name), advice)
+        Problem::new(
+            first.span.clone(),
+            format!("there is no gate `{}`", first.name),
+            advice,
+        )
     })?;
     if !gate.takes_rules() {
         let message = format!("the gate `{}` counts and takes no rules", gate.name());
-        return Err(Problem::new(first.span.clone(), message, format!("those that do are {}", list())));
+        return Err(Problem::new(
+            first.span.clone(),
+            message,
+            format!("those that do are {}", list()),
+        ));
     }
     Ok((gate, rest))
 }
@@ -189,7 +236,11 @@ fn left(gate: Gate, words: &[Word]) -> Result<([Option<Service>; ENTITIES], Cond
         let (value, span) = value(gate, word)?;
         if seen.contains(&word.name.as_str()) {
             let message = format!("`{}` stands twice on the left", word.name);
-            return Err(Problem::new(word.span.clone(), message, "all conditions must hold: write two rules instead"));
+            return Err(Problem::new(
+                word.span.clone(),
+                message,
+                "all conditions must hold: write two rules instead",
+            ));
         }
         seen.push(&word.name);
         if let Some(place) = entity(gate, &word.name) {
@@ -199,9 +250,13 @@ fn left(gate: Gate, words: &[Word]) -> Result<([Option<Service>; ENTITIES], Cond
             }
         } else {
             let property = property(gate, word)?;
-            conditions
-                .read(property, value)
-                .map_err(|message| Problem::new(span, message, format!("`{}` takes {}", word.name, form(property))))?;
+            conditions.read(property, value).map_err(|message| {
+                Problem::new(
+                    span,
+                    message,
+                    format!("`{}` takes {}", word.name, form(property)),
+                )
+            })?;
         }
     }
     Ok((from, conditions))
@@ -220,14 +275,21 @@ fn right(
         let (value, span) = value(gate, word)?;
         let Some(place) = entity(gate, &word.name) else {
             let message = match Property::named(&word.name) {
-                Some(_) => format!("a rule cannot change `{}`: only services of entities", word.name),
+                Some(_) => format!(
+                    "a rule cannot change `{}`: only services of entities",
+                    word.name
+                ),
                 None => format!("the gate `{}` has no entity `{}`", gate.name(), word.name),
             };
             return Err(Problem::new(word.span.clone(), message, entities(gate)));
         };
         if to[place].is_some() {
             let message = format!("`{}` stands twice on the right", word.name);
-            return Err(Problem::new(word.span.clone(), message, "leave one of them"));
+            return Err(Problem::new(
+                word.span.clone(),
+                message,
+                "leave one of them",
+            ));
         }
         let value = text_of(value, &span)?;
         if value != ANY {
@@ -244,7 +306,10 @@ fn right(
         return Err(Problem::new(
             arrow.span.start..text.len(),
             "nothing stands behind `=>`",
-            format!("say whose each becomes, as in `=> {}=home`; `=*` leaves it as it is", gate.entities()[0]),
+            format!(
+                "say whose each becomes, as in `=> {}=home`; `=*` leaves it as it is",
+                gate.entities()[0]
+            ),
         ));
     }
     Ok(to.map(Option::unwrap_or_default))
@@ -257,11 +322,15 @@ fn binds(gate: Gate, place: usize, proto: Option<Proto>, word: &Word) -> Result<
     }
     let (message, advice) = match proto {
         Some(proto) if gate == Gate::Send => (
-            format!("a message sent by {} has its socket's service, and cannot be given another", proto.name()),
+            format!(
+                "a message sent by {} has its socket's service, and cannot be given another",
+                proto.name()
+            ),
             "label the socket instead: `=> socket=task`; or write `proto=udp`",
         ),
         _ => (
-            "a message that is received has its sender's service, and cannot be given another".to_owned(),
+            "a message that is received has its sender's service, and cannot be given another"
+                .to_owned(),
             "bind whoever receives it: `=> task=msg`",
         ),
     };
@@ -272,20 +341,30 @@ fn binds(gate: Gate, place: usize, proto: Option<Proto>, word: &Word) -> Result<
 fn value(gate: Gate, word: &Word) -> Result<(&[u8], Range<usize>), Problem> {
     match &word.value {
         Some((value, span)) => Ok((value, span.clone())),
-        None if word.name == ARROW => {
-            Err(Problem::new(word.span.clone(), "`=>` stands here once more", "a rule has one `=>`"))
-        }
+        None if word.name == ARROW => Err(Problem::new(
+            word.span.clone(),
+            "`=>` stands here once more",
+            "a rule has one `=>`",
+        )),
         None => Err(Problem::new(
             word.span.clone(),
             format!("`{}` has no value", word.name),
-            format!("write name=value without blanks around `=`, as in `{}=home`", gate.entities()[0]),
+            format!(
+                "write name=value without blanks around `=`, as in `{}=home`",
+                gate.entities()[0]
+            ),
         )),
     }
 }
 
 fn text_of<'a>(value: &'a [u8], span: &Range<usize>) -> Result<&'a str, Problem> {
-    std::str::from_utf8(value)
-        .map_err(|_| Problem::new(span.clone(), "this is no text", "a service's name is made of a-z 0-9 . _ -"))
+    std::str::from_utf8(value).map_err(|_| {
+        Problem::new(
+            span.clone(),
+            "this is no text",
+            "a service's name is made of a-z 0-9 . _ -",
+        )
+    })
 }
 
 fn entity(gate: Gate, name: &str) -> Option<usize> {
@@ -293,25 +372,46 @@ fn entity(gate: Gate, name: &str) -> Option<usize> {
 }
 
 fn entities(gate: Gate) -> String {
-    format!("the entities of `{}` are {}", gate.name(), gate.entities().join(", "))
+    format!(
+        "the entities of `{}` are {}",
+        gate.name(),
+        gate.entities().join(", ")
+    )
 }
 
 fn service(gate: Gate, name: &str, span: Range<usize>) -> Result<Service, Problem> {
     if is_reserved(name) {
-        let message = format!("`{name}` names no service, and no entity of the gate `{}`", gate.name());
+        let message = format!(
+            "`{name}` names no service, and no entity of the gate `{}`",
+            gate.name()
+        );
         return Err(Problem::new(span, message, entities(gate)));
     }
-    Service::parse(name).map_err(|message| Problem::new(span, message, "write a service's name, or `*`"))
+    Service::parse(name)
+        .map_err(|message| Problem::new(span, message, "write a service's name, or `*`"))
 }
 
 fn property(gate: Gate, word: &Word) -> Result<Property, Problem> {
-    let known = || Property::ALL.into_iter().filter(|property| gate.properties() & property.bit() != 0);
-    let names: Vec<&str> = gate.entities().iter().copied().chain(known().map(Property::name)).collect();
+    let known = || {
+        Property::ALL
+            .into_iter()
+            .filter(|property| gate.properties() & property.bit() != 0)
+    };
+    let names: Vec<&str> = gate
+        .entities()
+        .iter()
+        .copied()
+        .chain(known().map(Property::name))
+        .collect();
     let list = format!("`{}` knows {}", gate.name(), names.join(", "));
     match Property::named(&word.name) {
         Some(property) if gate.properties() & property.bit() != 0 => Ok(property),
         Some(_) => {
-            let message = format!("the gate `{}` does not have the property `{}`", gate.name(), word.name);
+            let message = format!(
+                "the gate `{}` does not have the property `{}`",
+                gate.name(),
+                word.name
+            );
             Err(Problem::new(word.span.clone(), message, list))
         }
         None => {
@@ -319,7 +419,11 @@ fn property(gate: Gate, word: &Word) -> Result<Property, Problem> {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => list,
             };
-            Err(Problem::new(word.span.clone(), format!("there is no property `{}`", word.name), advice))
+            Err(Problem::new(
+                word.span.clone(),
+                format!("there is no property `{}`", word.name),
+                advice,
+            ))
         }
     }
 }
@@ -329,10 +433,14 @@ fn form(property: Property) -> &'static str {
     match property {
         Property::Path => "a program's full path, or `/folder/*`",
         Property::Unix => "a socket's full path, `@name` if abstract, or `/folder/*`",
-        Property::Cgroup => "a path below the cgroup2 mount such as `/system.slice/x.service`, or `/…/*`",
+        Property::Cgroup => {
+            "a path below the cgroup2 mount such as `/system.slice/x.service`, or `/…/*`"
+        }
         Property::Uid | Property::Gid => "a number (see `id`)",
         Property::Proto => "tcp, udp, unix-stream, unix-dgram or unix-seqpacket",
-        Property::Local | Property::Peer => "an address or prefix such as 10.1.0.0/16 or 2001:db8::1",
+        Property::Local | Property::Peer => {
+            "an address or prefix such as 10.1.0.0/16 or 2001:db8::1"
+        }
         Property::Lport | Property::Pport => "a port from 0 to 65535",
         Property::Iface => "an interface's name such as eth0",
     }
@@ -348,7 +456,8 @@ impl Conditions {
             Property::Gid => self.gid = Some(number(value)?),
             Property::Proto => {
                 let proto = std::str::from_utf8(value).ok().and_then(Proto::named);
-                self.proto = Some(proto.ok_or_else(|| format!("there is no proto `{}`", quoted(value)))?);
+                self.proto =
+                    Some(proto.ok_or_else(|| format!("there is no proto `{}`", quoted(value)))?);
             }
             Property::Local => self.local = Some(prefix(value)?),
             Property::Lport => self.lport = Some(number(value)?),
@@ -361,7 +470,10 @@ impl Conditions {
 
     /// Which properties are given.
     pub fn properties(&self) -> Properties {
-        self.shown().into_iter().map(|(property, _)| property.bit()).sum()
+        self.shown()
+            .into_iter()
+            .map(|(property, _)| property.bit())
+            .sum()
     }
 
     /// The properties given, in their order, with their values as text.
@@ -369,17 +481,26 @@ impl Conditions {
         let texts = [
             (Property::Path, self.path.as_ref().map(Pattern::to_string)),
             (Property::Unix, self.unix.as_ref().map(Pattern::to_string)),
-            (Property::Cgroup, self.cgroup.as_ref().map(Pattern::to_string)),
+            (
+                Property::Cgroup,
+                self.cgroup.as_ref().map(Pattern::to_string),
+            ),
             (Property::Uid, self.uid.map(|uid| uid.to_string())),
             (Property::Gid, self.gid.map(|gid| gid.to_string())),
-            (Property::Proto, self.proto.map(|proto| proto.name().to_owned())),
+            (
+                Property::Proto,
+                self.proto.map(|proto| proto.name().to_owned()),
+            ),
             (Property::Local, self.local.map(|prefix| prefix.to_string())),
             (Property::Lport, self.lport.map(|port| port.to_string())),
             (Property::Peer, self.peer.map(|prefix| prefix.to_string())),
             (Property::Pport, self.pport.map(|port| port.to_string())),
             (Property::Iface, self.iface.as_deref().map(quoted)),
         ];
-        texts.into_iter().filter_map(|(property, text)| Some((property, text?))).collect()
+        texts
+            .into_iter()
+            .filter_map(|(property, text)| Some((property, text?)))
+            .collect()
     }
 }
 
@@ -392,14 +513,19 @@ fn number<T: std::str::FromStr>(value: &[u8]) -> Result<T, String> {
 }
 
 fn prefix(value: &[u8]) -> Result<Prefix, String> {
-    std::str::from_utf8(value).map_err(|_| "this is no address".to_owned()).and_then(Prefix::parse)
+    std::str::from_utf8(value)
+        .map_err(|_| "this is no address".to_owned())
+        .and_then(Prefix::parse)
 }
 
 fn iface(value: &[u8]) -> Result<Vec<u8>, String> {
     if value.is_empty() || value.len() > IFACE_MAX {
         return Err(format!("an interface's name has 1 to {IFACE_MAX} bytes"));
     }
-    if value.iter().any(|b| matches!(b, 0 | b'/' | b':') || b.is_ascii_whitespace()) {
+    if value
+        .iter()
+        .any(|b| matches!(b, 0 | b'/' | b':') || b.is_ascii_whitespace())
+    {
         return Err(format!("`{}` cannot be an interface's name", quoted(value)));
     }
     Ok(value.to_vec())
@@ -424,7 +550,11 @@ impl fmt::Display for Rule {
             }
         }
         // a rule that changes nothing is an exception to a wider one, and must not look cut off
-        if bare { write!(f, " {}={ANY}", entities.first().unwrap_or(&"?")) } else { Ok(()) }
+        if bare {
+            write!(f, " {}={ANY}", entities.first().unwrap_or(&"?"))
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use vs_text::attribute::Attribute;
 use vs_text::config::{Config, Document, Service};
-use vs_text::diff::{Change, diff};
+use vs_text::diff::{diff, Change};
 
 const WHOLE: &str = r#"
 rules = [
@@ -28,19 +28,38 @@ tasks_errno = "ENOMEM"
 "#;
 
 fn read(text: &str) -> Config {
-    Document::parse("vs.toml", text).unwrap_or_else(|problems| panic!("{text}: {problems:?}")).config
+    Document::parse("vs.toml", text)
+        .unwrap_or_else(|problems| panic!("{text}: {problems:?}"))
+        .config
 }
 
 #[test]
 fn a_whole_file() {
     let config = read(WHOLE);
     let names: Vec<&str> = config.services.iter().map(|s| s.name.as_str()).collect();
-    assert_eq!(names, ["shop", "batch", "pg"], "parents first, else as in the file");
+    assert_eq!(
+        names,
+        ["shop", "batch", "pg"],
+        "parents first, else as in the file"
+    );
     let shop = &config.services[0];
-    assert_eq!(shop.attributes, [Some(300), Some(1500), Some(500), Some(u32::MAX), Some(12), None]);
+    assert_eq!(
+        shop.attributes,
+        [
+            Some(300),
+            Some(1500),
+            Some(500),
+            Some(u32::MAX),
+            Some(12),
+            None
+        ]
+    );
     assert_eq!(config.services[1].parent.as_deref(), Some("shop"));
     assert_eq!(config.services[2].priority, 10);
-    assert_eq!(config.rules[1].to_string(), "exec path=\"/opt/my shop/*\" => task=shop");
+    assert_eq!(
+        config.rules[1].to_string(),
+        "exec path=\"/opt/my shop/*\" => task=shop"
+    );
 }
 
 #[test]
@@ -62,27 +81,76 @@ fn each_mistake_has_its_place() {
         ("[services.root]", 1, 11, "always exists"),
         ("[services.conn]", 1, 11, "meaning of its own"),
         ("[services.a]\ncpu_wieght = 1", 2, 1, "no key `cpu_wieght`"),
-        ("[services.a]\ncpu_weight = 0", 2, 14, "no value of cpu_weight"),
-        ("[services.a]\ncpu_weight = 1.5", 2, 14, "no value of cpu_weight"),
-        ("[services.a]\ncpu_cap = '0.5%'", 2, 11, "no value of cpu_cap"),
-        ("[services.a]\ntasks_max = true", 2, 13, "no value of tasks_max"),
+        (
+            "[services.a]\ncpu_weight = 0",
+            2,
+            14,
+            "no value of cpu_weight",
+        ),
+        (
+            "[services.a]\ncpu_weight = 1.5",
+            2,
+            14,
+            "no value of cpu_weight",
+        ),
+        (
+            "[services.a]\ncpu_cap = '0.5%'",
+            2,
+            11,
+            "no value of cpu_cap",
+        ),
+        (
+            "[services.a]\ntasks_max = true",
+            2,
+            13,
+            "no value of tasks_max",
+        ),
         ("[services.a]\npriority = 2147483648", 2, 12, "32 bits"),
         ("[services.a]\nparent = 1", 2, 10, "a parent is"),
         ("[services.a]\nparent = 'b'", 2, 10, "no service `b`"),
         ("[services.a]\nparent = 'a'", 2, 10, "its own ancestor"),
-        ("[services.x]\nparent='a'\n[services.a]\nparent='b'\n[services.b]\nparent='a'", 4, 8, "its own ancestor"),
+        (
+            "[services.x]\nparent='a'\n[services.a]\nparent='b'\n[services.b]\nparent='a'",
+            4,
+            8,
+            "its own ancestor",
+        ),
         ("rules = [1]", 1, 10, "no rule"),
-        ("rules = [\n  'accept task=pg => task=conn',\n]", 2, 3, "no service `pg`"),
-        ("rules = [\n  'accept tusk=pg => task=conn',\n]", 2, 11, "no property `tusk`"),
+        (
+            "rules = [\n  'accept task=pg => task=conn',\n]",
+            2,
+            3,
+            "no service `pg`",
+        ),
+        (
+            "rules = [\n  'accept tusk=pg => task=conn',\n]",
+            2,
+            11,
+            "no property `tusk`",
+        ),
         ("rules = ['exec uid=1 => task=#3']", 1, 10, "ids can change"),
-        ("rules = ['fork => child=home',\n'fork => task=home']", 2, 1, "can never win: that of line 1"),
-        ("rules = [\"exec path=\\\"x\\\" => task=root\"]", 1, 10, "does not begin"),
+        (
+            "rules = ['fork => child=home',\n'fork => task=home']",
+            2,
+            1,
+            "can never win: that of line 1",
+        ),
+        (
+            "rules = [\"exec path=\\\"x\\\" => task=root\"]",
+            1,
+            10,
+            "does not begin",
+        ),
     ] {
         let problems = Document::parse("vs.toml", text).expect_err(text);
         assert_eq!(problems.len(), 1, "{text}: {problems:?}");
         let problem = &problems[0];
         assert!(problem.message.contains(message), "{text}: {problem}");
-        assert_eq!((problem.line, problem.column), (line, column), "{text}: {problem}");
+        assert_eq!(
+            (problem.line, problem.column),
+            (line, column),
+            "{text}: {problem}"
+        );
         assert!(!problem.advice.is_empty());
     }
 }
@@ -98,7 +166,11 @@ fn all_mistakes_are_told_at_once() {
 #[test]
 fn a_refusal_of_the_kernel_has_a_place_too() {
     let document = Document::parse("vs.toml", WHOLE).unwrap();
-    assert_eq!(document.at_service(1, String::new(), String::new()).line, 7, "batch is the second, but stands first");
+    assert_eq!(
+        document.at_service(1, String::new(), String::new()).line,
+        7,
+        "batch is the second, but stands first"
+    );
     assert_eq!(document.at_rule(1, String::new(), String::new()).line, 4);
 }
 
@@ -110,7 +182,12 @@ fn differences() {
     let wanted = read(
         "rules=['exec uid=2 => task=a', 'exec uid=1 => task=a', 'exec uid=3 => task=b']\n[services.a]\ncpu_cap='50%'\npriority=1\n[services.b]\nparent='a'\ncpu_weight=7",
     );
-    let shown = |prune| diff(&present, &wanted, prune).iter().map(Change::to_string).collect::<Vec<_>>();
+    let shown = |prune| {
+        diff(&present, &wanted, prune)
+            .iter()
+            .map(Change::to_string)
+            .collect::<Vec<_>>()
+    };
     assert_eq!(
         shown(false),
         [
@@ -127,7 +204,12 @@ fn differences() {
 
 fn tree() -> impl Strategy<Value = Vec<Service>> {
     let attributes = prop::collection::vec(prop::option::of(10u32..=133), Attribute::ALL.len());
-    let seed = (any::<prop::sample::Index>(), any::<bool>(), any::<i32>(), attributes);
+    let seed = (
+        any::<prop::sample::Index>(),
+        any::<bool>(),
+        any::<i32>(),
+        attributes,
+    );
     prop::collection::vec(seed, 0..20).prop_map(|seeds| {
         let mut services: Vec<Service> = Vec::new();
         for (up, rooted, priority, attributes) in seeds {
@@ -147,7 +229,10 @@ fn tree() -> impl Strategy<Value = Vec<Service>> {
 fn write(services: &[Service]) -> String {
     let mut text = String::new();
     for service in services {
-        text += &format!("[services.{}]\npriority = {}\n", service.name, service.priority);
+        text += &format!(
+            "[services.{}]\npriority = {}\n",
+            service.name, service.priority
+        );
         if let Some(parent) = &service.parent {
             text += &format!("parent = '{parent}'\n");
         }

@@ -17,16 +17,21 @@ fn service() -> impl Strategy<Value = Service> {
 
 fn pattern(first: char) -> impl Strategy<Value = Pattern> {
     // any bytes a path can have: blanks, quotes, controls, what is no UTF-8
-    prop::collection::vec(prop_oneof![1u8..=255, Just(b' '), Just(b'"'), Just(b'\\'), Just(b'=')], 1..60).prop_map(
-        move |mut bytes| {
-            bytes.iter_mut().filter(|b| **b == b'/').for_each(|b| *b = b'_');
-            if bytes.starts_with(b".") {
-                bytes[0] = b'_';
-            }
-            bytes.insert(0, first as u8);
-            Pattern::unix(&bytes).unwrap()
-        },
+    prop::collection::vec(
+        prop_oneof![1u8..=255, Just(b' '), Just(b'"'), Just(b'\\'), Just(b'=')],
+        1..60,
     )
+    .prop_map(move |mut bytes| {
+        bytes
+            .iter_mut()
+            .filter(|b| **b == b'/')
+            .for_each(|b| *b = b'_');
+        if bytes.starts_with(b".") {
+            bytes[0] = b'_';
+        }
+        bytes.insert(0, first as u8);
+        Pattern::unix(&bytes).unwrap()
+    })
 }
 
 fn prefix() -> impl Strategy<Value = Prefix> {
@@ -39,30 +44,46 @@ fn prefix() -> impl Strategy<Value = Prefix> {
 }
 
 fn conditions(gate: Gate) -> impl Strategy<Value = Conditions> {
-    let paths = (pattern('/'), prop_oneof![pattern('/'), pattern('@')], pattern('/'));
+    let paths = (
+        pattern('/'),
+        prop_oneof![pattern('/'), pattern('@')],
+        pattern('/'),
+    );
     let ids = (any::<u32>(), any::<u32>(), 1usize..6);
-    let ends = (prefix(), any::<u16>(), prefix(), any::<u16>(), "[a-z][a-z0-9.\"=]{0,14}");
-    (any::<u16>(), paths, ids, ends).prop_map(move |(bits, (path, unix, cgroup), (uid, gid, proto), ends)| {
-        let has = |property: Property| (bits & gate.properties() & property.bit() != 0).then_some(());
-        let (local, lport, peer, pport, iface) = ends;
-        Conditions {
-            path: has(Property::Path).map(|()| path),
-            unix: has(Property::Unix).map(|()| unix),
-            cgroup: has(Property::Cgroup).map(|()| cgroup),
-            uid: has(Property::Uid).map(|()| uid),
-            gid: has(Property::Gid).map(|()| gid),
-            proto: has(Property::Proto).map(|()| Proto::ALL[proto]),
-            local: has(Property::Local).map(|()| local),
-            lport: has(Property::Lport).map(|()| lport),
-            peer: has(Property::Peer).map(|()| peer),
-            pport: has(Property::Pport).map(|()| pport),
-            iface: has(Property::Iface).map(|()| iface.into_bytes()),
-        }
-    })
+    let ends = (
+        prefix(),
+        any::<u16>(),
+        prefix(),
+        any::<u16>(),
+        "[a-z][a-z0-9.\"=]{0,14}",
+    );
+    (any::<u16>(), paths, ids, ends).prop_map(
+        move |(bits, (path, unix, cgroup), (uid, gid, proto), ends)| {
+            let has =
+                |property: Property| (bits & gate.properties() & property.bit() != 0).then_some(());
+            let (local, lport, peer, pport, iface) = ends;
+            Conditions {
+                path: has(Property::Path).map(|()| path),
+                unix: has(Property::Unix).map(|()| unix),
+                cgroup: has(Property::Cgroup).map(|()| cgroup),
+                uid: has(Property::Uid).map(|()| uid),
+                gid: has(Property::Gid).map(|()| gid),
+                proto: has(Property::Proto).map(|()| Proto::ALL[proto]),
+                local: has(Property::Local).map(|()| local),
+                lport: has(Property::Lport).map(|()| lport),
+                peer: has(Property::Peer).map(|()| peer),
+                pport: has(Property::Pport).map(|()| pport),
+                iface: has(Property::Iface).map(|()| iface.into_bytes()),
+            }
+        },
+    )
 }
 
 fn rule() -> impl Strategy<Value = Rule> {
-    let takers: Vec<Gate> = Gate::ALL.into_iter().filter(|gate| gate.takes_rules()).collect();
+    let takers: Vec<Gate> = Gate::ALL
+        .into_iter()
+        .filter(|gate| gate.takes_rules())
+        .collect();
     prop::sample::select(takers).prop_flat_map(|gate| {
         let entities = gate.entities().len();
         let target = prop_oneof![
@@ -81,7 +102,12 @@ fn rule() -> impl Strategy<Value = Rule> {
                     *target = Target::Unchanged;
                 }
             }
-            Rule { gate, from: from.try_into().unwrap(), conditions, to: to.try_into().unwrap() }
+            Rule {
+                gate,
+                from: from.try_into().unwrap(),
+                conditions,
+                to: to.try_into().unwrap(),
+            }
         })
     })
 }
@@ -134,8 +160,15 @@ fn the_examples_of_the_documentation_are_canonical() {
         assert_eq!(Rule::parse(text).unwrap().to_string(), text);
     }
     // order and blanks do not matter to a reader
-    let wild = Rule::parse("  packet peer=10.1.0.0/16\tlport=5432   conn=* =>conn=a".replace("=>", "=> ").as_str());
-    assert_eq!(wild.unwrap().to_string(), "packet lport=5432 peer=10.1.0.0/16 => conn=a");
+    let wild = Rule::parse(
+        "  packet peer=10.1.0.0/16\tlport=5432   conn=* =>conn=a"
+            .replace("=>", "=> ")
+            .as_str(),
+    );
+    assert_eq!(
+        wild.unwrap().to_string(),
+        "packet lport=5432 peer=10.1.0.0/16 => conn=a"
+    );
 }
 
 #[test]
@@ -148,37 +181,79 @@ fn what_is_wrong_is_marked() {
         ("accept task=pg", "", "no `=>`"),
         ("accept task=pg =>", "=>", "nothing stands behind"),
         ("accept task=pg => => task=conn", "=>", "once more"),
-        ("accept task=pg task=x => task=conn", "task=x", "twice on the left"),
-        ("accept task=pg => task=conn task=home", "task=home", "twice on the right"),
+        (
+            "accept task=pg task=x => task=conn",
+            "task=x",
+            "twice on the left",
+        ),
+        (
+            "accept task=pg => task=conn task=home",
+            "task=home",
+            "twice on the right",
+        ),
         ("accept task=Pg => task=conn", "Pg", "a name is made of"),
         ("accept task=conn => task=conn", "conn", "names no service"),
         ("accept task => task=conn", "task", "no value"),
-        ("accept path=/x => task=conn", "path=/x", "does not have the property"),
-        ("accept perr=10.0.0.1 => task=conn", "perr=10.0.0.1", "no property"),
-        ("accept peer=10.0.0.1/8 => task=conn", "10.0.0.1/8", "behind the prefix"),
+        (
+            "accept path=/x => task=conn",
+            "path=/x",
+            "does not have the property",
+        ),
+        (
+            "accept perr=10.0.0.1 => task=conn",
+            "perr=10.0.0.1",
+            "no property",
+        ),
+        (
+            "accept peer=10.0.0.1/8 => task=conn",
+            "10.0.0.1/8",
+            "behind the prefix",
+        ),
         ("accept peer=localhost => task=conn", "localhost", "neither"),
         ("accept lport=65536 => task=conn", "65536", "too large"),
         ("accept uid=root => task=conn", "root", "no number"),
         ("accept proto=sctp => task=conn", "sctp", "no proto"),
         ("exec path=bin/x => task=a", "bin/x", "does not begin with"),
         ("exec path=/a//b => task=a", "/a//b", "empty part"),
-        ("exec path=\"/a => task=a", "\"/a => task=a", "closing quote"),
+        (
+            "exec path=\"/a => task=a",
+            "\"/a => task=a",
+            "closing quote",
+        ),
         ("exec path=/a => path=/b", "path=/b", "cannot change"),
         ("exec => child=a", "child=a", "no entity"),
         ("exec => task=child", "child", "names no service"),
         ("exec => task=#16384", "#16384", "no id"),
         ("recv => task=msg msg=a", "msg=a", "its sender's service"),
-        ("recv task=dns proto=udp => msg=task", "msg=task", "its sender's service"),
+        (
+            "recv task=dns proto=udp => msg=task",
+            "msg=task",
+            "its sender's service",
+        ),
         ("send proto=tcp => msg=task", "msg=task", "sent by tcp"),
-        ("send proto=unix-dgram => socket=task msg=home", "msg=home", "sent by unix-dgram"),
+        (
+            "send proto=unix-dgram => socket=task msg=home",
+            "msg=home",
+            "sent by unix-dgram",
+        ),
         ("packet iface=a/b => conn=a", "a/b", "interface"),
-        ("packet iface=abcdefghijklmnop => conn=a", "abcdefghijklmnop", "interface"),
+        (
+            "packet iface=abcdefghijklmnop => conn=a",
+            "abcdefghijklmnop",
+            "interface",
+        ),
     ] {
         let problem = Rule::parse(text).expect_err(text);
         assert!(problem.message.contains(message), "{text}: {problem:?}");
-        assert!(text[problem.span.clone()].contains(marked), "{text}: {problem:?}");
+        assert!(
+            text[problem.span.clone()].contains(marked),
+            "{text}: {problem:?}"
+        );
         if !marked.is_empty() {
-            assert!(text[problem.span.clone()].starts_with(marked), "{text}: {problem:?}");
+            assert!(
+                text[problem.span.clone()].starts_with(marked),
+                "{text}: {problem:?}"
+            );
         }
     }
 }
@@ -186,9 +261,24 @@ fn what_is_wrong_is_marked() {
 #[test]
 fn a_call_is_a_left_side() {
     let call = Call::parse("accept task=pg conn=a peer=10.1.2.3 lport=5432").unwrap();
-    assert_eq!(call.to_string(), "accept task=pg conn=a lport=5432 peer=10.1.2.3");
-    assert!(Call::parse("accept peer=10.0.0.0/8").unwrap_err().message.contains("not the prefix"));
-    assert!(Call::parse("accept task=*").unwrap_err().message.contains("`task` is one service"));
-    assert!(Call::parse("exec path=/usr/*").unwrap_err().message.contains("`path` is one path"));
-    assert!(Call::parse("accept => task=conn").unwrap_err().message.contains("once more"));
+    assert_eq!(
+        call.to_string(),
+        "accept task=pg conn=a lport=5432 peer=10.1.2.3"
+    );
+    assert!(Call::parse("accept peer=10.0.0.0/8")
+        .unwrap_err()
+        .message
+        .contains("not the prefix"));
+    assert!(Call::parse("accept task=*")
+        .unwrap_err()
+        .message
+        .contains("`task` is one service"));
+    assert!(Call::parse("exec path=/usr/*")
+        .unwrap_err()
+        .message
+        .contains("`path` is one path"));
+    assert!(Call::parse("accept => task=conn")
+        .unwrap_err()
+        .message
+        .contains("once more"));
 }

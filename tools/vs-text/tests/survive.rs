@@ -26,17 +26,25 @@ tasks_errno = 'EAGAIN'\r\n";
 
 /// Any text: random bytes, random characters, or pieces of a configuration in random order.
 fn text() -> impl Strategy<Value = String> {
-    let pieces: Vec<&str> = WHOLE.split_inclusive(|c: char| !c.is_alphanumeric()).collect();
+    let pieces: Vec<&str> = WHOLE
+        .split_inclusive(|c: char| !c.is_alphanumeric())
+        .collect();
     prop_oneof![
-        prop::collection::vec(any::<u8>(), 0..200).prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+        prop::collection::vec(any::<u8>(), 0..200)
+            .prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
         ".{0,100}",
-        prop::collection::vec(prop::sample::select(pieces), 0..60).prop_map(|pieces| pieces.concat()),
+        prop::collection::vec(prop::sample::select(pieces), 0..60)
+            .prop_map(|pieces| pieces.concat()),
     ]
 }
 
 /// A configuration with some of its characters taken out and others put in their place.
 fn damaged() -> impl Strategy<Value = String> {
-    let damage = (any::<prop::sample::Index>(), 0usize..4, "[\"'\\[\\]=.#\\\\ \r\n\t*/:%a0é\u{0}\u{2028}]{0,3}");
+    let damage = (
+        any::<prop::sample::Index>(),
+        0usize..4,
+        "[\"'\\[\\]=.#\\\\ \r\n\t*/:%a0é\u{0}\u{2028}]{0,3}",
+    );
     prop::collection::vec(damage, 1..6).prop_map(|damages| {
         let mut text: Vec<char> = WHOLE.chars().collect();
         for (at, length, with) in damages {
@@ -50,12 +58,23 @@ fn damaged() -> impl Strategy<Value = String> {
 
 /// A problem names a line that there is, marks what is on it, and can be printed.
 fn within(text: &str, problem: &Located) -> Result<(), TestCaseError> {
-    let line = text.split('\n').nth(problem.line - 1).map(|line| line.trim_end_matches('\r'));
+    let line = text
+        .split('\n')
+        .nth(problem.line - 1)
+        .map(|line| line.trim_end_matches('\r'));
     prop_assert_eq!(line, Some(problem.text.as_str()), "{:?}", problem);
     let length = problem.text.chars().count();
     prop_assert!((1..=length + 1).contains(&problem.column), "{:?}", problem);
-    prop_assert!((1..=(length + 1 - problem.column).max(1)).contains(&problem.width), "{:?}", problem);
-    prop_assert!(!problem.message.is_empty() && !problem.advice.is_empty(), "{:?}", problem);
+    prop_assert!(
+        (1..=(length + 1 - problem.column).max(1)).contains(&problem.width),
+        "{:?}",
+        problem
+    );
+    prop_assert!(
+        !problem.message.is_empty() && !problem.advice.is_empty(),
+        "{:?}",
+        problem
+    );
     prop_assert!(problem.to_string().lines().count() >= 4, "{:?}", problem);
     Ok(())
 }
@@ -64,10 +83,16 @@ fn configuration(text: &str) -> Result<(), TestCaseError> {
     match Document::parse("vs.toml", text) {
         Ok(document) => {
             for n in 0..document.config.services.len() {
-                within(text, &document.at_service(n, "refused".to_owned(), "mend it".to_owned()))?;
+                within(
+                    text,
+                    &document.at_service(n, "refused".to_owned(), "mend it".to_owned()),
+                )?;
             }
             for n in 0..document.config.rules.len() {
-                within(text, &document.at_rule(n, "refused".to_owned(), "mend it".to_owned()))?;
+                within(
+                    text,
+                    &document.at_rule(n, "refused".to_owned(), "mend it".to_owned()),
+                )?;
             }
         }
         Err(problems) => {
@@ -148,5 +173,10 @@ proptest! {
 fn the_whole_one_is_nearly_right() {
     let problems = Document::parse("vs.toml", WHOLE).unwrap_err();
     assert_eq!(problems.len(), 1, "{problems:?}");
-    assert_eq!((problems[0].line, problems[0].column), (3, 50), "{}", problems[0]);
+    assert_eq!(
+        (problems[0].line, problems[0].column),
+        (3, 50),
+        "{}",
+        problems[0]
+    );
 }

@@ -61,7 +61,11 @@ impl Device {
     pub fn open_if_loaded() -> Result<Option<Self>> {
         match Self::open() {
             Ok(device) => Ok(Some(device)),
-            Err(error) if matches!(error.downcast_ref(), Some(Failure::NotLoaded(_))) && !loaded() => Ok(None),
+            Err(error)
+                if matches!(error.downcast_ref(), Some(Failure::NotLoaded(_))) && !loaded() =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
@@ -75,16 +79,31 @@ impl Device {
     }
 
     /// Runs a command. On refusal `what` becomes part of the message, and the argument holds what the kernel wrote.
-    fn run<T: Reasoned>(&self, nr: u32, argument: &mut T, what: impl FnOnce() -> String) -> Result<()> {
+    fn run<T: Reasoned>(
+        &self,
+        nr: u32,
+        argument: &mut T,
+        what: impl FnOnce() -> String,
+    ) -> Result<()> {
         // SAFETY: `nr` carries the size of `T`, as each caller here pairs them (the test `commands_fit` pins it), so the
         // kernel reads and writes within `argument`. The pointers inside of arguments come from slices that outlive the
         // call.
-        let result =
-            unsafe { libc::ioctl(self.file.as_raw_fd(), libc::c_ulong::from(nr), std::ptr::from_mut(argument)) };
+        let result = unsafe {
+            libc::ioctl(
+                self.file.as_raw_fd(),
+                libc::c_ulong::from(nr),
+                std::ptr::from_mut(argument),
+            )
+        };
         match Errno::result(result) {
             Ok(_) => Ok(()),
             Err(Errno::EPERM) if argument.reason() == VS_WHY_NONE => Err(permission()),
-            Err(errno) => Err(Failure::Refused { what: what(), reason: argument.reason(), errno }.into()),
+            Err(errno) => Err(Failure::Refused {
+                what: what(),
+                reason: argument.reason(),
+                errno,
+            }
+            .into()),
         }
     }
 
@@ -122,7 +141,10 @@ impl Device {
 
     /// Statistics of a service.
     pub fn stat(&self, id: u32, what: &str) -> Result<vs_stat> {
-        let mut stat = vs_stat { id, ..Default::default() };
+        let mut stat = vs_stat {
+            id,
+            ..Default::default()
+        };
         self.run(NR_VS_IOC_STAT, &mut stat, || what.to_owned())?;
         Ok(stat)
     }
@@ -166,8 +188,13 @@ impl Device {
 
     /// Deletes the rule of this number.
     pub fn rule_del(&self, id: u32) -> Result<()> {
-        let mut rule = vs_rule { id, ..Default::default() };
-        self.run(NR_VS_IOC_RULE_DEL, &mut rule, || format!("delete rule {id}"))
+        let mut rule = vs_rule {
+            id,
+            ..Default::default()
+        };
+        self.run(NR_VS_IOC_RULE_DEL, &mut rule, || {
+            format!("delete rule {id}")
+        })
     }
 
     /// Classifies a call without effects.
@@ -177,7 +204,12 @@ impl Device {
 
     /// Places a process, or one thread of it.
     pub fn place_task(&self, pidfd: BorrowedFd<'_>, id: u32, flags: u32, what: &str) -> Result<()> {
-        let mut place = vs_place_task { pidfd: pidfd.as_raw_fd(), id, flags, reason: 0 };
+        let mut place = vs_place_task {
+            pidfd: pidfd.as_raw_fd(),
+            id,
+            flags,
+            reason: 0,
+        };
         self.run(NR_VS_IOC_PLACE_TASK, &mut place, || what.to_owned())
     }
 
@@ -188,8 +220,13 @@ impl Device {
 
     /// Turns the packet gate, which is part of the module, on or off.
     pub fn gate_packet(&self, on: bool) -> Result<()> {
-        let mut gate = vs_gate_packet { on: on.into(), ..Default::default() };
-        self.run(NR_VS_IOC_GATE_PACKET, &mut gate, || format!("turn the gate packet {}", if on { "on" } else { "off" }))
+        let mut gate = vs_gate_packet {
+            on: on.into(),
+            ..Default::default()
+        };
+        self.run(NR_VS_IOC_GATE_PACKET, &mut gate, || {
+            format!("turn the gate packet {}", if on { "on" } else { "off" })
+        })
     }
 }
 
@@ -210,6 +247,9 @@ fn open() -> Result<File> {
 }
 
 fn permission() -> anyhow::Error {
-    Failure::Permission("no permission: virtual services are root's (CAP_SYS_ADMIN)\n  do: run it with sudo".to_owned())
-        .into()
+    Failure::Permission(
+        "no permission: virtual services are root's (CAP_SYS_ADMIN)\n  do: run it with sudo"
+            .to_owned(),
+    )
+    .into()
 }

@@ -69,7 +69,10 @@ impl Failure {
     /// The exit code that stands for it.
     pub fn code(&self) -> u8 {
         match self {
-            Self::Refused { reason: crate::abi::VS_WHY_NO_GATES, .. } => 3,
+            Self::Refused {
+                reason: crate::abi::VS_WHY_NO_GATES,
+                ..
+            } => 3,
             Self::Refused { .. } | Self::RefusedAt(_) => 1,
             Self::Usage(_) | Self::Config(_) => 2,
             Self::NotLoaded(_) => 3,

@@ -47,7 +47,11 @@ pub struct Output {
 impl Output {
     /// Prints one value: as JSON, or as `text` makes it.
     pub fn value<T: Serialize>(self, value: &T, text: impl FnOnce(&T) -> String) -> Result<()> {
-        let mut out = if self.json { serde_json::to_string_pretty(value)? } else { text(value) };
+        let mut out = if self.json {
+            serde_json::to_string_pretty(value)?
+        } else {
+            text(value)
+        };
         if out.is_empty() {
             return Ok(());
         }
@@ -59,7 +63,14 @@ impl Output {
 
     /// Prints one of a sequence of values: JSON on one line each.
     pub fn line<T: Serialize>(self, value: &T, text: impl FnOnce(&T) -> String) -> Result<()> {
-        print(&format!("{}\n", if self.json { serde_json::to_string(value)? } else { text(value) }))
+        print(&format!(
+            "{}\n",
+            if self.json {
+                serde_json::to_string(value)?
+            } else {
+                text(value)
+            }
+        ))
     }
 }
 
@@ -81,7 +92,10 @@ pub struct Table {
 impl Table {
     /// A table with these columns; a heading that begins with `>` is of one that goes to the right.
     pub fn new(head: &[&'static str]) -> Self {
-        Self { head: head.to_vec(), rows: Vec::new() }
+        Self {
+            head: head.to_vec(),
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row.
@@ -92,7 +106,11 @@ impl Table {
 
     /// The text.
     pub fn text(&self) -> String {
-        let heads: Vec<&str> = self.head.iter().map(|head| head.trim_start_matches('>')).collect();
+        let heads: Vec<&str> = self
+            .head
+            .iter()
+            .map(|head| head.trim_start_matches('>'))
+            .collect();
         let width = |n: usize| {
             let cells = self.rows.iter().map(|row| row[n].chars().count());
             cells.chain([heads[n].chars().count()]).max().unwrap_or(0)
@@ -104,8 +122,11 @@ impl Table {
             let mut line = String::new();
             for (n, cell) in row.iter().enumerate() {
                 let width = widths[n];
-                let cell =
-                    if self.head[n].starts_with('>') { format!("{cell:>width$}") } else { format!("{cell:width$}") };
+                let cell = if self.head[n].starts_with('>') {
+                    format!("{cell:>width$}")
+                } else {
+                    format!("{cell:width$}")
+                };
                 line += &cell;
                 line += "  ";
             }
@@ -130,7 +151,11 @@ pub fn bytes(n: u64) -> String {
         value /= 1024.0;
         unit += 1;
     }
-    if unit == 0 { format!("{n}B") } else { format!("{value:.1}{}", UNITS[unit]) }
+    if unit == 0 {
+        format!("{n}B")
+    } else {
+        format!("{value:.1}{}", UNITS[unit])
+    }
 }
 
 #[cfg(test)]
@@ -142,12 +167,18 @@ mod tests {
         let mut table = Table::new(&["NAME", ">TASKS", "X"]);
         table.row(["a".into(), "5".into(), String::new()]);
         table.row(["longer".into(), "1000000".into(), "y".into()]);
-        assert_eq!(table.text(), "NAME      TASKS  X\na             5\nlonger  1000000  y\n");
+        assert_eq!(
+            table.text(),
+            "NAME      TASKS  X\na             5\nlonger  1000000  y\n"
+        );
     }
 
     #[test]
     fn units() {
-        assert_eq!([bytes(0), bytes(1023), bytes(1536), bytes(5 << 40)], ["0B", "1023B", "1.5KiB", "5.0TiB"]);
+        assert_eq!(
+            [bytes(0), bytes(1023), bytes(1536), bytes(5 << 40)],
+            ["0B", "1023B", "1.5KiB", "5.0TiB"]
+        );
         assert_eq!(seconds(1_234_567_890), "1.234");
     }
 
@@ -162,7 +193,13 @@ mod tests {
 
     #[test]
     fn records_describe_themselves() {
-        assert_eq!((Thing::ABOUT, Thing::FIELDS), (" A thing.", &[("count", " How many.")] as &[_]));
-        assert_eq!(serde_json::to_string(&Thing { count: 1 }).unwrap(), r#"{"count":1}"#);
+        assert_eq!(
+            (Thing::ABOUT, Thing::FIELDS),
+            (" A thing.", &[("count", " How many.")] as &[_])
+        );
+        assert_eq!(
+            serde_json::to_string(&Thing { count: 1 }).unwrap(),
+            r#"{"count":1}"#
+        );
     }
 }

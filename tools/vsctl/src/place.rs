@@ -21,7 +21,13 @@ pub fn thread(tid: u32) -> Result<OwnedFd> {
 
 /// Whether an error says that the task has ended.
 pub fn has_exited(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(Failure::Refused { errno: Errno::ESRCH, .. }))
+    matches!(
+        error.downcast_ref(),
+        Some(Failure::Refused {
+            errno: Errno::ESRCH,
+            ..
+        })
+    )
 }
 
 fn open(pid: u32, flags: u32) -> nix::Result<OwnedFd> {

@@ -60,8 +60,13 @@ pub fn what(reason: u32, errno: Errno) -> String {
     match explained(reason) {
         Some((what, _)) => format!("{what} ({errno:?})"),
         None if reason == VS_WHY_NONE => match errno {
-            Errno::ENOTTY => "the module does not know this command: it is older than vsctl (ENOTTY)".to_owned(),
-            Errno::E2BIG => "the module does not know a field that is set: it is older than vsctl (E2BIG)".to_owned(),
+            Errno::ENOTTY => {
+                "the module does not know this command: it is older than vsctl (ENOTTY)".to_owned()
+            }
+            Errno::E2BIG => {
+                "the module does not know a field that is set: it is older than vsctl (E2BIG)"
+                    .to_owned()
+            }
             errno => format!("{} ({errno:?})", errno.desc()),
         },
         None => format!("a reason this vsctl does not know, number {reason} ({errno:?})"),
@@ -70,7 +75,10 @@ pub fn what(reason: u32, errno: Errno) -> String {
 
 /// What to do about it.
 pub fn advice(reason: u32) -> &'static str {
-    explained(reason).map_or("see `dmesg`, and that the module and vsctl are of one version", |(_, advice)| advice)
+    explained(reason).map_or(
+        "see `dmesg`, and that the module and vsctl are of one version",
+        |(_, advice)| advice,
+    )
 }
 
 /// Both, as printed.
@@ -86,7 +94,8 @@ mod tests {
     fn every_reason_has_a_sentence_of_its_own() {
         let mut seen = std::collections::HashSet::new();
         for reason in VS_WHY_NONE + 1..VS_WHY_COUNT {
-            let (what, advice) = explained(reason).unwrap_or_else(|| panic!("reason {reason} has no sentence"));
+            let (what, advice) =
+                explained(reason).unwrap_or_else(|| panic!("reason {reason} has no sentence"));
             assert!(!advice.is_empty());
             assert!(seen.insert(what), "two reasons say: {what}");
         }

@@ -5,7 +5,7 @@ use vs_text::address::Prefix;
 use vs_text::gate::{Gate, Property, Proto};
 use vs_text::name::Service as Named;
 use vs_text::pattern::Pattern;
-use vs_text::rule::{Call, Conditions, ENTITIES, Rule, Target};
+use vs_text::rule::{Call, Conditions, Rule, Target, ENTITIES};
 
 use crate::abi::*;
 use crate::service::{fill, raw};
@@ -39,7 +39,11 @@ fn left<E>(
     unnamed: u16,
     id: &impl Fn(&Named) -> Result<u16, E>,
 ) -> Result<vs_rule, E> {
-    let mut out = vs_rule { gate: gate as u16, props: conditions.properties(), ..Default::default() };
+    let mut out = vs_rule {
+        gate: gate as u16,
+        props: conditions.properties(),
+        ..Default::default()
+    };
     out.to = [VS_ANY as u16; ENTITIES];
     for (n, (slot, service)) in out.from.iter_mut().zip(from).enumerate() {
         *slot = match service {
@@ -82,7 +86,9 @@ pub fn from_kernel(rule: &vs_rule, named: impl Fn(u16) -> Named) -> Option<Rule>
         cgroup: has(Property::Cgroup).map(|()| Pattern::trusted(&raw(&rule.cgroup))),
         uid: has(Property::Uid).map(|()| rule.uid),
         gid: has(Property::Gid).map(|()| rule.gid),
-        proto: has(Property::Proto).map(|()| Proto::numbered(rule.proto)).map_or(Some(None), |p| p.map(Some))?,
+        proto: has(Property::Proto)
+            .map(|()| Proto::numbered(rule.proto))
+            .map_or(Some(None), |p| p.map(Some))?,
         local: has(Property::Local).and_then(|()| Prefix::new(rule.local, rule.local_len)),
         lport: has(Property::Lport).map(|()| rule.local_port),
         peer: has(Property::Peer).and_then(|()| Prefix::new(rule.peer, rule.peer_len)),
@@ -100,8 +106,15 @@ pub fn from_kernel(rule: &vs_rule, named: impl Fn(u16) -> Named) -> Option<Rule>
             _ => return None,
         };
     }
-    let from = rule.from.map(|id| (u32::from(id) != VS_ANY).then(|| named(id)));
-    Some(Rule { gate, from, conditions, to })
+    let from = rule
+        .from
+        .map(|id| (u32::from(id) != VS_ANY).then(|| named(id)));
+    Some(Rule {
+        gate,
+        from,
+        conditions,
+        to,
+    })
 }
 
 #[cfg(test)]
@@ -111,7 +124,10 @@ mod tests {
     fn id(service: &Named) -> Result<u16, String> {
         match service {
             Named::Id(id) => Ok(*id),
-            Named::Name(name) => name.strip_prefix('s').and_then(|n| n.parse().ok()).ok_or_else(|| name.clone()),
+            Named::Name(name) => name
+                .strip_prefix('s')
+                .and_then(|n| n.parse().ok())
+                .ok_or_else(|| name.clone()),
         }
     }
 
@@ -139,11 +155,22 @@ mod tests {
         let kernel = to_kernel(&rule, id).unwrap();
         assert_eq!(u32::from(kernel.gate), VS_GATE_ACCEPT);
         assert_eq!(kernel.from, [5, 0xffff, 0xffff]);
-        assert_eq!(kernel.to, [0xfff1, 0xffff, 0xffff], "the VS of entity 1, counted from 0");
+        assert_eq!(
+            kernel.to,
+            [0xfff1, 0xffff, 0xffff],
+            "the VS of entity 1, counted from 0"
+        );
         assert_eq!((u32::from(kernel.props), kernel.peer_len), (VS_P_PEER, 104));
-        assert_eq!(kernel.peer, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 0]);
+        assert_eq!(
+            kernel.peer,
+            [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 0]
+        );
         let call = call_to_kernel(&Call::parse("accept conn=s2").unwrap(), id).unwrap();
-        assert_eq!(call.from, [0, 2, 0xffff], "a task that is not named is root's");
+        assert_eq!(
+            call.from,
+            [0, 2, 0xffff],
+            "a task that is not named is root's"
+        );
     }
 
     #[test]
@@ -151,8 +178,23 @@ mod tests {
         let rule = to_kernel(&Rule::parse("accept => task=conn").unwrap(), id).unwrap();
         let named = |id| Named::Id(id);
         assert!(from_kernel(&vs_rule { gate: 99, ..rule }, named).is_none());
-        assert!(from_kernel(&vs_rule { to: [0xfff2, 0xffff, 0xffff], ..rule }, named).is_none());
-        assert!(from_kernel(&vs_rule { props: VS_P_PROTO as u16, proto: 77, ..rule }, named).is_none());
+        assert!(from_kernel(
+            &vs_rule {
+                to: [0xfff2, 0xffff, 0xffff],
+                ..rule
+            },
+            named
+        )
+        .is_none());
+        assert!(from_kernel(
+            &vs_rule {
+                props: VS_P_PROTO as u16,
+                proto: 77,
+                ..rule
+            },
+            named
+        )
+        .is_none());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::ffi::c_char;
 use anyhow::Result;
 use vs_text::attribute::Attribute;
 use vs_text::config;
-use vs_text::name::{Service as Named, is_reserved};
+use vs_text::name::{is_reserved, Service as Named};
 use vs_text::problem::nearest;
 
 use crate::abi::*;
@@ -29,9 +29,21 @@ impl Services {
 
     /// From a list.
     pub fn new(all: Vec<vs_service>) -> Self {
-        let by_id = all.iter().enumerate().map(|(n, service)| (service.id, n)).collect();
-        let by_name = all.iter().enumerate().map(|(n, service)| (text(&service.name), n)).collect();
-        Self { all, by_id, by_name }
+        let by_id = all
+            .iter()
+            .enumerate()
+            .map(|(n, service)| (service.id, n))
+            .collect();
+        let by_name = all
+            .iter()
+            .enumerate()
+            .map(|(n, service)| (text(&service.name), n))
+            .collect();
+        Self {
+            all,
+            by_id,
+            by_name,
+        }
     }
 
     /// All, by id; root is the first.
@@ -53,22 +65,27 @@ impl Services {
     /// The same for one that was parsed already.
     pub fn resolve(&self, named: &Named) -> Result<&vs_service, String> {
         match named {
-            Named::Name(name) => self.by_name.get(name).map(|n| &self.all[*n]).ok_or_else(|| {
-                let advice = match nearest(name, self.by_name.keys().map(String::as_str)) {
-                    Some(meant) => format!("did you mean `{meant}`?"),
-                    None => format!("see `vsctl ls`, or `vsctl create {name}`"),
-                };
-                format!("there is no service `{name}`\n  do: {advice}")
-            }),
-            Named::Id(id) => {
-                self.by_id(u32::from(*id)).ok_or_else(|| format!("no service has the id {id}\n  do: see `vsctl ls`"))
-            }
+            Named::Name(name) => self
+                .by_name
+                .get(name)
+                .map(|n| &self.all[*n])
+                .ok_or_else(|| {
+                    let advice = match nearest(name, self.by_name.keys().map(String::as_str)) {
+                        Some(meant) => format!("did you mean `{meant}`?"),
+                        None => format!("see `vsctl ls`, or `vsctl create {name}`"),
+                    };
+                    format!("there is no service `{name}`\n  do: {advice}")
+                }),
+            Named::Id(id) => self
+                .by_id(u32::from(*id))
+                .ok_or_else(|| format!("no service has the id {id}\n  do: see `vsctl ls`")),
         }
     }
 
     /// The name of an id; `#ID` if there is none any more.
     pub fn name(&self, id: u32) -> String {
-        self.by_id(id).map_or_else(|| format!("#{id}"), |service| text(&service.name))
+        self.by_id(id)
+            .map_or_else(|| format!("#{id}"), |service| text(&service.name))
     }
 
     /// How a rule names it: by id if its name has a meaning of its own there.
@@ -81,7 +98,11 @@ impl Services {
 
     /// Those right below a service, by name.
     pub fn children(&self, id: u32) -> Vec<&vs_service> {
-        let mut children: Vec<_> = self.all.iter().filter(|s| s.parent == id && s.id != VS_ROOT).collect();
+        let mut children: Vec<_> = self
+            .all
+            .iter()
+            .filter(|s| s.parent == id && s.id != VS_ROOT)
+            .collect();
         children.sort_by_key(|service| text(&service.name));
         children
     }
@@ -127,7 +148,11 @@ pub fn text(field: &[c_char]) -> String {
 
 /// The bytes in a field of the ABI, up to the NUL.
 pub fn raw(field: &[c_char]) -> Vec<u8> {
-    field.iter().map(|c| *c as u8).take_while(|b| *b != 0).collect()
+    field
+        .iter()
+        .map(|c| *c as u8)
+        .take_while(|b| *b != 0)
+        .collect()
 }
 
 /// Puts bytes into a field of the ABI. What the text crate has let through leaves room for the NUL.
@@ -144,7 +169,11 @@ pub mod tests {
 
     /// A service for tests.
     pub fn service(id: u32, parent: u32, name: &str) -> vs_service {
-        let mut service = vs_service { id, parent, ..Default::default() };
+        let mut service = vs_service {
+            id,
+            parent,
+            ..Default::default()
+        };
         fill(&mut service.name, name.as_bytes());
         service
     }
@@ -164,11 +193,19 @@ pub mod tests {
         let services = some();
         assert_eq!(services.find("shop").unwrap().id, 3);
         assert_eq!(services.find("#3").unwrap().id, 3);
-        assert!(services.find("shpo").unwrap_err().to_string().contains("`shop`"));
+        assert!(services
+            .find("shpo")
+            .unwrap_err()
+            .to_string()
+            .contains("`shop`"));
         assert!(services.find("#9").is_err());
         assert_eq!(services.name(9), "#9");
         assert_eq!(services.named(3), Named::Name("shop".to_owned()));
-        assert_eq!(services.named(4), Named::Id(4), "`conn` would mean an entity");
+        assert_eq!(
+            services.named(4),
+            Named::Id(4),
+            "`conn` would mean an entity"
+        );
     }
 
     #[test]

@@ -9,11 +9,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{anyhow, Context, Result};
 use libbpf_rs::{Iter, Link, Object};
-use nix::sched::{CloneFlags, setns};
+use nix::sched::{setns, CloneFlags};
 
-use super::object::{OBJECTS, Purpose};
+use super::object::{Purpose, OBJECTS};
 use super::up::{attach, load};
 
 /// The iterators that take tags off, loaded.
@@ -26,7 +26,12 @@ impl Sweeper {
     pub fn new(root: &Path) -> Result<Self> {
         let mut objects = Vec::new();
         for object in OBJECTS {
-            objects.extend(load(object, root, &|name, kind| Purpose::of(name, kind) == Purpose::Sweep, false)?);
+            objects.extend(load(
+                object,
+                root,
+                &|name, kind| Purpose::of(name, kind) == Purpose::Sweep,
+                false,
+            )?);
         }
         Ok(Self { objects })
     }
@@ -59,8 +64,15 @@ fn enter_and_read(namespace: &File, links: &[Link]) -> Result<()> {
 
 /// One descriptor for each network namespace that a process lives in or that is bound below /run/netns.
 fn namespaces() -> Result<Vec<File>> {
-    let processes = fs::read_dir("/proc").context("/proc")?.flatten().map(|entry| entry.path().join("ns/net"));
-    let bound = fs::read_dir("/run/netns").into_iter().flatten().flatten().map(|entry| entry.path());
+    let processes = fs::read_dir("/proc")
+        .context("/proc")?
+        .flatten()
+        .map(|entry| entry.path().join("ns/net"));
+    let bound = fs::read_dir("/run/netns")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
     let mut found = HashMap::new();
     for path in processes.chain(bound) {
         if let Some(file) = open(&path)? {
@@ -77,7 +89,10 @@ fn open(path: &PathBuf) -> io::Result<Option<File>> {
         Ok(file) => Ok(Some(file)),
         // a kernel thread that ends shows as EACCES or ESRCH
         Err(error)
-            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied) =>
+            if matches!(
+                error.kind(),
+                ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied
+            ) =>
         {
             Ok(None)
         }

@@ -10,7 +10,7 @@ use anyhow::Result;
 use libbpf_rs::query::ProgInfoIter;
 
 use super::clear::Sweeper;
-use super::object::{OBJECTS, gates};
+use super::object::{gates, OBJECTS};
 use super::pin::{self, Draft, LINKS, ROOT};
 use super::{iter, scheduler, up};
 use crate::abi::{VS_PLACE_THREAD, VS_ROOT, VS_WHY_NO_GATES};
@@ -32,7 +32,10 @@ pub fn down(device: Option<&Device>) -> Result<usize> {
         // scheduler and gates end in one instant
         let draft = Draft::new()?;
         scheduler::forget(&draft)?;
-        for link in links.iter().filter(|link| !gates([link.as_str()]).is_empty()) {
+        for link in links
+            .iter()
+            .filter(|link| !gates([link.as_str()]).is_empty())
+        {
             draft.remove(LINKS, link)?;
         }
         draft.publish()?;
@@ -69,26 +72,39 @@ pub fn down(device: Option<&Device>) -> Result<usize> {
 
 /// Whether the module is held by more than the descriptors of its device.
 fn module_is_held(device: Option<&Device>) -> bool {
-    let count = fs::read_to_string("/sys/module/vs/refcnt").ok().and_then(|text| text.trim().parse::<usize>().ok());
-    let (Some(_), Some(count)) = (device, count) else { return false };
+    let count = fs::read_to_string("/sys/module/vs/refcnt")
+        .ok()
+        .and_then(|text| text.trim().parse::<usize>().ok());
+    let (Some(_), Some(count)) = (device, count) else {
+        return false;
+    };
     let descriptors: usize = holders().iter().map(|holder| holder.descriptors).sum();
     count > descriptors
 }
 
 /// Puts every tagged task into root.
 fn untag(device: &Device) -> Result<()> {
-    for task in
-        iter::tasks()?.into_iter().filter(|task| u32::from(task.home) != VS_ROOT || u32::from(task.cur) != VS_ROOT)
+    for task in iter::tasks()?
+        .into_iter()
+        .filter(|task| u32::from(task.home) != VS_ROOT || u32::from(task.cur) != VS_ROOT)
     {
         let what = || format!("take the tag off task {}", task.tid);
-        let result =
-            place::thread(task.tid).and_then(|fd| device.place_task(fd.as_fd(), VS_ROOT, VS_PLACE_THREAD, &what()));
+        let result = place::thread(task.tid)
+            .and_then(|fd| device.place_task(fd.as_fd(), VS_ROOT, VS_PLACE_THREAD, &what()));
         match result {
             Ok(()) => {}
             // a task that has ended since is as good as placed
             Err(error) if place::has_exited(&error) => {}
             // half of it was down already: nothing is left that could count
-            Err(error) if matches!(error.downcast_ref(), Some(Failure::Refused { reason: VS_WHY_NO_GATES, .. })) => {
+            Err(error)
+                if matches!(
+                    error.downcast_ref(),
+                    Some(Failure::Refused {
+                        reason: VS_WHY_NO_GATES,
+                        ..
+                    })
+                ) =>
+            {
                 break;
             }
             Err(error) => return Err(error),
@@ -136,13 +152,26 @@ pub struct Holder {
 pub fn holders() -> Vec<Holder> {
     let mut found = Vec::new();
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Ok(pid) = process.file_name().to_string_lossy().parse() else { continue };
-        let descriptors = fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten();
-        let ours = descriptors.filter(|fd| fs::read_link(fd.path()).is_ok_and(|to| to == Path::new(device::PATH)));
+        let Ok(pid) = process.file_name().to_string_lossy().parse() else {
+            continue;
+        };
+        let descriptors = fs::read_dir(process.path().join("fd"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let ours = descriptors
+            .filter(|fd| fs::read_link(fd.path()).is_ok_and(|to| to == Path::new(device::PATH)));
         let descriptors = ours.count();
         if descriptors > 0 {
-            let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default().trim().to_owned();
-            found.push(Holder { pid, name, descriptors });
+            let name = fs::read_to_string(process.path().join("comm"))
+                .unwrap_or_default()
+                .trim()
+                .to_owned();
+            found.push(Holder {
+                pid,
+                name,
+                descriptors,
+            });
         }
     }
     found

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Lists of tasks and sockets with their tags: BPF iterators, pinned, that write the records of
-//! vs_module/gates/records.h when they are read.
+//! vs_module/bpf/records.h when they are read.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{ensure, Context, Result};
 
 use super::pin::LINKS;
 use crate::abi::{vs_sched_exit, vs_sock_record, vs_task_record};
@@ -31,7 +31,10 @@ pub fn needed() -> Result<()> {
     if Path::new(LINKS).join("iter__tasks").exists() {
         return Ok(());
     }
-    Err(Failure::NotLoaded("the gates are not attached: no task has a tag\n  do: run `vsctl up`".to_owned()).into())
+    Err(Failure::NotLoaded(
+        "the gates are not attached: no task has a tag\n  do: run `vsctl up`".to_owned(),
+    )
+    .into())
 }
 
 fn read(name: &str) -> Result<Vec<u8>> {
@@ -40,10 +43,15 @@ fn read(name: &str) -> Result<Vec<u8>> {
     match File::open(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            return Err(Failure::Permission(format!("{}: no permission\n  do: run it as root", path.display())).into());
+            return Err(Failure::Permission(format!(
+                "{}: no permission\n  do: run it as root",
+                path.display()
+            ))
+            .into());
         }
         file => {
-            file.and_then(|mut file| file.read_to_end(&mut bytes)).with_context(|| path.display().to_string())?;
+            file.and_then(|mut file| file.read_to_end(&mut bytes))
+                .with_context(|| path.display().to_string())?;
         }
     }
     Ok(bytes)
@@ -92,7 +100,10 @@ mod tests {
         }
         let tasks = records::<vs_task_record>(&bytes).unwrap();
         assert_eq!(tasks.len(), 2);
-        assert_eq!((tasks[1].pid, tasks[1].tid, tasks[1].home, tasks[1].cur), (7, 8, 1, 2));
+        assert_eq!(
+            (tasks[1].pid, tasks[1].tid, tasks[1].home, tasks[1].cur),
+            (7, 8, 1, 2)
+        );
         assert!(records::<vs_task_record>(&bytes[1..]).is_err());
         assert_eq!(size_of::<vs_sock_record>() % 8, 0);
     }

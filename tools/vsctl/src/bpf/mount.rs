@@ -27,10 +27,20 @@ fn descriptor(result: c_long) -> nix::Result<OwnedFd> {
 /// A new BPF file system, for root's eyes. Unless it is mounted, it ends with the descriptor, and so do its pins.
 pub fn detached() -> nix::Result<OwnedFd> {
     // SAFETY: fsopen reads a string with its NUL, here and in all that follows a literal one.
-    let context = descriptor(unsafe { libc::syscall(libc::SYS_fsopen, c"bpf".as_ptr(), FSOPEN_CLOEXEC) })?;
+    let context =
+        descriptor(unsafe { libc::syscall(libc::SYS_fsopen, c"bpf".as_ptr(), FSOPEN_CLOEXEC) })?;
     let configure = |command: u32, key: *const libc::c_char, value: *const libc::c_char| {
         // SAFETY: fsconfig reads two strings with their NUL, or, for a command that takes none, two null pointers.
-        Errno::result(unsafe { libc::syscall(libc::SYS_fsconfig, context.as_raw_fd(), command, key, value, 0) })
+        Errno::result(unsafe {
+            libc::syscall(
+                libc::SYS_fsconfig,
+                context.as_raw_fd(),
+                command,
+                key,
+                value,
+                0,
+            )
+        })
     };
     configure(FSCONFIG_SET_STRING, c"mode".as_ptr(), c"700".as_ptr())?;
     configure(FSCONFIG_CMD_CREATE, ptr::null(), ptr::null())?;
@@ -43,8 +53,17 @@ pub fn attach(detached: &OwnedFd, target: &CStr, beneath: bool) -> nix::Result<(
     let flags = MOVE_MOUNT_F_EMPTY_PATH | if beneath { MOVE_MOUNT_BENEATH } else { 0 };
     let (from, to) = (detached.as_raw_fd(), libc::AT_FDCWD);
     // SAFETY: move_mount reads two strings with their NUL.
-    Errno::result(unsafe { libc::syscall(libc::SYS_move_mount, from, c"".as_ptr(), to, target.as_ptr(), flags) })
-        .map(drop)
+    Errno::result(unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            from,
+            c"".as_ptr(),
+            to,
+            target.as_ptr(),
+            flags,
+        )
+    })
+    .map(drop)
 }
 
 /// How many file systems are mounted at `target`, one over the other.
@@ -52,6 +71,10 @@ pub fn layers(target: &CStr) -> io::Result<usize> {
     let mounts = fs::read_to_string("/proc/self/mountinfo")?;
     Ok(mounts
         .lines()
-        .filter(|line| line.split(' ').nth(4).is_some_and(|at| at.as_bytes() == target.to_bytes()))
+        .filter(|line| {
+            line.split(' ')
+                .nth(4)
+                .is_some_and(|at| at.as_bytes() == target.to_bytes())
+        })
         .count())
 }

@@ -61,7 +61,10 @@ impl Purpose {
 
 /// The gates a set of attached links serves.
 pub fn gates<'a>(links: impl IntoIterator<Item = &'a str>) -> Vec<Gate> {
-    let mut gates: Vec<Gate> = links.into_iter().filter_map(|link| Gate::named(link.split_once("__")?.0)).collect();
+    let mut gates: Vec<Gate> = links
+        .into_iter()
+        .filter_map(|link| Gate::named(link.split_once("__")?.0))
+        .collect();
     gates.sort();
     gates.dedup();
     gates
@@ -74,13 +77,34 @@ mod tests {
     #[test]
     fn names_tell_the_purpose() {
         let lsm = ProgramType::Lsm;
-        assert_eq!(Purpose::of("fork__task_alloc", lsm), Purpose::Gate(Gate::Fork));
-        assert_eq!(Purpose::of("core__sched_switch", ProgramType::Tracing), Purpose::Core);
-        assert_eq!(Purpose::of("iter__tasks", ProgramType::Tracing), Purpose::Iterator);
-        assert_eq!(Purpose::of("clear__tcp", ProgramType::Tracing), Purpose::Sweep);
-        assert_eq!(Purpose::of("sync_services", ProgramType::Syscall), Purpose::OnDemand);
-        assert_eq!(Purpose::of("vs_enqueue", ProgramType::StructOps), Purpose::Scheduler);
-        assert_eq!(gates(["sched", "recv__x", "fork__a", "recv__y"]), [Gate::Fork, Gate::Recv]);
+        assert_eq!(
+            Purpose::of("fork__task_alloc", lsm),
+            Purpose::Gate(Gate::Fork)
+        );
+        assert_eq!(
+            Purpose::of("core__sched_switch", ProgramType::Tracing),
+            Purpose::Core
+        );
+        assert_eq!(
+            Purpose::of("iter__tasks", ProgramType::Tracing),
+            Purpose::Iterator
+        );
+        assert_eq!(
+            Purpose::of("clear__tcp", ProgramType::Tracing),
+            Purpose::Sweep
+        );
+        assert_eq!(
+            Purpose::of("sync_services", ProgramType::Syscall),
+            Purpose::OnDemand
+        );
+        assert_eq!(
+            Purpose::of("vs_enqueue", ProgramType::StructOps),
+            Purpose::Scheduler
+        );
+        assert_eq!(
+            gates(["sched", "recv__x", "fork__a", "recv__y"]),
+            [Gate::Fork, Gate::Recv]
+        );
     }
 
     #[test]

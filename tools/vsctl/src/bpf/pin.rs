@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use libbpf_rs::libbpf_sys::{bpf_obj_get, bpf_obj_pin};
 use nix::errno::Errno;
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
+use nix::mount::{mount, umount2, MntFlags, MsFlags};
+use nix::sys::statfs::{statfs, BPF_FS_MAGIC};
 
 use super::mount;
 use crate::failure::Failure;
@@ -41,18 +41,27 @@ fn list(folder: &Path) -> Result<Vec<String>> {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            return Err(
-                Failure::Permission(format!("{}: no permission\n  do: run it as root", folder.display())).into()
-            );
+            return Err(Failure::Permission(format!(
+                "{}: no permission\n  do: run it as root",
+                folder.display()
+            ))
+            .into());
         }
         Err(error) => return Err(error).context(folder.display().to_string()),
     };
     let names: io::Result<Vec<OsString>> = entries
-        .filter(|entry| !entry.as_ref().is_ok_and(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())))
+        .filter(|entry| {
+            !entry
+                .as_ref()
+                .is_ok_and(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        })
         .map(|entry| Ok(entry?.file_name()))
         .collect();
-    let mut names: Vec<String> =
-        names.with_context(|| folder.display().to_string())?.iter().map(|n| n.to_string_lossy().into()).collect();
+    let mut names: Vec<String> = names
+        .with_context(|| folder.display().to_string())?
+        .iter()
+        .map(|n| n.to_string_lossy().into())
+        .collect();
     names.sort();
     Ok(names)
 }
@@ -60,7 +69,9 @@ fn list(folder: &Path) -> Result<Vec<String>> {
 /// Removes one pin; that it is gone already is well.
 fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).with_context(|| path.display().to_string()),
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| path.display().to_string())
+        }
         _ => Ok(()),
     }
 }
@@ -75,17 +86,30 @@ impl Draft {
     /// A copy of what is in force.
     pub fn new() -> Result<Self> {
         finish()?;
-        let kind =
-            statfs(BPFFS).with_context(|| format!("{BPFFS}: the kernel has no BPF file system"))?.filesystem_type();
+        let kind = statfs(BPFFS)
+            .with_context(|| format!("{BPFFS}: the kernel has no BPF file system"))?
+            .filesystem_type();
         if kind != BPF_FS_MAGIC {
-            mount(Some("bpf"), BPFFS, Some("bpf"), MsFlags::empty(), Some("mode=700")).map_err(refused)?;
+            mount(
+                Some("bpf"),
+                BPFFS,
+                Some("bpf"),
+                MsFlags::empty(),
+                Some("mode=700"),
+            )
+            .map_err(refused)?;
         }
         let file_system = mount::detached().map_err(refused)?;
-        let draft = Self { root: through(&file_system), file_system };
+        let draft = Self {
+            root: through(&file_system),
+            file_system,
+        };
         for folder in [ROOT, LINKS, PROGS] {
             let own = draft.path(folder, "");
             match fs::create_dir(&own) {
-                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error).context(folder),
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                    return Err(error).context(folder)
+                }
                 _ => {}
             }
             for name in names(folder)? {
@@ -103,7 +127,9 @@ impl Draft {
     /// Where the pin `name` of a folder, such as [`LINKS`], is in this set.
     pub fn path(&self, folder: &str, name: &str) -> PathBuf {
         // a folder is ROOT or below it
-        let below = Path::new(folder).strip_prefix(ROOT).unwrap_or(Path::new(""));
+        let below = Path::new(folder)
+            .strip_prefix(ROOT)
+            .unwrap_or(Path::new(""));
         self.root.join(below).join(name)
     }
 
@@ -120,21 +146,30 @@ impl Draft {
     /// Puts the set in force, in the place of the one that was.
     pub fn publish(self) -> Result<()> {
         match fs::create_dir(ROOT) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error).context(ROOT),
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                return Err(error).context(ROOT)
+            }
             _ => {}
         }
         let replaces = mount::layers(TARGET).context("mounts")? > 0;
         mount::attach(&self.file_system, TARGET, replaces).map_err(refused)?;
-        if replaces { unmount() } else { Ok(()) }
+        if replaces {
+            unmount()
+        } else {
+            Ok(())
+        }
     }
 }
 
 fn refused(errno: Errno) -> anyhow::Error {
     match errno {
-        Errno::EPERM | Errno::EACCES => {
-            Failure::Permission(format!("cannot mount at {ROOT}: {errno}\n  do: run it as root")).into()
-        }
-        errno => Err::<(), _>(errno).context(format!("cannot mount at {ROOT}")).unwrap_err(),
+        Errno::EPERM | Errno::EACCES => Failure::Permission(format!(
+            "cannot mount at {ROOT}: {errno}\n  do: run it as root"
+        ))
+        .into(),
+        errno => Err::<(), _>(errno)
+            .context(format!("cannot mount at {ROOT}"))
+            .unwrap_err(),
     }
 }
 

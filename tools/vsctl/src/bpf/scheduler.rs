@@ -7,7 +7,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{ensure, Context, Result};
 use libbpf_rs::libbpf_sys::{bpf_prog_test_run_opts, bpf_test_run_opts};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, Program};
 use nix::errno::Errno;
@@ -88,7 +88,9 @@ pub fn state() -> Result<State> {
 
 /// The same, after so many looks at most.
 fn state_within(patience: u32) -> Result<State> {
-    let read = |name: &str| fs::read_to_string(Path::new(SYSFS).join(name)).map(|text| text.trim().to_owned());
+    let read = |name: &str| {
+        fs::read_to_string(Path::new(SYSFS).join(name)).map(|text| text.trim().to_owned())
+    };
     let enabled = read("state").is_ok_and(|state| state != "disabled");
     if enabled {
         return Ok(match read("root/ops") {
@@ -103,7 +105,9 @@ fn state_within(patience: u32) -> Result<State> {
         });
     }
     if pin::names(LINKS)?.iter().any(|link| link == LINK) {
-        return Ok(State::Ejected(exit(&Path::new(ROOT).join(EXIT_PIN)).unwrap_or_default()));
+        return Ok(State::Ejected(
+            exit(&Path::new(ROOT).join(EXIT_PIN)).unwrap_or_default(),
+        ));
     }
     Ok(State::Off)
 }
@@ -111,8 +115,14 @@ fn state_within(patience: u32) -> Result<State> {
 /// The exit record that the scheduler has left in its map, pinned there.
 pub fn exit(pin: &Path) -> Option<Exit> {
     let map = MapHandle::from_pinned_path(pin).ok()?;
-    let record: vs_sched_exit = *records(&map.lookup(&0u32.to_ne_bytes(), MapFlags::ANY).ok()??).ok()?.first()?;
-    Some(Exit { kind: record.kind, reason: text(&record.reason), message: text(&record.message) })
+    let record: vs_sched_exit = *records(&map.lookup(&0u32.to_ne_bytes(), MapFlags::ANY).ok()??)
+        .ok()?
+        .first()?;
+    Some(Exit {
+        kind: record.kind,
+        reason: text(&record.reason),
+        message: text(&record.message),
+    })
 }
 
 /// Waits until our scheduler has ended, whose link is gone: the kernel's own takes over, accounts go on.
@@ -121,7 +131,10 @@ pub fn wait_ended() -> Result<()> {
     const PATIENCE: Duration = Duration::from_secs(10);
     let deadline = Instant::now() + PATIENCE;
     while state()? == State::Ours {
-        ensure!(Instant::now() < deadline, "the scheduler was told to end and still runs\n  do: see `dmesg`");
+        ensure!(
+            Instant::now() < deadline,
+            "the scheduler was told to end and still runs\n  do: see `dmesg`"
+        );
         thread::sleep(POLL);
     }
     Ok(())
@@ -139,15 +152,25 @@ pub fn forget(draft: &Draft) -> Result<()> {
 pub fn counters() -> Result<Vec<(String, u64)>> {
     let path = Path::new(ROOT).join(STATS);
     if !path.exists() {
-        return Err(Failure::NotLoaded("scx_vs has not been started\n  do: run `vsctl up`".to_owned()).into());
+        return Err(Failure::NotLoaded(
+            "scx_vs has not been started\n  do: run `vsctl up`".to_owned(),
+        )
+        .into());
     }
     let map = MapHandle::from_pinned_path(&path).with_context(|| path.display().to_string())?;
     let sum = |index: vs_sched_stat| -> Result<u64> {
-        let each = map.lookup_percpu(&index.to_ne_bytes(), MapFlags::ANY)?.unwrap_or_default();
-        each.iter().map(|cpu| Ok(u64::from_ne_bytes(cpu.as_slice().try_into()?))).sum()
+        let each = map
+            .lookup_percpu(&index.to_ne_bytes(), MapFlags::ANY)?
+            .unwrap_or_default();
+        each.iter()
+            .map(|cpu| Ok(u64::from_ne_bytes(cpu.as_slice().try_into()?)))
+            .sum()
     };
     let name = |name: &str| name.trim_start_matches("VS_SCHED_").to_lowercase();
-    COUNTERS.iter().map(|&(index, long)| Ok((name(long), sum(index)?))).collect()
+    COUNTERS
+        .iter()
+        .map(|&(index, long)| Ok((name(long), sum(index)?)))
+        .collect()
 }
 
 /// Has the scheduler make queues for new services, if it runs: it cannot where it schedules. A service that has none
@@ -160,8 +183,12 @@ pub fn sync() -> Result<()> {
     if !path.exists() {
         return Ok(());
     }
-    let program = Program::fd_from_pinned_path(&path).with_context(|| path.display().to_string())?;
-    let mut options = bpf_test_run_opts { sz: size_of::<bpf_test_run_opts>() as _, ..Default::default() };
+    let program =
+        Program::fd_from_pinned_path(&path).with_context(|| path.display().to_string())?;
+    let mut options = bpf_test_run_opts {
+        sz: size_of::<bpf_test_run_opts>() as _,
+        ..Default::default()
+    };
     // SAFETY: `program` is an open descriptor, and `options` is valid, of the stated size, and without any buffer, as a
     // program of type syscall without context takes it.
     let result = unsafe { bpf_prog_test_run_opts(program.as_raw_fd(), &mut options) };
@@ -181,12 +208,19 @@ mod tests {
 
     #[test]
     fn every_counter_has_its_name() {
-        assert!(COUNTERS.iter().enumerate().all(|(n, &(index, _))| n == index as usize));
+        assert!(COUNTERS
+            .iter()
+            .enumerate()
+            .all(|(n, &(index, _))| n == index as usize));
     }
 
     #[test]
     fn exits_in_words() {
-        let exit = |kind, message: &str| Exit { kind, reason: "runtime".to_owned(), message: message.to_owned() };
+        let exit = |kind, message: &str| Exit {
+            kind,
+            reason: "runtime".to_owned(),
+            message: message.to_owned(),
+        };
         assert_eq!(exit(64, "stalled task").sentence(), "runtime: stalled task");
         assert_eq!(exit(64, "").sentence(), "runtime");
         assert!(Exit::default().sentence().contains("dmesg"));

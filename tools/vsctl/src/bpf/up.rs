@@ -13,12 +13,13 @@ use std::sync::Mutex;
 
 use anyhow::{Context, Result};
 use libbpf_rs::{
-    Link, MapCore, MapType, Object, ObjectBuilder, OpenObject, PrintLevel, ProgramMut, ProgramType, set_print,
+    set_print, Link, MapCore, MapType, Object, ObjectBuilder, OpenObject, PrintLevel, ProgramMut,
+    ProgramType,
 };
 use vs_text::gate::Gate;
 
 use super::clear::Sweeper;
-use super::object::{Embedded, OBJECTS, Purpose, gates};
+use super::object::{gates, Embedded, Purpose, OBJECTS};
 use super::pin::{self, Draft, LINKS, PROGS, ROOT};
 use super::scheduler::{self, State};
 use crate::device::Device;
@@ -93,7 +94,10 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
             for program in object.progs_mut() {
                 let name = program.name().to_string_lossy().into_owned();
                 let purpose = Purpose::of(&name, program.prog_type());
-                if program.autoload() && purpose != Purpose::Scheduler && (purpose == Purpose::Core) == core {
+                if program.autoload()
+                    && purpose != Purpose::Scheduler
+                    && (purpose == Purpose::Core) == core
+                {
                     fasten(program, &name, purpose, &draft)?;
                     done.attached += 1;
                 }
@@ -113,7 +117,11 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
     if wanted.gates.is_some() {
         done.detached = gates(present.iter().map(String::as_str));
         done.detached.retain(|gate| !chosen.contains(gate));
-        for link in present.iter().filter(|link| gates([link.as_str()]).iter().any(|gate| !chosen.contains(gate))) {
+        for link in present.iter().filter(|link| {
+            gates([link.as_str()])
+                .iter()
+                .any(|gate| !chosen.contains(gate))
+        }) {
             draft.remove(LINKS, link)?;
         }
     }
@@ -155,7 +163,10 @@ fn listen(_: PrintLevel, message: String) {
 fn failed(object: &str, error: impl std::fmt::Display) -> Failure {
     /// How much of libbpf's log is shown: its end says what was wrong.
     const LINES: usize = 25;
-    let log = MESSAGES.lock().map(|messages| messages.clone()).unwrap_or_default();
+    let log = MESSAGES
+        .lock()
+        .map(|messages| messages.clone())
+        .unwrap_or_default();
     let lines: Vec<&str> = log.lines().collect();
     let end = lines[lines.len().saturating_sub(LINES)..].join("\n    ");
     Failure::Bpf(format!(
@@ -168,7 +179,9 @@ pub fn open(object: &Embedded, root: &Path) -> Result<OpenObject> {
     set_print(Some((PrintLevel::Info, listen)));
     let mut builder = ObjectBuilder::default();
     builder.name(object.name)?.pin_root_path(root)?;
-    builder.open_memory(object.bytes).map_err(|error| failed(object.name, error).into())
+    builder
+        .open_memory(object.bytes)
+        .map_err(|error| failed(object.name, error).into())
 }
 
 /// Loads those programs of an object that are missing; None if none is.
@@ -180,7 +193,10 @@ pub fn load(
 ) -> Result<Option<Object>> {
     let mut opened = open(object, root)?;
     let mut needed = false;
-    for mut map in opened.maps_mut().filter(|map| map.map_type() == MapType::StructOps) {
+    for mut map in opened
+        .maps_mut()
+        .filter(|map| map.map_type() == MapType::StructOps)
+    {
         map.set_autocreate(scheduler)?;
         needed |= scheduler;
     }
@@ -195,13 +211,17 @@ pub fn load(
     if !needed {
         return Ok(None);
     }
-    Ok(Some(opened.load().map_err(|error| failed(object.name, error))?))
+    Ok(Some(
+        opened.load().map_err(|error| failed(object.name, error))?,
+    ))
 }
 
 /// Attaches a program and pins the link; or pins the program, if it runs on demand.
 fn fasten(mut program: ProgramMut<'_>, name: &str, purpose: Purpose, draft: &Draft) -> Result<()> {
     if purpose == Purpose::OnDemand {
-        return program.pin(draft.path(PROGS, name)).context(name.to_owned());
+        return program
+            .pin(draft.path(PROGS, name))
+            .context(name.to_owned());
     }
     keep(attach(&program)?, name, draft)
 }
@@ -230,10 +250,17 @@ fn keep(mut link: Link, name: &str, draft: &Draft) -> Result<()> {
 
 /// Starts the scheduler, if it is this object.
 fn start(object: &mut Object, draft: &Draft) -> Result<()> {
-    for mut map in object.maps_mut().filter(|map| map.name().to_string_lossy().ends_with(scheduler::EXIT_MAP)) {
-        map.pin(draft.path(ROOT, scheduler::EXIT_PIN)).context(scheduler::EXIT_PIN)?;
+    for mut map in object
+        .maps_mut()
+        .filter(|map| map.name().to_string_lossy().ends_with(scheduler::EXIT_MAP))
+    {
+        map.pin(draft.path(ROOT, scheduler::EXIT_PIN))
+            .context(scheduler::EXIT_PIN)?;
     }
-    for mut map in object.maps_mut().filter(|map| map.map_type() == MapType::StructOps) {
+    for mut map in object
+        .maps_mut()
+        .filter(|map| map.map_type() == MapType::StructOps)
+    {
         let link = map.attach_struct_ops().map_err(|error| {
             let exit = scheduler::exit(&draft.path(ROOT, scheduler::EXIT_PIN)).filter(|exit| exit.kind != 0);
             let why = exit.map_or_else(String::new, |exit| format!(": {}", exit.sentence()));
@@ -254,7 +281,10 @@ struct Packets<'a> {
 
 impl<'a> Packets<'a> {
     fn new(device: &'a Device) -> Result<Self> {
-        Ok(Self { device, undo: !device.packets_on()? })
+        Ok(Self {
+            device,
+            undo: !device.packets_on()?,
+        })
     }
 
     fn keep(mut self) {
@@ -287,7 +317,10 @@ mod tests {
         }
         let found = gates(names.iter().map(String::as_str));
         // the packet gate is netfilter hooks of the module
-        let expected: Vec<Gate> = Gate::ALL.into_iter().filter(|gate| *gate != Gate::Packet).collect();
+        let expected: Vec<Gate> = Gate::ALL
+            .into_iter()
+            .filter(|gate| *gate != Gate::Packet)
+            .collect();
         assert_eq!(found, expected, "{names:?}");
     }
 }

@@ -7,15 +7,15 @@ use std::{fs, io};
 use anyhow::{Context, Result};
 use clap::Args;
 use vs_text::config::{Config, Document};
-use vs_text::diff::{Change, diff};
-use vs_text::name::{ROOT, Service as Named};
+use vs_text::diff::{diff, Change};
+use vs_text::name::{Service as Named, ROOT};
 
 use crate::abi::*;
 use crate::bpf::scheduler;
 use crate::device::Device;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::service::{Services, fill};
+use crate::service::{fill, Services};
 use crate::{reason, record, rule};
 
 /// Make services and rules what a file says: all of it, or nothing
@@ -61,16 +61,28 @@ impl Apply {
         }
         let differences: Vec<Difference> = changes.iter().map(difference).collect();
         output.value(&differences, |differences| {
-            if changes.iter().all(|change| matches!(change, Change::Stays(_))) && !changes.is_empty() {
+            if changes
+                .iter()
+                .all(|change| matches!(change, Change::Stays(_)))
+                && !changes.is_empty()
+            {
                 return format!("{}\nno other difference\n", lines(differences));
             }
-            if differences.is_empty() { "no difference\n".to_owned() } else { lines(differences) }
+            if differences.is_empty() {
+                "no difference\n".to_owned()
+            } else {
+                lines(differences)
+            }
         })
     }
 }
 
 fn lines(differences: &[Difference]) -> String {
-    differences.iter().map(|difference| difference.text.as_str()).collect::<Vec<_>>().join("\n")
+    differences
+        .iter()
+        .map(|difference| difference.text.as_str())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn difference(change: &Change) -> Difference {
@@ -83,7 +95,11 @@ fn difference(change: &Change) -> Difference {
         Change::Remove(rule) => ("rule-del", rule.to_string()),
         Change::Reorder => ("rule-order", String::new()),
     };
-    Difference { action, subject, text: change.to_string() }
+    Difference {
+        action,
+        subject,
+        text: change.to_string(),
+    }
 }
 
 /// Reads a configuration file.
@@ -93,7 +109,8 @@ pub fn read(file: &Path) -> Result<Document> {
         Some("-") => io::read_to_string(io::stdin()),
         _ => fs::read_to_string(file),
     };
-    let text = text.map_err(|error| Failure::Usage(format!("{name}: {error}\n  do: name a readable file")))?;
+    let text = text
+        .map_err(|error| Failure::Usage(format!("{name}: {error}\n  do: name a readable file")))?;
     Ok(Document::parse(&name, &text).map_err(Failure::Config)?)
 }
 
@@ -105,12 +122,19 @@ fn present(device: &Device) -> Result<Config> {
         rule::from_kernel(kernel, |id| services.named(id))
             .with_context(|| format!("rule {} is of a kind this vsctl does not know", kernel.id))
     });
-    Ok(Config { services: services.config(), rules: rules.collect::<Result<_>>()? })
+    Ok(Config {
+        services: services.config(),
+        rules: rules.collect::<Result<_>>()?,
+    })
 }
 
 /// Has the kernel say what it would refuse.
 pub fn check(device: &Device, document: &Document, prune: bool) -> Result<()> {
-    submit(device, document, VS_APPLY_CHECK | if prune { VS_APPLY_PRUNE } else { 0 })
+    submit(
+        device,
+        document,
+        VS_APPLY_CHECK | if prune { VS_APPLY_PRUNE } else { 0 },
+    )
 }
 
 /// Applies a configuration.
@@ -130,33 +154,59 @@ fn submit(device: &Device, document: &Document, flags: u32) -> Result<()> {
         rule_size: size_of::<vs_rule>() as u32,
         ..Default::default()
     };
-    device.apply(&mut apply, "apply").map_err(|error| match error.downcast_ref() {
-        Some(Failure::Refused { reason, errno, .. }) if apply.at_service != 0 || apply.at_rule != 0 => {
-            let (what, advice) = (reason::what(*reason, *errno), reason::advice(*reason).to_owned());
-            Failure::RefusedAt(match apply.at_service {
-                0 => document.at_rule(apply.at_rule as usize - 1, what, advice),
-                place => document.at_service(place as usize - 1, what, advice),
-            })
-            .into()
-        }
-        Some(Failure::Refused { reason, errno, .. }) if matches!(*reason, VS_WHY_HAS_TASKS | VS_WHY_HAS_SOCKETS) => {
-            let what = match holding(device, document) {
-                Ok(Some(name)) => format!("apply: destroy `{name}`, which the file does not name"),
-                _ => "apply".to_owned(),
-            };
-            Failure::Refused { what, reason: *reason, errno: *errno }.into()
-        }
-        _ => error,
-    })
+    device
+        .apply(&mut apply, "apply")
+        .map_err(|error| match error.downcast_ref() {
+            Some(Failure::Refused { reason, errno, .. })
+                if apply.at_service != 0 || apply.at_rule != 0 =>
+            {
+                let (what, advice) = (
+                    reason::what(*reason, *errno),
+                    reason::advice(*reason).to_owned(),
+                );
+                Failure::RefusedAt(match apply.at_service {
+                    0 => document.at_rule(apply.at_rule as usize - 1, what, advice),
+                    place => document.at_service(place as usize - 1, what, advice),
+                })
+                .into()
+            }
+            Some(Failure::Refused { reason, errno, .. })
+                if matches!(*reason, VS_WHY_HAS_TASKS | VS_WHY_HAS_SOCKETS) =>
+            {
+                let what = match holding(device, document) {
+                    Ok(Some(name)) => {
+                        format!("apply: destroy `{name}`, which the file does not name")
+                    }
+                    _ => "apply".to_owned(),
+                };
+                Failure::Refused {
+                    what,
+                    reason: *reason,
+                    errno: *errno,
+                }
+                .into()
+            }
+            _ => error,
+        })
 }
 
 /// A service that is to be pruned and still has tasks or sockets. It may have lost them since it was refused.
 fn holding(device: &Device, document: &Document) -> Result<Option<String>> {
     let services = Services::read(device)?;
-    for service in services.all().iter().filter(|service| service.id != VS_ROOT) {
+    for service in services
+        .all()
+        .iter()
+        .filter(|service| service.id != VS_ROOT)
+    {
         let name = services.name(service.id);
         let stat = device.stat(service.id, "apply")?;
-        if document.config.services.iter().all(|kept| kept.name != name) && (stat.tasks > 0 || stat.sockets > 0) {
+        if document
+            .config
+            .services
+            .iter()
+            .all(|kept| kept.name != name)
+            && (stat.tasks > 0 || stat.sockets > 0)
+        {
             return Ok(Some(name));
         }
     }
@@ -172,13 +222,30 @@ fn kernel_form(config: &Config) -> Result<(Vec<vs_config_service>, Vec<vs_rule>)
         .map(|(n, service)| Ok((service.name.as_str(), u16::try_from(n + 1)?)))
         .collect::<Result<_>>()
         .map_err(|_| {
-            Failure::Usage(format!("{} services: at most {} are possible", config.services.len(), VS_ID_COUNT - 1))
+            Failure::Usage(format!(
+                "{} services: at most {} are possible",
+                config.services.len(),
+                VS_ID_COUNT - 1
+            ))
         })?;
-    let place = |name: &str| if name == ROOT { Some(VS_ROOT as u16) } else { places.get(name).copied() };
+    let place = |name: &str| {
+        if name == ROOT {
+            Some(VS_ROOT as u16)
+        } else {
+            places.get(name).copied()
+        }
+    };
     let services = config.services.iter().map(|service| {
-        let mut out = vs_config_service { priority: service.priority, ..Default::default() };
+        let mut out = vs_config_service {
+            priority: service.priority,
+            ..Default::default()
+        };
         fill(&mut out.name, service.name.as_bytes());
-        out.parent = service.parent.as_deref().and_then(place).map_or(VS_ROOT, u32::from);
+        out.parent = service
+            .parent
+            .as_deref()
+            .and_then(place)
+            .map_or(VS_ROOT, u32::from);
         for (n, value) in service.attributes.iter().enumerate() {
             if let Some(value) = value {
                 out.detached |= 1 << n;
@@ -189,7 +256,10 @@ fn kernel_form(config: &Config) -> Result<(Vec<vs_config_service>, Vec<vs_rule>)
     });
     let rules = config.rules.iter().map(|rule| {
         rule::to_kernel(rule, |named: &Named| {
-            named.name().and_then(place).with_context(|| format!("the configuration has no service `{named}`"))
+            named
+                .name()
+                .and_then(place)
+                .with_context(|| format!("the configuration has no service `{named}`"))
         })
     });
     Ok((services.collect(), rules.collect::<Result<_>>()?))
@@ -204,8 +274,19 @@ mod tests {
         let text = "rules = ['accept task=b => task=conn', 'fork => child=root']\n[services.b]\nparent='a'\ncpu_cap='50%'\n[services.a]\npriority=-1";
         let document = Document::parse("x", text).unwrap();
         let (services, rules) = kernel_form(&document.config).unwrap();
-        assert_eq!(services.iter().map(|s| s.parent).collect::<Vec<_>>(), [0, 1], "a, then b below it");
-        assert_eq!((services[1].detached, services[1].attr[1], services[0].priority), (2, 500, -1));
+        assert_eq!(
+            services.iter().map(|s| s.parent).collect::<Vec<_>>(),
+            [0, 1],
+            "a, then b below it"
+        );
+        assert_eq!(
+            (
+                services[1].detached,
+                services[1].attr[1],
+                services[0].priority
+            ),
+            (2, 500, -1)
+        );
         assert_eq!(rules[0].from[0], 2);
         assert_eq!(rules[1].to[1], 0);
     }

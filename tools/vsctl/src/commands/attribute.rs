@@ -12,7 +12,9 @@ use crate::failure::Failure;
 use crate::service::Services;
 
 fn values() -> String {
-    let attributes = Attribute::ALL.map(|attribute| format!("  {:<14} {}\n", attribute.name(), attribute.form())).concat();
+    let attributes = Attribute::ALL
+        .map(|attribute| format!("  {:<14} {}\n", attribute.name(), attribute.form()))
+        .concat();
     format!("Attributes and their values:\n{attributes}  priority       a whole number (`set` alone); between rules, the higher wins")
 }
 
@@ -44,7 +46,9 @@ impl Set {
             let (key, value) = pair(text)?;
             settings.push(if key == "priority" {
                 let priority = value.parse().map_err(|_| {
-                    Failure::Usage(format!("`{value}` is no priority: it is a whole number of 32 bits"))
+                    Failure::Usage(format!(
+                        "`{value}` is no priority: it is a whole number of 32 bits"
+                    ))
                 })?;
                 Setting::Priority(priority)
             } else {
@@ -61,7 +65,12 @@ impl Set {
                     operate(&device, id, VS_ATTR_SET, attribute, value, &what)?;
                 }
                 Setting::Priority(priority) => {
-                    let mut change = vs_change { id, what: VS_CHANGE_PRIORITY, priority, ..Default::default() };
+                    let mut change = vs_change {
+                        id,
+                        what: VS_CHANGE_PRIORITY,
+                        priority,
+                        ..Default::default()
+                    };
                     device.change(&mut change, &format!("set priority of `{}`", self.name))?;
                 }
             }
@@ -88,9 +97,14 @@ impl Detach {
     pub fn run(self) -> Result<()> {
         let mut wanted = Vec::new();
         for text in &self.attributes {
-            let (key, value) = text.split_once('=').map_or((text.as_str(), None), |(key, value)| (key, Some(value)));
+            let (key, value) = text
+                .split_once('=')
+                .map_or((text.as_str(), None), |(key, value)| (key, Some(value)));
             let attribute = Attribute::named(key).map_err(Failure::Usage)?;
-            let value = value.map(|value| attribute.parse(value)).transpose().map_err(Failure::Usage)?;
+            let value = value
+                .map(|value| attribute.parse(value))
+                .transpose()
+                .map_err(Failure::Usage)?;
             wanted.push((attribute, value));
         }
         let device = Device::open()?;
@@ -115,8 +129,11 @@ pub struct Share {
 impl Share {
     /// Does it.
     pub fn run(self) -> Result<()> {
-        let wanted: Result<Vec<Attribute>, String> =
-            self.attributes.iter().map(|name| Attribute::named(name)).collect();
+        let wanted: Result<Vec<Attribute>, String> = self
+            .attributes
+            .iter()
+            .map(|name| Attribute::named(name))
+            .collect();
         let wanted = wanted.map_err(Failure::Usage)?;
         let device = Device::open()?;
         let id = Services::read(&device)?.find(&self.name)?.id;
@@ -129,7 +146,13 @@ impl Share {
 }
 
 /// Detaches an attribute and sets its value, if one is given.
-pub fn detach(device: &Device, id: u32, name: &str, attribute: Attribute, value: Option<u32>) -> Result<()> {
+pub fn detach(
+    device: &Device,
+    id: u32,
+    name: &str,
+    attribute: Attribute,
+    value: Option<u32>,
+) -> Result<()> {
     let what = format!("detach {} of `{name}`", attribute.name());
     operate(device, id, VS_ATTR_DETACH, attribute, 0, &what)?;
     match value {
@@ -138,13 +161,28 @@ pub fn detach(device: &Device, id: u32, name: &str, attribute: Attribute, value:
     }
 }
 
-fn operate(device: &Device, id: u32, op: vs_attr_op, attribute: Attribute, value: u32, what: &str) -> Result<()> {
-    let mut set = vs_set_attr { id, op: op as u16, attr: attribute as u16, value, reason: 0 };
+fn operate(
+    device: &Device,
+    id: u32,
+    op: vs_attr_op,
+    attribute: Attribute,
+    value: u32,
+    what: &str,
+) -> Result<()> {
+    let mut set = vs_set_attr {
+        id,
+        op: op as u16,
+        attr: attribute as u16,
+        value,
+        reason: 0,
+    };
     device.set_attr(&mut set, what)
 }
 
 fn pair(text: &str) -> Result<(&str, &str), Failure> {
     text.split_once('=').ok_or_else(|| {
-        Failure::Usage(format!("`{text}` has no value\n  do: write ATTRIBUTE=VALUE, such as cpu_weight=300"))
+        Failure::Usage(format!(
+            "`{text}` has no value\n  do: write ATTRIBUTE=VALUE, such as cpu_weight=300"
+        ))
     })
 }

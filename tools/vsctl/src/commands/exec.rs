@@ -30,7 +30,9 @@ impl Exec {
     /// Does it. Returns only if the command could not be run.
     pub fn run(self) -> Result<()> {
         // clap has seen to it that there is one
-        let Some((program, arguments)) = self.command.split_first() else { return Ok(()) };
+        let Some((program, arguments)) = self.command.split_first() else {
+            return Ok(());
+        };
         {
             let device = Device::open()?;
             let id = Services::read(&device)?.find(&self.name)?.id;
@@ -38,6 +40,10 @@ impl Exec {
             device.place_task(us.as_fd(), id, 0, &format!("run in `{}`", self.name))?;
         }
         let error = Command::new(program).args(arguments).exec();
-        Err(Failure::Exec { command: program.to_string_lossy().into_owned(), error }.into())
+        Err(Failure::Exec {
+            command: program.to_string_lossy().into_owned(),
+            error,
+        }
+        .into())
     }
 }

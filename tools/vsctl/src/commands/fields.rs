@@ -5,7 +5,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::{apply, ps, rule, service, ss, stat, status, tree};
-use crate::output::{Described, print};
+use crate::output::{print, Described};
 
 /// Describe the fields of the JSON output
 ///

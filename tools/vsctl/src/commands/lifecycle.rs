@@ -11,7 +11,7 @@ use super::apply;
 use super::status;
 use crate::bpf::{down, scheduler, up};
 use crate::device::Device;
-use crate::output::{Output, print};
+use crate::output::{print, Output};
 
 /// Attach the gates and start the scheduler: all or nothing
 ///
@@ -44,7 +44,10 @@ impl Up {
         let device = Device::open()?;
         let _lock = device.lock()?;
         let ran_before = !up::in_force(&device)?.is_empty();
-        let wanted = up::Wanted { gates: self.gates, scheduler: !self.no_sched };
+        let wanted = up::Wanted {
+            gates: self.gates,
+            scheduler: !self.no_sched,
+        };
         if let Some(document) = &config {
             apply::check(&device, document, false)?;
         }
@@ -91,8 +94,14 @@ impl Down {
             print("nothing was attached\n")?;
         }
         // that is nobody's fault, but an unloading that follows would fail without a word of who it is
-        for holder in down::holders().iter().filter(|holder| holder.pid != std::process::id()) {
-            eprintln!("vsctl: the module stays in use: {} ({}) has /dev/vsctl open", holder.pid, holder.name);
+        for holder in down::holders()
+            .iter()
+            .filter(|holder| holder.pid != std::process::id())
+        {
+            eprintln!(
+                "vsctl: the module stays in use: {} ({}) has /dev/vsctl open",
+                holder.pid, holder.name
+            );
         }
         Ok(())
     }

@@ -30,20 +30,27 @@ impl Place {
     /// Does it.
     pub fn run(self) -> Result<()> {
         // clap has seen to it that there are two or more
-        let Some((name, pids)) = self.arguments.split_last() else { return Ok(()) };
+        let Some((name, pids)) = self.arguments.split_last() else {
+            return Ok(());
+        };
         let pids: Result<Vec<u32>, Failure> = pids
             .iter()
             .map(|pid| {
                 pid.parse().map_err(|_| {
-                    Failure::Usage(format!("`{pid}` is no process\n  do: write numbers, then the service"))
+                    Failure::Usage(format!(
+                        "`{pid}` is no process\n  do: write numbers, then the service"
+                    ))
                 })
             })
             .collect();
         let pids = pids?;
         let device = Device::open()?;
         let id = Services::read(&device)?.find(name)?.id;
-        let (open, flags): (fn(u32) -> _, _) =
-            if self.thread { (place::thread, VS_PLACE_THREAD) } else { (place::process, 0) };
+        let (open, flags): (fn(u32) -> _, _) = if self.thread {
+            (place::thread, VS_PLACE_THREAD)
+        } else {
+            (place::process, 0)
+        };
         for pid in pids {
             let fd = open(pid)?;
             device.place_task(fd.as_fd(), id, flags, &format!("place {pid} in `{name}`"))?;

@@ -4,12 +4,12 @@
 use anyhow::Result;
 use clap::Args;
 
-use crate::abi::{VS_ROOT, vs_task_record};
+use crate::abi::{vs_task_record, VS_ROOT};
 use crate::bpf::iter;
 use crate::device::Device;
 use crate::output::{Output, Table};
 use crate::record;
-use crate::service::{Services, text};
+use crate::service::{text, Services};
 
 /// List tasks with their home and current service
 ///
@@ -45,7 +45,12 @@ impl Ps {
     /// Does it.
     pub fn run(self, output: Output) -> Result<()> {
         let services = Services::read(&Device::open()?)?;
-        let only = self.name.as_deref().map(|name| services.find(name)).transpose()?.map(|service| service.id);
+        let only = self
+            .name
+            .as_deref()
+            .map(|name| services.find(name))
+            .transpose()?
+            .map(|service| service.id);
         iter::needed()?;
         let shown = |task: &vs_task_record| {
             let (home, current) = (u32::from(task.home), u32::from(task.cur));
@@ -54,7 +59,11 @@ impl Ps {
                 None => self.all || home != VS_ROOT || current != VS_ROOT,
             }
         };
-        let mut rows: Vec<Row> = iter::tasks()?.into_iter().filter(shown).map(|task| row(&services, &task)).collect();
+        let mut rows: Vec<Row> = iter::tasks()?
+            .into_iter()
+            .filter(shown)
+            .map(|task| row(&services, &task))
+            .collect();
         rows.sort_by_key(|row| (row.pid, row.tid));
         output.value(&rows, |rows| {
             let mut table = Table::new(&[">PID", ">TID", "HOME", "CURRENT", "COMMAND"]);

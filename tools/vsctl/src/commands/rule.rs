@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
-use vs_text::contest::{Merit, matches};
+use vs_text::contest::{matches, Merit};
 use vs_text::gate::{Gate, Property};
 use vs_text::name::Service as Named;
 use vs_text::problem::{Located, Problem};
@@ -13,7 +13,7 @@ use super::lifecycle;
 use crate::abi::*;
 use crate::device::Device;
 use crate::failure::Failure;
-use crate::output::{Output, Table, print};
+use crate::output::{print, Output, Table};
 use crate::service::Services;
 use crate::{record, rule};
 
@@ -48,9 +48,16 @@ impl Rule {
 fn forms() -> String {
     let mut out = String::from("Gates, their entities : their properties\n");
     for gate in Gate::ALL.into_iter().filter(|gate| gate.takes_rules()) {
-        let properties = Property::ALL.into_iter().filter(|property| gate.properties() & property.bit() != 0);
+        let properties = Property::ALL
+            .into_iter()
+            .filter(|property| gate.properties() & property.bit() != 0);
         let names: Vec<&str> = properties.map(Property::name).collect();
-        out += &format!("  {:<11} {} : {}\n", gate.name(), gate.entities().join(" "), names.join(" "));
+        out += &format!(
+            "  {:<11} {} : {}\n",
+            gate.name(),
+            gate.entities().join(" "),
+            names.join(" ")
+        );
     }
     out + "\n\
 An entity takes a service's name or `*`; on the right also an entity's name or `home`.\n\
@@ -83,9 +90,20 @@ record! {
 /// A rule as the kernel has it.
 pub fn row(services: &Services, kernel: &vs_rule) -> Row {
     let rule = rule::from_kernel(kernel, |id| services.named(id));
-    let gate = Gate::numbered(kernel.gate).map_or_else(|| format!("#{}", kernel.gate), |gate| gate.name().to_owned());
-    let rule = rule.map_or_else(|| "(of a kind this vsctl does not know)".to_owned(), |rule| rule.to_string());
-    Row { id: kernel.id, gate, rule, hits: kernel.hits }
+    let gate = Gate::numbered(kernel.gate).map_or_else(
+        || format!("#{}", kernel.gate),
+        |gate| gate.name().to_owned(),
+    );
+    let rule = rule.map_or_else(
+        || "(of a kind this vsctl does not know)".to_owned(),
+        |rule| rule.to_string(),
+    );
+    Row {
+        id: kernel.id,
+        gate,
+        rule,
+        hits: kernel.hits,
+    }
 }
 
 /// Joins the words of a command line, and explains the mistake that a shell makes easy.
@@ -127,7 +145,9 @@ impl Add {
         let services = Services::read(&device)?;
         let mut kernel = rule::to_kernel(&parsed, |named| id(&services, named))?;
         device.rule_add(&mut kernel, &format!("add rule `{parsed}`"))?;
-        output.value(&row(&services, &kernel), |row| format!("added rule {}: {}", row.id, row.rule))
+        output.value(&row(&services, &kernel), |row| {
+            format!("added rule {}: {}", row.id, row.rule)
+        })
     }
 }
 
@@ -162,7 +182,11 @@ impl Ls {
         let services = Services::read(&device)?;
         let rules = device.rules()?;
         let wanted = |rule: &&vs_rule| self.gate.is_none_or(|gate| gate as u16 == rule.gate);
-        let rows: Vec<Row> = rules.iter().filter(wanted).map(|rule| row(&services, rule)).collect();
+        let rows: Vec<Row> = rules
+            .iter()
+            .filter(wanted)
+            .map(|rule| row(&services, rule))
+            .collect();
         output.value(&rows, |rows| {
             let mut table = Table::new(&[">ID", ">HITS", "RULE"]);
             for row in rows {
@@ -241,11 +265,17 @@ impl Test {
             None if call.gate == Gate::Packet => VS_ROOT,
             None => u32::from(kernel.from[0]),
         };
-        let mut test = vs_rule_test { call: kernel, home, ..Default::default() };
+        let mut test = vs_rule_test {
+            call: kernel,
+            home,
+            ..Default::default()
+        };
         device.rule_test(&mut test, &format!("test `{call}`"))?;
         let tested = tested(&services, &device.rules()?, &call, &test);
         output.value(&tested, explain)?;
-        if !output.json && tested.matching as usize != tested.lose.len() + usize::from(tested.wins.is_some()) {
+        if !output.json
+            && tested.matching as usize != tested.lose.len() + usize::from(tested.wins.is_some())
+        {
             print("the rules have changed in the meantime: run it again\n")?;
         }
         Ok(())
@@ -254,12 +284,20 @@ impl Test {
 
 fn tested(services: &Services, rules: &[vs_rule], call: &Call, test: &vs_rule_test) -> Tested {
     // the same service must be written the same way, and rules are read with `named`
-    let same = |named: &Named| services.resolve(named).map_or_else(|_| named.clone(), |s| services.named(s.id as u16));
+    let same = |named: &Named| {
+        services
+            .resolve(named)
+            .map_or_else(|_| named.clone(), |s| services.named(s.id as u16))
+    };
     let mut call = call.clone();
     for service in call.from.iter_mut().flatten() {
         *service = same(service);
     }
-    let priority = |named: &Named| services.resolve(named).map_or(0, |service| service.priority);
+    let priority = |named: &Named| {
+        services
+            .resolve(named)
+            .map_or(0, |service| service.priority)
+    };
     let matching: Vec<(&vs_rule, Merit)> = rules
         .iter()
         .filter_map(|kernel| Some((kernel, rule::from_kernel(kernel, |id| services.named(id))?)))
@@ -268,11 +306,16 @@ fn tested(services: &Services, rules: &[vs_rule], call: &Call, test: &vs_rule_te
         .collect();
     let winner = matching.iter().find(|(kernel, _)| kernel.id == test.rule);
     let because = |merit: &Merit| winner.map_or_else(String::new, |(_, best)| merit.loses(best));
-    let becomes = call.gate.entities().iter().enumerate().map(|(n, entity)| Becomes {
-        entity,
-        before: services.name(u32::from(test.call.from[n])),
-        after: services.name(u32::from(test.to[n])),
-    });
+    let becomes = call
+        .gate
+        .entities()
+        .iter()
+        .enumerate()
+        .map(|(n, entity)| Becomes {
+            entity,
+            before: services.name(u32::from(test.call.from[n])),
+            after: services.name(u32::from(test.to[n])),
+        });
     Tested {
         call: call.to_string(),
         wins: winner.map(|(kernel, _)| row(services, kernel)),
@@ -280,7 +323,10 @@ fn tested(services: &Services, rules: &[vs_rule], call: &Call, test: &vs_rule_te
         lose: matching
             .iter()
             .filter(|(kernel, _)| kernel.id != test.rule)
-            .map(|(kernel, merit)| Loser { rule: row(services, kernel), because: because(merit) })
+            .map(|(kernel, merit)| Loser {
+                rule: row(services, kernel),
+                because: because(merit),
+            })
             .collect(),
         matching: test.matching,
         lookups: test.shapes,
@@ -302,7 +348,10 @@ fn explain(tested: &Tested) -> String {
         out += &format!("{:<8} {change}\n", entity.entity);
     }
     for loser in &tested.lose {
-        out += &format!("loses    rule {}: {}\n         it {}\n", loser.rule.id, loser.rule.rule, loser.because);
+        out += &format!(
+            "loses    rule {}: {}\n         it {}\n",
+            loser.rule.id, loser.rule.rule, loser.because
+        );
     }
     let s = if tested.lookups == 1 { "" } else { "s" };
     out + &format!("cost     {} look-up{s}\n", tested.lookups)
@@ -315,20 +364,40 @@ mod tests {
 
     #[test]
     fn losers_are_explained() {
-        let services = Services::new(vec![service(0, 0, "root"), service(1, 0, "pg"), service(2, 0, "conn")]);
-        let rules: Vec<vs_rule> = ["accept => task=conn", "accept task=pg => task=conn", "accept task=#2 => task=home"]
-            .iter()
-            .zip(1..)
-            .map(|(text, number)| {
-                let rule = text::Rule::parse(text).unwrap();
-                vs_rule { id: number, ..rule::to_kernel(&rule, |named| id(&services, named)).unwrap() }
-            })
-            .collect();
+        let services = Services::new(vec![
+            service(0, 0, "root"),
+            service(1, 0, "pg"),
+            service(2, 0, "conn"),
+        ]);
+        let rules: Vec<vs_rule> = [
+            "accept => task=conn",
+            "accept task=pg => task=conn",
+            "accept task=#2 => task=home",
+        ]
+        .iter()
+        .zip(1..)
+        .map(|(text, number)| {
+            let rule = text::Rule::parse(text).unwrap();
+            vs_rule {
+                id: number,
+                ..rule::to_kernel(&rule, |named| id(&services, named)).unwrap()
+            }
+        })
+        .collect();
         let call = Call::parse("accept task=#1").unwrap();
         let kernel = rule::call_to_kernel(&call, |named| id(&services, named)).unwrap();
-        let test = vs_rule_test { call: kernel, rule: 2, matching: 2, to: [1, 0, 0], ..Default::default() };
+        let test = vs_rule_test {
+            call: kernel,
+            rule: 2,
+            matching: 2,
+            to: [1, 0, 0],
+            ..Default::default()
+        };
         let tested = tested(&services, &rules, &call, &test);
-        assert_eq!(tested.wins.as_ref().unwrap().rule, "accept task=pg => task=conn");
+        assert_eq!(
+            tested.wins.as_ref().unwrap().rule,
+            "accept task=pg => task=conn"
+        );
         assert_eq!(tested.lose.len(), 1, "#1 is pg, and `task=#2` is not");
         assert!(tested.lose[0].because.contains("names no service"));
         assert_eq!(tested.becomes[0].after, "pg");
@@ -338,7 +407,13 @@ mod tests {
     #[test]
     fn the_shells_mistake_is_explained() {
         let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        assert!(joined(&words("accept task=pg =")).unwrap_err().to_string().contains("quote"));
-        assert_eq!(joined(&words("accept => task=conn")).unwrap(), "accept => task=conn");
+        assert!(joined(&words("accept task=pg ="))
+            .unwrap_err()
+            .to_string()
+            .contains("quote"));
+        assert_eq!(
+            joined(&words("accept => task=conn")).unwrap(),
+            "accept => task=conn"
+        );
     }
 }

@@ -13,7 +13,7 @@ use crate::device::Device;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::record;
-use crate::service::{Services, fill};
+use crate::service::{fill, Services};
 
 /// Create a service
 ///
@@ -60,7 +60,8 @@ record! {
 impl Create {
     /// Does it.
     pub fn run(self, output: Output) -> Result<()> {
-        name::check(&self.name).map_err(|message| Failure::Usage(format!("{message}\n  do: choose another name")))?;
+        name::check(&self.name)
+            .map_err(|message| Failure::Usage(format!("{message}\n  do: choose another name")))?;
         let own = [
             (Attribute::CpuWeight, &self.weight),
             (Attribute::CpuCap, &self.cap),
@@ -76,14 +77,24 @@ impl Create {
         let device = Device::open()?;
         let parent = Services::read(&device)?.find(&self.parent)?.id;
         let what = format!("create `{}`", self.name);
-        let mut create =
-            vs_create { id: self.id.unwrap_or(VS_ANY), parent, priority: self.priority, ..Default::default() };
+        let mut create = vs_create {
+            id: self.id.unwrap_or(VS_ANY),
+            parent,
+            priority: self.priority,
+            ..Default::default()
+        };
         fill(&mut create.name, self.name.as_bytes());
         device.create(&mut create, &what)?;
         for (attribute, value) in &values {
-            if let Err(error) = attribute::detach(&device, create.id, &self.name, *attribute, Some(*value)) {
+            if let Err(error) =
+                attribute::detach(&device, create.id, &self.name, *attribute, Some(*value))
+            {
                 // all or nothing: nobody can have come to use it yet but by its name
-                let mut destroy = vs_destroy { id: create.id, move_to: VS_ANY, ..Default::default() };
+                let mut destroy = vs_destroy {
+                    id: create.id,
+                    move_to: VS_ANY,
+                    ..Default::default()
+                };
                 device.destroy(&mut destroy, &what)?;
                 return Err(error);
             }
@@ -92,12 +103,19 @@ impl Create {
         let created = Created {
             id: create.id,
             name: self.name,
-            detached: values.iter().map(|(attribute, _)| attribute.name()).collect(),
+            detached: values
+                .iter()
+                .map(|(attribute, _)| attribute.name())
+                .collect(),
         };
         output.value(&created, |created| {
             let mut text = format!("created {} (id {})\n", created.name, created.id);
             for (attribute, value) in &values {
-                text += &format!("detached {}: {}\n", attribute.name(), attribute.show(*value));
+                text += &format!(
+                    "detached {}: {}\n",
+                    attribute.name(),
+                    attribute.show(*value)
+                );
             }
             text
         })
@@ -123,19 +141,40 @@ impl Destroy {
         let device = Device::open()?;
         let services = Services::read(&device)?;
         let id = services.find(&self.name)?.id;
-        let move_to = self.move_to.as_deref().map(|to| services.find(to)).transpose()?.map_or(VS_ANY, |to| to.id);
+        let move_to = self
+            .move_to
+            .as_deref()
+            .map(|to| services.find(to))
+            .transpose()?
+            .map_or(VS_ANY, |to| to.id);
         if move_to == id {
-            let message = format!("`{}` cannot take over what it has itself\n  do: name another service", self.name);
+            let message = format!(
+                "`{}` cannot take over what it has itself\n  do: name another service",
+                self.name
+            );
             return Err(Failure::Usage(message).into());
         }
-        let mut destroy = vs_destroy { id, move_to, ..Default::default() };
-        device.destroy(&mut destroy, &format!("destroy `{}`", self.name)).map_err(|error| match error.downcast() {
-            Ok(Failure::Refused { what, reason, errno }) => {
-                Failure::Refused { what: held(&what, &destroy), reason, errno }.into()
-            }
-            Ok(other) => other.into(),
-            Err(error) => error,
-        })?;
+        let mut destroy = vs_destroy {
+            id,
+            move_to,
+            ..Default::default()
+        };
+        device
+            .destroy(&mut destroy, &format!("destroy `{}`", self.name))
+            .map_err(|error| match error.downcast() {
+                Ok(Failure::Refused {
+                    what,
+                    reason,
+                    errno,
+                }) => Failure::Refused {
+                    what: held(&what, &destroy),
+                    reason,
+                    errno,
+                }
+                .into(),
+                Ok(other) => other.into(),
+                Err(error) => error,
+            })?;
         scheduler::sync()
     }
 }
@@ -148,8 +187,16 @@ fn held(what: &str, destroy: &vs_destroy) -> String {
         (destroy.tasks.try_into().unwrap_or(u32::MAX), "tasks"),
         (destroy.sockets.try_into().unwrap_or(u32::MAX), "sockets"),
     ];
-    let counts: Vec<String> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, of)| format!("{n} {of}")).collect();
-    if counts.is_empty() { what.to_owned() } else { format!("{what} ({})", counts.join(", ")) }
+    let counts: Vec<String> = counts
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, of)| format!("{n} {of}"))
+        .collect();
+    if counts.is_empty() {
+        what.to_owned()
+    } else {
+        format!("{what} ({})", counts.join(", "))
+    }
 }
 
 /// Move a service to another parent
@@ -166,9 +213,20 @@ impl Mv {
     pub fn run(self) -> Result<()> {
         let device = Device::open()?;
         let services = Services::read(&device)?;
-        let (id, parent) = (services.find(&self.name)?.id, services.find(&self.parent)?.id);
-        let mut change = vs_change { id, what: VS_CHANGE_PARENT, parent, ..Default::default() };
-        device.change(&mut change, &format!("move `{}` below `{}`", self.name, self.parent))?;
+        let (id, parent) = (
+            services.find(&self.name)?.id,
+            services.find(&self.parent)?.id,
+        );
+        let mut change = vs_change {
+            id,
+            what: VS_CHANGE_PARENT,
+            parent,
+            ..Default::default()
+        };
+        device.change(
+            &mut change,
+            &format!("move `{}` below `{}`", self.name, self.parent),
+        )?;
         scheduler::sync()
     }
 }
@@ -185,11 +243,19 @@ pub struct Rename {
 impl Rename {
     /// Does it.
     pub fn run(self) -> Result<()> {
-        name::check(&self.new).map_err(|message| Failure::Usage(format!("{message}\n  do: choose another name")))?;
+        name::check(&self.new)
+            .map_err(|message| Failure::Usage(format!("{message}\n  do: choose another name")))?;
         let device = Device::open()?;
         let id = Services::read(&device)?.find(&self.name)?.id;
-        let mut change = vs_change { id, what: VS_CHANGE_NAME, ..Default::default() };
+        let mut change = vs_change {
+            id,
+            what: VS_CHANGE_NAME,
+            ..Default::default()
+        };
         fill(&mut change.name, self.new.as_bytes());
-        device.change(&mut change, &format!("rename `{}` to `{}`", self.name, self.new))
+        device.change(
+            &mut change,
+            &format!("rename `{}` to `{}`", self.name, self.new),
+        )
     }
 }

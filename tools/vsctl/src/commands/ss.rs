@@ -6,12 +6,12 @@ use clap::Args;
 use vs_text::address;
 use vs_text::gate::Proto;
 
-use crate::abi::{VS_ROOT, vs_sock_record};
+use crate::abi::{vs_sock_record, VS_ROOT};
 use crate::bpf::iter;
 use crate::device::Device;
 use crate::output::{Output, Table};
 use crate::record;
-use crate::service::{Services, text};
+use crate::service::{text, Services};
 
 /// List sockets with their service
 ///
@@ -70,13 +70,22 @@ impl Ss {
     /// Does it.
     pub fn run(self, output: Output) -> Result<()> {
         let services = Services::read(&Device::open()?)?;
-        let only = self.name.as_deref().map(|name| services.find(name)).transpose()?.map(|service| service.id);
+        let only = self
+            .name
+            .as_deref()
+            .map(|name| services.find(name))
+            .transpose()?
+            .map(|service| service.id);
         iter::needed()?;
         let shown = |socket: &vs_sock_record| match only {
             Some(id) => u32::from(socket.vs) == id,
             None => self.all || u32::from(socket.vs) != VS_ROOT,
         };
-        let rows: Vec<Row> = iter::sockets()?.into_iter().filter(shown).map(|socket| row(&services, &socket)).collect();
+        let rows: Vec<Row> = iter::sockets()?
+            .into_iter()
+            .filter(shown)
+            .map(|socket| row(&services, &socket))
+            .collect();
         output.value(&rows, |rows| {
             let mut table = Table::new(&["SERVICE", "PROTO", "STATE", "LOCAL", "PEER", ">INODE"]);
             for row in rows {
@@ -107,10 +116,20 @@ fn row(services: &Services, socket: &vs_sock_record) -> Row {
     Row {
         service: services.name(socket.vs.into()),
         proto: Proto::numbered(socket.proto).map_or("?", Proto::name),
-        state: STATES.get(usize::from(socket.state).wrapping_sub(1)).unwrap_or(&"?"),
-        local: if unix { path(socket) } else { address::show(socket.local) },
+        state: STATES
+            .get(usize::from(socket.state).wrapping_sub(1))
+            .unwrap_or(&"?"),
+        local: if unix {
+            path(socket)
+        } else {
+            address::show(socket.local)
+        },
         lport: (!unix).then_some(socket.local_port),
-        peer: if unix { String::new() } else { address::show(socket.peer) },
+        peer: if unix {
+            String::new()
+        } else {
+            address::show(socket.peer)
+        },
         pport: (!unix).then_some(socket.peer_port),
         inode: socket.inode,
     }
@@ -119,7 +138,12 @@ fn row(services: &Services, socket: &vs_sock_record) -> Row {
 /// Where a unix socket is bound to, as rules write it. A path may or may not have a NUL behind it, an abstract name has
 /// one before it.
 fn path(socket: &vs_sock_record) -> String {
-    let name: Vec<u8> = socket.name.iter().take(socket.name_len.into()).map(|c| *c as u8).collect();
+    let name: Vec<u8> = socket
+        .name
+        .iter()
+        .take(socket.name_len.into())
+        .map(|c| *c as u8)
+        .collect();
     match name.split_first() {
         Some((0, name)) => format!("@{}", String::from_utf8_lossy(name)),
         _ => text(&socket.name[..name.len()]),
@@ -141,7 +165,10 @@ mod tests {
     #[test]
     fn names_of_unix_sockets() {
         let socket = |name: &[u8]| {
-            let mut socket = vs_sock_record { name_len: name.len() as u16, ..Default::default() };
+            let mut socket = vs_sock_record {
+                name_len: name.len() as u16,
+                ..Default::default()
+            };
             crate::service::fill(&mut socket.name, name);
             path(&socket)
         };

@@ -13,7 +13,7 @@ use crate::abi::*;
 use crate::bpf::scheduler;
 use crate::device::Device;
 use crate::failure::Failure;
-use crate::output::{Output, Table, bytes, seconds};
+use crate::output::{bytes, seconds, Output, Table};
 use crate::record;
 use crate::service::Services;
 
@@ -88,7 +88,10 @@ record! {
 
 /// The statistics of one service; the total is its own until `all` adds the others'.
 pub fn row(services: &Services, stat: &vs_stat) -> Row {
-    let hits = Gate::ALL.into_iter().map(|gate| Hits { gate: gate.name(), calls: stat.hits[gate as usize] });
+    let hits = Gate::ALL.into_iter().map(|gate| Hits {
+        gate: gate.name(),
+        calls: stat.hits[gate as usize],
+    });
     Row {
         id: stat.id,
         name: services.name(stat.id),
@@ -116,11 +119,22 @@ pub fn all(device: &Device) -> Result<Vec<Row>> {
         match device.stat(service.id, "statistics") {
             Ok(stat) => rows.push(row(&services, &stat)),
             // destroyed since it was listed
-            Err(error) if matches!(error.downcast_ref(), Some(Failure::Refused { reason: VS_WHY_NO_SERVICE, .. })) => {}
+            Err(error)
+                if matches!(
+                    error.downcast_ref(),
+                    Some(Failure::Refused {
+                        reason: VS_WHY_NO_SERVICE,
+                        ..
+                    })
+                ) => {}
             Err(error) => return Err(error),
         }
     }
-    let places: HashMap<u32, usize> = rows.iter().enumerate().map(|(n, row)| (row.id, n)).collect();
+    let places: HashMap<u32, usize> = rows
+        .iter()
+        .enumerate()
+        .map(|(n, row)| (row.id, n))
+        .collect();
     // from the leaves upwards: when a service is added to its parent, all below it have been added
     for service in order.iter().rev().filter(|service| service.id != VS_ROOT) {
         if let (Some(n), Some(up)) = (places.get(&service.id), places.get(&service.parent)) {
@@ -135,7 +149,9 @@ pub fn since(old: &[Row], new: &[Row]) -> Vec<Row> {
     let before: HashMap<u32, &Row> = old.iter().map(|row| (row.id, row)).collect();
     let mut rows = new.to_vec();
     for row in &mut rows {
-        let Some(old) = before.get(&row.id) else { continue };
+        let Some(old) = before.get(&row.id) else {
+            continue;
+        };
         for (now, then) in [
             (&mut row.cpu_ns, old.cpu_ns),
             (&mut row.cpu_total_ns, old.cpu_total_ns),
@@ -161,15 +177,23 @@ impl Stat {
     pub fn run(self, output: Output) -> Result<()> {
         let device = Device::open()?;
         if self.sched {
-            let counters = scheduler::counters()?.into_iter().map(|(name, count)| Counter { name, count });
+            let counters = scheduler::counters()?
+                .into_iter()
+                .map(|(name, count)| Counter { name, count });
             let counters: Vec<Counter> = counters.collect();
             return output.value(&counters, |_| counted(&counters));
         }
         let services = Services::read(&device)?;
-        let ids: Result<Vec<u32>> = self.names.iter().map(|name| Ok(services.find(name)?.id)).collect();
+        let ids: Result<Vec<u32>> = self
+            .names
+            .iter()
+            .map(|name| Ok(services.find(name)?.id))
+            .collect();
         let ids = ids?;
         let chosen = |rows: Vec<Row>| -> Vec<Row> {
-            rows.into_iter().filter(|row| ids.is_empty() || ids.contains(&row.id)).collect()
+            rows.into_iter()
+                .filter(|row| ids.is_empty() || ids.contains(&row.id))
+                .collect()
         };
         let Some(pause) = self.watch else {
             return output.value(&chosen(all(&device)?), |rows| table(rows));
@@ -198,7 +222,8 @@ fn counted(counters: &[Counter]) -> String {
 
 fn table(rows: &[Row]) -> String {
     let mut table = Table::new(&[
-        "NAME", ">CPU_S", ">TOTAL_S", ">TASKS", ">SOCKETS", ">REBINDS", ">UNATTR", ">REFUSED", ">IN", ">OUT",
+        "NAME", ">CPU_S", ">TOTAL_S", ">TASKS", ">SOCKETS", ">REBINDS", ">UNATTR", ">REFUSED",
+        ">IN", ">OUT",
     ]);
     for row in rows {
         table.row([
@@ -233,8 +258,12 @@ pub fn details(row: &Row) -> String {
         row.packets_out,
         row.bytes_out,
     );
-    let hits: Vec<String> =
-        row.hits.iter().filter(|hits| hits.calls > 0).map(|hits| format!("{} {}", hits.gate, hits.calls)).collect();
+    let hits: Vec<String> = row
+        .hits
+        .iter()
+        .filter(|hits| hits.calls > 0)
+        .map(|hits| format!("{} {}", hits.gate, hits.calls))
+        .collect();
     if !hits.is_empty() {
         out += &format!("gates          {}\n", hits.join(", "));
     }
@@ -249,7 +278,12 @@ mod tests {
     #[test]
     fn differences_are_of_what_grows() {
         let services = Services::new(vec![service(1, 0, "a")]);
-        let mut stat = vs_stat { id: 1, cpu_ns: 5, tasks: 3, ..Default::default() };
+        let mut stat = vs_stat {
+            id: 1,
+            cpu_ns: 5,
+            tasks: 3,
+            ..Default::default()
+        };
         stat.hits[VS_GATE_RECV as usize] = 10;
         let old = row(&services, &stat);
         (stat.cpu_ns, stat.tasks) = (12, 2);

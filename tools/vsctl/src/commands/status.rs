@@ -6,7 +6,7 @@ use clap::Args;
 use vs_text::gate::Gate;
 
 use crate::bpf::{scheduler, up};
-use crate::device::{Device, loaded};
+use crate::device::{loaded, Device};
 use crate::output::Output;
 use crate::record;
 
@@ -60,7 +60,13 @@ pub fn print(device: &Device, output: Output) -> Result<()> {
 fn report(device: Option<&Device>) -> Result<Report> {
     let info = device.map(Device::info).transpose()?.unwrap_or_default();
     let on = device.map(up::in_force).transpose()?.unwrap_or_default();
-    let name = |wanted: bool| Gate::ALL.into_iter().filter(|g| on.contains(g) == wanted).map(Gate::name).collect();
+    let name = |wanted: bool| {
+        Gate::ALL
+            .into_iter()
+            .filter(|g| on.contains(g) == wanted)
+            .map(Gate::name)
+            .collect()
+    };
     let (scheduler, scheduler_detail, scheduler_exit_kind) = match scheduler::state()? {
         scheduler::State::Off => ("off", None, None),
         scheduler::State::Ours => ("running", None, None),
@@ -86,11 +92,19 @@ fn text(report: &Report) -> String {
     if !report.module {
         return "module     not loaded (do: `modprobe vs`, or `insmod vs.ko`)".to_owned();
     }
-    let none = |names: &[&str]| if names.is_empty() { "none".to_owned() } else { names.join(" ") };
+    let none = |names: &[&str]| {
+        if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(" ")
+        }
+    };
     let detail = report.scheduler_detail.as_deref().unwrap_or_default();
     let scheduler = match report.scheduler {
         "running" => "scx_vs runs".to_owned(),
-        "ejected" => format!("scx_vs has stopped, the kernel's own schedules (do: `vsctl up`): {detail}"),
+        "ejected" => {
+            format!("scx_vs has stopped, the kernel's own schedules (do: `vsctl up`): {detail}")
+        }
         "other" => format!("another one runs: {detail}"),
         _ => "off: the kernel's own schedules".to_owned(),
     };

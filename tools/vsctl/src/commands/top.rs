@@ -45,7 +45,10 @@ impl Top {
             .ok_or_else(|| Failure::Usage("--delay takes seconds, from 0.1".to_owned()))?;
         let device = Device::open()?;
         if !io::stdout().is_terminal() {
-            return Err(Failure::Usage("top draws on a terminal\n  do: `vsctl stat --watch` writes lines".to_owned()).into());
+            return Err(Failure::Usage(
+                "top draws on a terminal\n  do: `vsctl stat --watch` writes lines".to_owned(),
+            )
+            .into());
         }
         let mut terminal = ratatui::try_init()?;
         let result = run(&mut terminal, &device, delay);
@@ -69,7 +72,9 @@ fn run(terminal: &mut DefaultTerminal, device: &Device, delay: Duration) -> Resu
                 match key.code {
                     _ if key.kind != KeyEventKind::Press => {}
                     KeyCode::Char('q') | KeyCode::Esc => return Ok(()),
-                    KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => return Ok(()),
+                    KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => {
+                        return Ok(())
+                    }
                     KeyCode::Char('c') => order = Order::Cpu,
                     KeyCode::Char('t') => order = Order::Tasks,
                     KeyCode::Char('n') => order = Order::Name,
@@ -101,7 +106,8 @@ fn percent(ns: u64, span: Duration) -> f64 {
 }
 
 fn draw(frame: &mut Frame<'_>, rows: &[Row], span: Duration, scheduler: &State) {
-    let [head, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(frame.area());
+    let [head, body] =
+        Layout::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(frame.area());
     let used: u64 = rows.iter().map(|row| row.cpu_ns).sum();
     let scheduler = match scheduler {
         State::Ours => "scx_vs".to_owned(),
@@ -109,10 +115,23 @@ fn draw(frame: &mut Frame<'_>, rows: &[Row], span: Duration, scheduler: &State) 
         State::Ejected(_) => "the kernel's, for scx_vs has stopped (vsctl status)".to_owned(),
         State::Other(name) => name.clone(),
     };
-    let title =
-        format!("{} services, {:.0} % of one CPU used, scheduler: {scheduler}", rows.len(), percent(used, span));
+    let title = format!(
+        "{} services, {:.0} % of one CPU used, scheduler: {scheduler}",
+        rows.len(),
+        percent(used, span)
+    );
     frame.render_widget(Line::from(title), head);
-    let names = ["SERVICE", "CPU%", "TOTAL%", "TASKS", "SOCKETS", "REBINDS/s", "REFUSED/s", "IN/s", "OUT/s"];
+    let names = [
+        "SERVICE",
+        "CPU%",
+        "TOTAL%",
+        "TASKS",
+        "SOCKETS",
+        "REBINDS/s",
+        "REFUSED/s",
+        "IN/s",
+        "OUT/s",
+    ];
     let header = Line_::new(names).style(Style::new().add_modifier(Modifier::REVERSED));
     let rate = |n: u64| (n as f64 / span.as_secs_f64().max(1e-9)) as u64;
     let lines = rows.iter().map(|row| {
@@ -139,22 +158,41 @@ fn draw(frame: &mut Frame<'_>, rows: &[Row], span: Duration, scheduler: &State) 
 mod tests {
     use super::*;
     use crate::abi::vs_stat;
-    use crate::service::{Services, tests::service};
-    use ratatui::{Terminal, backend::TestBackend};
+    use crate::service::{tests::service, Services};
+    use ratatui::{backend::TestBackend, Terminal};
 
     #[test]
     fn a_screen() {
         let services = Services::new(vec![service(1, 0, "shop"), service(2, 0, "idle")]);
-        let stat = |id, cpu_ns| stat::row(&services, &vs_stat { id, cpu_ns, ..Default::default() });
+        let stat = |id, cpu_ns| {
+            stat::row(
+                &services,
+                &vs_stat {
+                    id,
+                    cpu_ns,
+                    ..Default::default()
+                },
+            )
+        };
         let mut rows = vec![stat(2, 0), stat(1, 750_000_000)];
         sort(&mut rows, Order::Cpu);
         let mut terminal = Terminal::new(TestBackend::new(110, 4)).unwrap();
-        terminal.draw(|frame| draw(frame, &rows, Duration::from_millis(500), &State::Ours)).unwrap();
+        terminal
+            .draw(|frame| draw(frame, &rows, Duration::from_millis(500), &State::Ours))
+            .unwrap();
         let cells = terminal.backend().buffer().content();
-        let screen: Vec<String> =
-            cells.chunks(110).map(|line| line.iter().map(|cell| cell.symbol()).collect()).collect();
-        assert!(screen[0].starts_with("2 services, 150 % of one CPU used, scheduler: scx_vs"), "{screen:?}");
-        assert!(screen[2].starts_with("shop ") && screen[2].contains("150.0"), "{screen:?}");
+        let screen: Vec<String> = cells
+            .chunks(110)
+            .map(|line| line.iter().map(|cell| cell.symbol()).collect())
+            .collect();
+        assert!(
+            screen[0].starts_with("2 services, 150 % of one CPU used, scheduler: scx_vs"),
+            "{screen:?}"
+        );
+        assert!(
+            screen[2].starts_with("shop ") && screen[2].contains("150.0"),
+            "{screen:?}"
+        );
         assert!(screen[3].starts_with("idle "), "{screen:?}");
     }
 }

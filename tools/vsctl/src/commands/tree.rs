@@ -10,7 +10,7 @@ use crate::abi::*;
 use crate::device::Device;
 use crate::output::{Output, Table};
 use crate::record;
-use crate::service::{Services, own, text};
+use crate::service::{own, text, Services};
 
 record! {
     /// A service and its attributes.
@@ -69,7 +69,11 @@ fn row(services: &Services, service: &vs_service) -> Row {
 
 /// A cell of an attribute: in parentheses if it is shared.
 fn cell(value: &Value) -> String {
-    if value.detached { value.text.clone() } else { format!("({})", value.text) }
+    if value.detached {
+        value.text.clone()
+    } else {
+        format!("({})", value.text)
+    }
 }
 
 const NOTE: &str = "A value in parentheses is shared with the parent.";
@@ -83,7 +87,11 @@ impl Ls {
     /// Does it.
     pub fn run(self, output: Output) -> Result<()> {
         let services = Services::read(&Device::open()?)?;
-        let rows: Vec<Row> = services.all().iter().map(|service| row(&services, service)).collect();
+        let rows: Vec<Row> = services
+            .all()
+            .iter()
+            .map(|service| row(&services, service))
+            .collect();
         output.value(&rows, |rows| {
             let mut table = Table::new(&[
                 ">ID",
@@ -147,8 +155,15 @@ impl Tree {
 }
 
 fn node(services: &Services, service: &vs_service) -> Node {
-    let below = services.children(service.id).into_iter().map(|child| node(services, child)).collect();
-    Node { row: row(services, service), services: below }
+    let below = services
+        .children(service.id)
+        .into_iter()
+        .map(|child| node(services, child))
+        .collect();
+    Node {
+        row: row(services, service),
+        services: below,
+    }
 }
 
 fn draw(node: &Node, lead: &str, below: &str, text: &mut String) {
@@ -162,8 +177,17 @@ fn draw(node: &Node, lead: &str, below: &str, text: &mut String) {
     text.push('\n');
     for (n, child) in node.services.iter().enumerate() {
         let last = n + 1 == node.services.len();
-        let (branch, rest) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
-        draw(child, &format!("{below}{branch}"), &format!("{below}{rest}"), text);
+        let (branch, rest) = if last {
+            ("└─ ", "   ")
+        } else {
+            ("├─ ", "│  ")
+        };
+        draw(
+            child,
+            &format!("{below}{branch}"),
+            &format!("{below}{rest}"),
+            text,
+        );
     }
 }
 
@@ -197,14 +221,36 @@ impl Show {
         let service = services.find(&self.name)?;
         let rules = device.rules()?;
         // with what those below it have used; none: it was destroyed meanwhile, which the kernel then says
-        let stat = super::stat::all(&device)?.into_iter().find(|row| row.id == service.id);
-        let stat = stat.map_or_else(|| device.stat(service.id, "statistics").map(|stat| super::stat::row(&services, &stat)), Ok)?;
-        let names = |rule: &&vs_rule| rule.from.iter().chain(&rule.to).any(|id| u32::from(*id) == service.id);
+        let stat = super::stat::all(&device)?
+            .into_iter()
+            .find(|row| row.id == service.id);
+        let stat = stat.map_or_else(
+            || {
+                device
+                    .stat(service.id, "statistics")
+                    .map(|stat| super::stat::row(&services, &stat))
+            },
+            Ok,
+        )?;
+        let names = |rule: &&vs_rule| {
+            rule.from
+                .iter()
+                .chain(&rule.to)
+                .any(|id| u32::from(*id) == service.id)
+        };
         let shown = Shown {
             service: row(&services, service),
-            below: services.children(service.id).iter().map(|child| text(&child.name)).collect(),
+            below: services
+                .children(service.id)
+                .iter()
+                .map(|child| text(&child.name))
+                .collect(),
             stat,
-            rules: rules.iter().filter(names).map(|rule| super::rule::row(&services, rule)).collect(),
+            rules: rules
+                .iter()
+                .filter(names)
+                .map(|rule| super::rule::row(&services, rule))
+                .collect(),
         };
         output.value(&shown, |shown| {
             let row = &shown.service;
@@ -238,10 +284,23 @@ mod tests {
         let mut shop = service(3, 0, "shop");
         shop.detached = 1;
         shop.attr[0] = 300;
-        let services = Services::new(vec![service(0, 0, "root"), service(1, 3, "batch"), shop, service(2, 0, "x")]);
+        let services = Services::new(vec![
+            service(0, 0, "root"),
+            service(1, 3, "batch"),
+            shop,
+            service(2, 0, "x"),
+        ]);
         let mut text = String::new();
-        draw(&node(&services, services.by_id(0).unwrap()), "", "", &mut text);
-        assert_eq!(text, "root (0)\n├─ shop (3) cpu_weight=300\n│  └─ batch (1)\n└─ x (2)\n");
+        draw(
+            &node(&services, services.by_id(0).unwrap()),
+            "",
+            "",
+            &mut text,
+        );
+        assert_eq!(
+            text,
+            "root (0)\n├─ shop (3) cpu_weight=300\n│  └─ batch (1)\n└─ x (2)\n"
+        );
     }
 
     #[test]
@@ -251,7 +310,17 @@ mod tests {
         a.attr = [100, 1500, VS_UNLIMITED, 0, 11, 105, 0, 0];
         let row = row(&Services::new(vec![a]), &a);
         let cells: Vec<String> = row.attributes.iter().map(cell).collect();
-        assert_eq!(cells, ["(100)", "150%", "(unlimited)", "(0)", "(EAGAIN)", "(ENOBUFS)"]);
+        assert_eq!(
+            cells,
+            [
+                "(100)",
+                "150%",
+                "(unlimited)",
+                "(0)",
+                "(EAGAIN)",
+                "(ENOBUFS)"
+            ]
+        );
         assert_eq!(row.attributes[2].value, None);
     }
 }

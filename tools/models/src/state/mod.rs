@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Stands in for the module's `state`: its counters as they stand, and of a service what they use.
+
+#[path = "../../../../vs_module/state/counter.rs"]
+pub(crate) mod counter;
+pub(crate) mod service;
+
+pub(crate) mod stat {
+    /// The statistics that counters keep.
+    #[derive(Clone, Copy)]
+    pub(crate) enum Count {
+        Tasks,
+        Sockets,
+        Refused,
+    }
+}

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A whole configuration at once.
+//!
+//! A [`Plan`] is worked out on a copy of the tree, with all memory that it takes; carrying it out
+//! cannot fail. A gate that reads meanwhile sees new services before rules name them, the rules
+//! change in one instant, and what is pruned goes last.
+
+use crate::control::abi::{self, Failure};
+use crate::control::registry::Registry;
+use crate::control::wire;
+use crate::logic::classify::Classifier;
+use crate::logic::hierarchy::{Attr, Name, Tree};
+use crate::logic::id::{IdTurn, VsId};
+use crate::logic::rule::{RuleSet, RULES_MAX};
+use crate::logic::sort::sort;
+use crate::logic::why::Why;
+use crate::shim::bindings as c;
+use crate::shim::rcu::RcuBox;
+use crate::state::counter::Link;
+use crate::state::service::Service;
+use crate::table::Table;
+use kernel::prelude::*;
+use kernel::uaccess::{UserPtr, UserSlice};
+use pin_init::Zeroable;
+
+/// Checks a configuration, and unless it is only to be checked, puts it into force. Process context,
+/// under the mutex for changes.
+pub(crate) fn run(registry: &mut Registry, apply: &mut c::vs_apply) -> Result<(), Failure> {
+    apply.at_service = 0;
+    apply.at_rule = 0;
+    let plan = Plan::new(registry, apply)?;
+    if apply.flags & c::VS_APPLY_CHECK == 0 {
+        plan.carry_out(registry)?;
+    }
+    Ok(())
+}
+
+/// A service of the configuration.
+struct Placed {
+    id: VsId,
+    /// Where it is, or will be when it is published.
+    service: *const Service,
+}
+
+/// What is to be done.
+struct Plan {
+    tree: Tree,
+    turn: IdTurn,
+    /// By place in the configuration.
+    placed: Table<Placed>,
+    /// By id: the configuration names it. It cannot name root, which stays all the same.
+    named: Table<bool>,
+    created: Table<RcuBox<Service>>,
+    /// Existing services that get another parent; those above come first.
+    relinked: Table<(VsId, RcuBox<Link>)>,
+    pruned: Table<VsId>,
+    rules: RcuBox<Classifier>,
+    last_rule: u32,
+}
+
+impl Plan {
+    fn new(registry: &mut Registry, apply: &mut c::vs_apply) -> Result<Plan, Failure> {
+        let mut plan = Plan {
+            tree: registry.tree.copy()?,
+            turn: registry.turn.clone(),
+            placed: Table::new(),
+            named: Table::filled(VsId::COUNT, false)?,
+            created: Table::new(),
+            relinked: Table::new(),
+            pruned: Table::new(),
+            rules: RcuBox::new(Classifier::new())?,
+            last_rule: registry.last_rule,
+        };
+        plan.read_services(registry, apply)?;
+        if apply.flags & c::VS_APPLY_PRUNE != 0 {
+            plan.prune(registry)?;
+        }
+        if let Err(deep) = plan.tree.settle() {
+            let place = plan.placed.iter().position(|placed| placed.id == deep);
+            apply.at_service = place.map_or(0, |place| place as u32 + 1);
+            return Err(Why::Depth.into());
+        }
+        plan.read_rules(registry, apply)?;
+        Ok(plan)
+    }
+
+    fn read_services(
+        &mut self,
+        registry: &mut Registry,
+        apply: &mut c::vs_apply,
+    ) -> Result<(), Failure> {
+        let (count, size) = (apply.nr_services as usize, apply.service_size as usize);
+        if count >= VsId::COUNT {
+            return Err(Why::Full.into());
+        }
+        if count != 0 && size < size_of::<c::vs_config_service>() {
+            return Err(EINVAL.into());
+        }
+        let user = UserPtr::from_addr(apply.services as usize);
+        let length = count.checked_mul(size).ok_or(EINVAL)?;
+        let mut reader = UserSlice::new(user, length).reader();
+        for place in 1..=apply.nr_services {
+            apply.at_service = place;
+            let mut service = c::vs_config_service::zeroed();
+            wire::read(&mut reader, size, &mut service)?;
+            self.add_service(registry, &service, apply.nr_services)?;
+        }
+        apply.at_service = 0;
+        Ok(())
+    }
+
+    /// Plans for the next service of the configuration.
+    fn add_service(
+        &mut self,
+        registry: &mut Registry,
+        wanted: &c::vs_config_service,
+        count: u32,
+    ) -> Result<(), Failure> {
+        let name = Name::new(&wanted.name)?;
+        if wanted.detached & !Attr::MASK != 0 || wanted.attr[Attr::COUNT..] != [0; 2] {
+            return Err(EINVAL.into());
+        }
+        // Parents come first, so that all above a service has its final place.
+        let (parent, above) = match wanted.parent as usize {
+            0 => (VsId::ROOT, registry.writer.pointer(VsId::ROOT)),
+            place => match self.placed.get(place - 1) {
+                Some(placed) => (placed.id, placed.service),
+                None if wanted.parent > count => return Err(Why::NoService.into()),
+                None => return Err(Why::Order.into()),
+            },
+        };
+
+        let (id, service) = match self.tree.named(&name) {
+            Some(VsId::ROOT) => return Err(Why::Root.into()),
+            Some(id) if self.named[id.index()] => return Err(Why::Duplicate.into()),
+            Some(id) => {
+                if self.tree.get(id).is_some_and(|node| node.parent != parent) {
+                    // SAFETY: The parent is in the planned tree, and not destroyed before this has
+                    // another one.
+                    let link = RcuBox::new(unsafe { Link::new(above) })?;
+                    self.relinked.push((id, link))?;
+                    self.tree.move_below(id, parent);
+                }
+                self.tree.rank(id, wanted.priority);
+                (id, registry.writer.pointer(id))
+            }
+            None => {
+                let taken = |id| self.tree.get(id).is_some();
+                let id = registry
+                    .writer
+                    .choose(&mut self.turn, taken)
+                    .ok_or(Why::Full)?;
+                self.tree.create(id, name, parent, wanted.priority)?;
+                // SAFETY: As above.
+                let service = unsafe { Service::new(id, above) }?;
+                let pointer = core::ptr::from_ref(&*service);
+                self.created.push(service)?;
+                (id, pointer)
+            }
+        };
+        for attr in Attr::ALL {
+            if wanted.detached & attr.bit() != 0 {
+                self.tree.detach(id, attr)?;
+                self.tree.set(id, attr, wanted.attr[attr as usize])?;
+            } else {
+                self.tree.share(id, attr)?;
+            }
+        }
+        self.named[id.index()] = true;
+        Ok(self.placed.push(Placed { id, service })?)
+    }
+
+    /// Plans to take away what the configuration does not name.
+    fn prune(&mut self, registry: &Registry) -> Result<(), Failure> {
+        let mut below = Table::new();
+        for node in self.tree.nodes() {
+            if !node.id.is_root() && !self.named[node.id.index()] {
+                below.push((node.depth, node.id))?;
+            }
+        }
+        // From the bottom up. What hangs below these is pruned too, or was moved away.
+        sort(&mut below, |a, b| a > b);
+        for (_, id) in below.iter() {
+            if registry.writer.is_held(*id) {
+                return Err(registry.holding(*id).into());
+            }
+            self.tree.destroy(*id)?;
+            self.pruned.push(*id)?;
+        }
+        Ok(())
+    }
+
+    fn read_rules(
+        &mut self,
+        registry: &mut Registry,
+        apply: &mut c::vs_apply,
+    ) -> Result<(), Failure> {
+        let (count, size) = (apply.nr_rules as usize, apply.rule_size as usize);
+        if count > RULES_MAX || apply.nr_rules >= c::VS_LIST_START - self.last_rule {
+            return Err(Why::Full.into());
+        }
+        if count != 0 && size < size_of::<c::vs_rule>() {
+            return Err(EINVAL.into());
+        }
+        let user = UserPtr::from_addr(apply.rules as usize);
+        let length = count.checked_mul(size).ok_or(EINVAL)?;
+        let mut reader = UserSlice::new(user, length).reader();
+        let mut set = RuleSet::with_room(count)?;
+        let mut raw = KBox::<c::vs_rule>::zeroed(GFP_KERNEL)?;
+        for place in 1..=apply.nr_rules {
+            apply.at_rule = place;
+            wire::read(&mut reader, size, &mut *raw)?;
+            let number = self.last_rule + 1;
+            set.push(number, &abi::spec(&raw)?, |place| {
+                match usize::from(place) {
+                    0 => Ok(VsId::ROOT),
+                    place => self
+                        .placed
+                        .get(place - 1)
+                        .map(|placed| placed.id)
+                        .ok_or(Why::NoService),
+                }
+            })?;
+            registry.writer.make_hits(number)?;
+            self.last_rule = number;
+        }
+        apply.at_rule = 0;
+
+        let rules = Classifier::compile(set, |id| self.tree.priority(id));
+        self.rules = RcuBox::new(rules.map_err(|rejected| {
+            apply.at_rule = rejected.at.map_or(0, |place| place as u32 + 1);
+            rejected.refusal
+        })?)?;
+        Ok(())
+    }
+
+    /// Puts it into force. Fails only where a task or socket has joined a service that is to be
+    /// pruned since the plan was made, or without memory, and then changes nothing.
+    fn carry_out(self, registry: &mut Registry) -> Result<(), Failure> {
+        let mut moved = Table::with_capacity(self.relinked.len())?;
+        for (n, id) in self.pruned.iter().enumerate() {
+            if let Err(why) = registry.shut(*id) {
+                self.pruned[..n]
+                    .iter()
+                    .for_each(|id| registry.writer.unshut(*id));
+                return Err(why.into());
+            }
+        }
+
+        // Nothing fails from here on.
+        for service in self.created {
+            let effective = self.tree.effective(service.id());
+            registry.writer.open(service, &effective);
+        }
+        for (id, link) in self.relinked {
+            if let Some(old) = registry.writer.relink(id, link) {
+                // There is room for all.
+                let _ = moved.push(old);
+            }
+        }
+        for node in self.tree.nodes() {
+            registry.writer.show(node.id, &self.tree.effective(node.id));
+        }
+        for rule in self.rules.set().rules() {
+            registry.writer.clear_hits(rule.number());
+        }
+        registry.writer.publish(self.rules);
+        registry.writer.settle(moved);
+        for id in self.pruned {
+            registry.writer.withdraw(id);
+        }
+        registry.tree = self.tree;
+        registry.turn = self.turn;
+        registry.last_rule = self.last_rule;
+        registry.writer.changed();
+        Ok(())
+    }
+}

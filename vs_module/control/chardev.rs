@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `/dev/vsctl`: the one way in for the administrator.
+//!
+//! Every command has one fixed-layout argument. Its size travels in the request and is treated as
+//! openat2(2) does; what the caller does not know is not written, what the module does not know
+//! must be zero. The argument is copied back also where a command fails, so that its `reason` can
+//! be read.
+//!
+//! The device is registered by hand: the kernel crate's registration leaves `owner` empty, so that
+//! the module could go while the device is open.
+
+use crate::control::abi::Failure;
+use crate::control::commands;
+use crate::control::wire::{read, Structure};
+use crate::shim::bindings as c;
+use kernel::bindings;
+use kernel::error::to_result;
+use kernel::ffi::{c_int, c_long, c_uint, c_ulong};
+use kernel::ioctl::_IOC_SIZE;
+use kernel::prelude::*;
+use kernel::types::Opaque;
+use kernel::uaccess::{UserPtr, UserSlice};
+use pin_init::Zeroable;
+
+type Command = (u32, fn(u32, usize) -> Result);
+
+/// All commands, each with its request in version 1.
+static COMMANDS: [Command; 16] = [
+    (c::VS_IOC_INFO, |request, user| {
+        serve(request, user, commands::info)
+    }),
+    (c::VS_IOC_CREATE, |request, user| {
+        serve(request, user, commands::create)
+    }),
+    (c::VS_IOC_DESTROY, |request, user| {
+        serve(request, user, commands::destroy)
+    }),
+    (c::VS_IOC_CHANGE, |request, user| {
+        serve(request, user, commands::change)
+    }),
+    (c::VS_IOC_SET_ATTR, |request, user| {
+        serve(request, user, commands::set_attr)
+    }),
+    (c::VS_IOC_QUERY, |request, user| {
+        serve(request, user, commands::query)
+    }),
+    (c::VS_IOC_LIST, |request, user| {
+        serve(request, user, commands::list)
+    }),
+    (c::VS_IOC_STAT, |request, user| {
+        serve(request, user, commands::stat)
+    }),
+    (c::VS_IOC_RULE_ADD, |request, user| {
+        serve(request, user, commands::rule_add)
+    }),
+    (c::VS_IOC_RULE_DEL, |request, user| {
+        serve(request, user, commands::rule_del)
+    }),
+    (c::VS_IOC_RULE_LIST, |request, user| {
+        serve(request, user, commands::rule_list)
+    }),
+    (c::VS_IOC_RULE_TEST, |request, user| {
+        serve(request, user, commands::rule_test)
+    }),
+    (c::VS_IOC_PLACE_TASK, |request, user| {
+        serve(request, user, commands::place_task)
+    }),
+    (c::VS_IOC_PLACE_SOCKET, |request, user| {
+        serve(request, user, commands::place_socket)
+    }),
+    (c::VS_IOC_APPLY, |request, user| {
+        serve(request, user, commands::apply)
+    }),
+    (c::VS_IOC_GATE_PACKET, |request, user| {
+        serve(request, user, commands::gate_packet)
+    }),
+];
+
+/// A request without the size that it carries.
+const fn command(request: u32) -> u32 {
+    request & !(bindings::_IOC_SIZEMASK << bindings::_IOC_SIZESHIFT)
+}
+
+/// Runs a command: takes its argument in, and gives it back whether it failed or not.
+fn serve<T: Structure>(
+    request: u32,
+    user: usize,
+    run: fn(&mut T) -> Result<(), Failure>,
+) -> Result {
+    let given = _IOC_SIZE(request);
+    if given < T::FIRST {
+        return Err(EINVAL);
+    }
+    let mut argument = KBox::<T>::zeroed(GFP_KERNEL)?;
+    let (mut reader, mut writer) = UserSlice::new(UserPtr::from_addr(user), given).reader_writer();
+    read(&mut reader, given, &mut *argument)?;
+    if let Some(reason) = argument.reason() {
+        *reason = c::VS_WHY_NONE;
+    }
+
+    let result = run(&mut argument);
+    if let (Err(failure), Some(reason)) = (&result, argument.reason()) {
+        *reason = failure.reason;
+    }
+    writer.write_slice(argument.known_bytes(given))?;
+    result.map_err(|failure| failure.error)
+}
+
+/// The file's only operation. Process context, may sleep.
+unsafe extern "C" fn ioctl(_file: *mut bindings::file, request: c_uint, user: c_ulong) -> c_long {
+    let found = COMMANDS
+        .iter()
+        .find(|(first, _)| command(*first) == command(request));
+    let result = match found {
+        None => Err(ENOTTY),
+        // SAFETY: Needs process context only.
+        Some(_) if !unsafe { bindings::capable(bindings::CAP_SYS_ADMIN as c_int) } => Err(EPERM),
+        Some((_, run)) => run(request, user),
+    };
+    match result {
+        Ok(()) => 0,
+        Err(error) => error.to_errno() as c_long,
+    }
+}
+
+/// The device, while it is registered.
+///
+/// # Invariants
+///
+/// `misc` is registered, and its name and operations live as long as it.
+#[pin_data(PinnedDrop)]
+pub(crate) struct Device {
+    operations: bindings::file_operations,
+    #[pin]
+    misc: Opaque<bindings::miscdevice>,
+}
+
+// SAFETY: Registering and deregistering can be done by any thread; in between only C uses it.
+unsafe impl Send for Device {}
+// SAFETY: See above.
+unsafe impl Sync for Device {}
+
+impl Device {
+    /// Makes the device appear. From then on commands come.
+    pub(crate) fn register(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(&this in Self {
+            operations: bindings::file_operations {
+                owner: module.as_ptr(),
+                unlocked_ioctl: Some(ioctl),
+                compat_ioctl: bindings::compat_ptr_ioctl,
+                ..Zeroable::zeroed()
+            },
+            misc <- Opaque::try_ffi_init(|misc: *mut bindings::miscdevice| {
+                // SAFETY: `this` is pinned, so that the operations stay where they are for as long
+                // as the device is registered, and `misc` can be written to.
+                unsafe {
+                    misc.write(bindings::miscdevice {
+                        minor: bindings::MISC_DYNAMIC_MINOR as c_int,
+                        name: c"vsctl".as_ptr().cast(),
+                        fops: &raw const (*this.as_ptr()).operations,
+                        mode: 0o600,
+                        ..Zeroable::zeroed()
+                    })
+                };
+                // INVARIANT: Registered, or there is no object.
+                // SAFETY: It was just written.
+                to_result(unsafe { bindings::misc_register(misc) })
+            }),
+        }? Error)
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Device {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::misc_deregister(self.misc.get()) };
+    }
+}

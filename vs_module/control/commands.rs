@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The commands of `/dev/vsctl`, one function each; `uapi/vs.h` says what each of them means.
+//!
+//! All run in process context, take the mutex for changes and may sleep.
+
+use crate::control::abi::{self, Failure};
+use crate::control::registry::{self, AttrOp};
+use crate::control::wire::{self, Structure};
+use crate::control::{apply, place};
+use crate::logic::hierarchy::{Attr, Change};
+use crate::logic::id::VsId;
+use crate::logic::rule::Gate;
+use crate::logic::why::Why;
+use crate::shim::bindings as c;
+use crate::state::stat::Count;
+use crate::{netfilter, state};
+use kernel::prelude::*;
+use kernel::uaccess::{UserPtr, UserSlice, UserSliceWriter};
+
+pub(crate) fn info(info: &mut c::vs_info) -> Result<(), Failure> {
+    registry::with(|registry| {
+        *info = c::vs_info {
+            abi: c::VS_ABI_VERSION,
+            mark_shift: crate::mark_shift(),
+            features: if netfilter::is_on() {
+                c::VS_FEATURE_PACKETS.into()
+            } else {
+                0
+            },
+            services: registry.tree.nodes().len() as u32,
+            rules: registry.writer.classifier().set().rules().len() as u32,
+            generation: state::generation(),
+        };
+        Ok(())
+    })
+}
+
+pub(crate) fn create(create: &mut c::vs_create) -> Result<(), Failure> {
+    let wanted = (create.id != abi::ANY).then_some(create.id);
+    let id = registry::with(|registry| {
+        registry.create(&create.name, create.parent, create.priority, wanted)
+    })?;
+    create.id = id.get().into();
+    Ok(())
+}
+
+pub(crate) fn destroy(destroy: &mut c::vs_destroy) -> Result<(), Failure> {
+    registry::with(|registry| {
+        let id = registry.tree.find(destroy.id)?;
+        let holders = registry.holders(id);
+        destroy.children = holders.children;
+        destroy.rules = holders.rules;
+        destroy.tasks = holders.tasks;
+        destroy.sockets = holders.sockets;
+        match destroy.move_to {
+            abi::ANY => registry.destroy(id),
+            into => registry.merge(id, into),
+        }
+    })
+}
+
+pub(crate) fn change(change: &mut c::vs_change) -> Result<(), Failure> {
+    const ALL: u32 = c::VS_CHANGE_NAME | c::VS_CHANGE_PARENT | c::VS_CHANGE_PRIORITY;
+    if change.what & !ALL != 0 {
+        return Err(EINVAL.into());
+    }
+    let asked = |what: u32| change.what & what != 0;
+    let wanted = Change {
+        name: asked(c::VS_CHANGE_NAME).then_some(change.name),
+        parent: asked(c::VS_CHANGE_PARENT).then_some(change.parent),
+        priority: asked(c::VS_CHANGE_PRIORITY).then_some(change.priority),
+    };
+    registry::with(|registry| registry.change(registry.tree.find(change.id)?, &wanted))
+}
+
+pub(crate) fn set_attr(set: &mut c::vs_set_attr) -> Result<(), Failure> {
+    let attr = Attr::new(set.attr).ok_or(EINVAL)?;
+    let op = match (u32::from(set.op), set.value) {
+        (c::VS_ATTR_SET, value) => AttrOp::Set(value),
+        (c::VS_ATTR_DETACH, 0) => AttrOp::Detach,
+        (c::VS_ATTR_SHARE, 0) => AttrOp::Share,
+        _ => return Err(EINVAL.into()),
+    };
+    registry::with(|registry| registry.set_attr(registry.tree.find(set.id)?, attr, op))
+}
+
+pub(crate) fn query(query: &mut c::vs_query) -> Result<(), Failure> {
+    registry::with(|registry| {
+        let id = registry.query(query.id, &query.service.name)?;
+        query.service = abi::show_service(&registry.tree, id).ok_or(Why::NoService)?;
+        query.id = id.get().into();
+        Ok(())
+    })
+}
+
+/// Where a list goes to.
+struct Items<'a> {
+    list: &'a mut c::vs_list,
+    writer: UserSliceWriter,
+}
+
+impl<'a> Items<'a> {
+    /// Begins a list of `T`, and says from which number on.
+    fn new<T: Structure>(list: &'a mut c::vs_list) -> Result<(u32, Self), Failure> {
+        let size = list.item_size as usize;
+        if size < T::FIRST {
+            return Err(EINVAL.into());
+        }
+        let length = size.checked_mul(list.room as usize).ok_or(EINVAL)?;
+        let writer = UserSlice::new(UserPtr::from_addr(list.items as usize), length).writer();
+        list.count = 0;
+        let from = match list.after {
+            c::VS_LIST_START => 0,
+            after => after + 1,
+        };
+        Ok((from, Items { list, writer }))
+    }
+
+    fn is_full(&self) -> bool {
+        self.list.count == self.list.room
+    }
+
+    fn add<T: Structure>(&mut self, number: u32, item: &mut T) -> Result {
+        wire::write(&mut self.writer, self.list.item_size as usize, item)?;
+        self.list.count += 1;
+        self.list.after = number;
+        Ok(())
+    }
+}
+
+pub(crate) fn list(list: &mut c::vs_list) -> Result<(), Failure> {
+    let (from, mut items) = Items::new::<c::vs_service>(list)?;
+    registry::with(|registry| {
+        for id in VsId::all().skip(from as usize) {
+            if items.is_full() {
+                break;
+            }
+            if let Some(mut service) = abi::show_service(&registry.tree, id) {
+                items.add(id.get().into(), &mut service)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+pub(crate) fn rule_list(list: &mut c::vs_list) -> Result<(), Failure> {
+    let (from, mut items) = Items::new::<c::vs_rule>(list)?;
+    registry::with(|registry| {
+        let classifier = registry.writer.classifier();
+        let rules = classifier.set().rules();
+        for rule in &rules[rules.partition_point(|rule| rule.number() < from)..] {
+            if items.is_full() {
+                break;
+            }
+            let hits = registry.writer.hits(rule.number());
+            items.add(rule.number(), &mut abi::show_rule(classifier, rule, hits))?;
+        }
+        Ok(())
+    })
+}
+
+pub(crate) fn stat(stat: &mut c::vs_stat) -> Result<(), Failure> {
+    registry::with(|registry| {
+        let id = registry.tree.find(stat.id)?;
+        let stats = registry.stats(id)?;
+        *stat = c::vs_stat {
+            id: stat.id,
+            cpu_ns: stats.get(Count::Cpu),
+            tasks: stats.get(Count::Tasks),
+            sockets: stats.get(Count::Sockets),
+            rebinds: stats.get(Count::Rebinds),
+            unattributed: stats.get(Count::Unattributed),
+            refused: stats.get(Count::Refused),
+            packets_in: stats.get(Count::PacketsIn),
+            bytes_in: stats.get(Count::BytesIn),
+            packets_out: stats.get(Count::PacketsOut),
+            bytes_out: stats.get(Count::BytesOut),
+            ..Default::default()
+        };
+        for gate in Gate::ALL {
+            stat.hits[gate as usize] = stats.hits(gate);
+        }
+        Ok(())
+    })
+}
+
+pub(crate) fn rule_add(rule: &mut c::vs_rule) -> Result<(), Failure> {
+    rule.id = registry::with(|registry| registry.add_rule(rule))?;
+    rule.hits = 0;
+    Ok(())
+}
+
+pub(crate) fn rule_del(rule: &mut c::vs_rule) -> Result<(), Failure> {
+    registry::with(|registry| registry.delete_rule(rule.id))
+}
+
+pub(crate) fn rule_test(test: &mut c::vs_rule_test) -> Result<(), Failure> {
+    registry::with(|registry| registry.test_rules(test))
+}
+
+pub(crate) fn place_task(place: &mut c::vs_place_task) -> Result<(), Failure> {
+    if place.flags & !c::VS_PLACE_THREAD != 0 {
+        return Err(EINVAL.into());
+    }
+    let thread_only = place.flags & c::VS_PLACE_THREAD != 0;
+    registry::with(|registry| {
+        let id = registry.tree.find(place.id)?;
+        place::task(place.pidfd, id, thread_only)
+    })
+}
+
+pub(crate) fn place_socket(place: &mut c::vs_place_socket) -> Result<(), Failure> {
+    if place.flags != 0 {
+        return Err(EINVAL.into());
+    }
+    registry::with(|registry| {
+        let id = registry.tree.find(place.id)?;
+        Ok(place::socket(place.fd, id)?)
+    })
+}
+
+pub(crate) fn apply(apply: &mut c::vs_apply) -> Result<(), Failure> {
+    if apply.flags & !(c::VS_APPLY_CHECK | c::VS_APPLY_PRUNE) != 0 {
+        return Err(EINVAL.into());
+    }
+    registry::with(|registry| apply::run(registry, apply))
+}
+
+pub(crate) fn gate_packet(gate: &mut c::vs_gate_packet) -> Result<(), Failure> {
+    if gate.on > 1 {
+        return Err(EINVAL.into());
+    }
+    Ok(netfilter::set_on(gate.on == 1)?)
+}

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Changes to services, one at a time.
+//!
+//! One mutex serialises them all. Each checks and allocates everything before it changes anything,
+//! so that a change that fails leaves no trace. Rules are in `rules`, whole configurations in
+//! `apply`. All of this runs in process context and may sleep.
+
+use crate::control::abi::{self, Failure};
+use crate::logic::classify::Classifier;
+use crate::logic::hierarchy::{Attr, Change, Name, Tree, NAME_LEN};
+use crate::logic::id::{IdTurn, VsId};
+use crate::logic::why::Why;
+use crate::shim::rcu::RcuBox;
+use crate::state::counter::Link;
+use crate::state::service::Service;
+use crate::state::stat::{Count, Stats};
+use crate::state::writer::Writer;
+use kernel::prelude::*;
+
+kernel::sync::global_lock! {
+    // SAFETY: Initialised in `init`, before the device exists by which all others come.
+    unsafe(uninit) static CHANGES: Mutex<Option<Registry>> = None;
+}
+
+/// All that changes: what the administrator sees, and the right to show it to the hot paths.
+pub(crate) struct Registry {
+    pub(crate) tree: Tree,
+    pub(crate) turn: IdTurn,
+    /// The number of the youngest rule.
+    pub(crate) last_rule: u32,
+    pub(crate) writer: Writer,
+}
+
+/// What holds on to a service.
+#[derive(Default)]
+pub(crate) struct Holders {
+    pub(crate) children: u32,
+    pub(crate) rules: u32,
+    pub(crate) tasks: u64,
+    pub(crate) sockets: u64,
+}
+
+/// Begins with root and no rules. At load, before anybody else comes.
+pub(crate) fn init() -> Result {
+    // SAFETY: The module is loaded once.
+    unsafe { CHANGES.init() };
+    let tree = Tree::new().map_err(|refusal| Failure::from(refusal).error)?;
+    // A tag in a mark outlives the module. Not beginning with the same id each time makes it
+    // unlikely that one is taken for a service of the next load.
+    // SAFETY: Can be called in any context.
+    let seed = unsafe { kernel::bindings::get_random_u32() };
+    // SAFETY: The module is loaded once, and nobody reads the state yet.
+    let writer = unsafe { Writer::new(&tree.effective(VsId::ROOT)) }?;
+    *CHANGES.lock() = Some(Registry {
+        tree,
+        turn: IdTurn::new(VsId::from_mark(seed, 0)),
+        last_rule: 0,
+        writer,
+    });
+    Ok(())
+}
+
+/// Frees everything. At unload, when nobody comes any more.
+pub(crate) fn exit() {
+    *CHANGES.lock() = None;
+}
+
+/// Calls `f` with the mutex held.
+pub(crate) fn with<R>(f: impl FnOnce(&mut Registry) -> Result<R, Failure>) -> Result<R, Failure> {
+    f(CHANGES.lock().as_mut().ok_or(ENODEV)?)
+}
+
+impl Registry {
+    /// Adds a service, with the id that is wanted or one of our choice.
+    pub(crate) fn create(
+        &mut self,
+        name: &[u8; NAME_LEN],
+        parent: u32,
+        priority: i32,
+        wanted: Option<u32>,
+    ) -> Result<VsId, Failure> {
+        let name = Name::new(name)?;
+        let parent = self.tree.find(parent)?;
+        let id = match wanted {
+            Some(raw) => {
+                let id = VsId::new(raw).ok_or(Why::Range)?;
+                self.writer.claim(id).then_some(id).ok_or(Why::IdTaken)?
+            }
+            None => self
+                .writer
+                .choose(&mut self.turn, |_| false)
+                .ok_or(Why::Full)?,
+        };
+        // SAFETY: The parent is in the tree, and is destroyed neither before nor while it has
+        // children.
+        let service = unsafe { Service::new(id, self.writer.pointer(parent)) }?;
+        self.tree.create(id, name, parent, priority)?;
+        self.writer.open(service, &self.tree.effective(id));
+        self.writer.changed();
+        Ok(id)
+    }
+
+    /// What holds on to a service.
+    pub(crate) fn holders(&self, id: VsId) -> Holders {
+        let count = |count| {
+            self.writer
+                .service(id)
+                .map_or(0, |service| service.stats().get(count))
+        };
+        Holders {
+            children: self.tree.get(id).map_or(0, |node| node.children),
+            rules: self.writer.classifier().set().naming(id) as u32,
+            tasks: count(Count::Tasks),
+            sockets: count(Count::Sockets),
+        }
+    }
+
+    /// Takes a service away that nothing holds on to.
+    pub(crate) fn destroy(&mut self, id: VsId) -> Result<(), Failure> {
+        let holders = self.holders(id);
+        if id.is_root() {
+            return Err(Why::Root.into());
+        }
+        if holders.children != 0 {
+            return Err(Why::HasChildren.into());
+        }
+        if holders.rules != 0 {
+            return Err(Why::HasRules.into());
+        }
+        self.shut(id)?;
+        self.tree
+            .destroy(id)
+            .inspect_err(|_| self.writer.unshut(id))?;
+        self.writer.withdraw(id);
+        self.writer.changed();
+        Ok(())
+    }
+
+    /// Lets no tag name `id` any more, if none does.
+    pub(crate) fn shut(&mut self, id: VsId) -> Result<(), Why> {
+        if self.writer.shut(id) {
+            return Ok(());
+        }
+        Err(self.holding(id))
+    }
+
+    /// What it is whose tags carry `id`: a socket, else a task, be it only by its current VS.
+    pub(crate) fn holding(&self, id: VsId) -> Why {
+        match self.holders(id) {
+            Holders {
+                tasks: 0,
+                sockets: 1..,
+                ..
+            } => Why::HasSockets,
+            _ => Why::HasTasks,
+        }
+    }
+
+    /// Takes a service away and lets another have its tasks, sockets and rules.
+    pub(crate) fn merge(&mut self, id: VsId, into: u32) -> Result<(), Failure> {
+        let into = self.tree.find(into)?;
+        if id.is_root() || id == into {
+            return Err(Why::Root.into());
+        }
+        if self.tree.get(id).is_some_and(|node| node.children != 0) {
+            return Err(Why::HasChildren.into());
+        }
+        let rules = if self.writer.classifier().set().naming(id) != 0 {
+            let mut set = self.writer.classifier().set().copy(0)?;
+            set.repoint(id, into);
+            Some(self.compile(set, |id| self.tree.priority(id))?)
+        } else {
+            None
+        };
+        self.tree.destroy(id)?;
+        if let Some(rules) = rules {
+            self.writer.publish(rules);
+        }
+        self.writer.forward(id, into);
+        self.writer.changed();
+        Ok(())
+    }
+
+    /// Renames, moves or ranks a service.
+    pub(crate) fn change(&mut self, id: VsId, change: &Change) -> Result<(), Failure> {
+        let node = *self.tree.get(id).ok_or(Why::NoService)?;
+        let link = match change.parent {
+            Some(parent) if parent != u32::from(node.parent.get()) => {
+                let parent = self.tree.find(parent)?;
+                Some(self.link(parent)?)
+            }
+            _ => None,
+        };
+        let rules = match change.priority {
+            Some(priority) if priority != node.priority => {
+                let ranks = |other| {
+                    if other == id {
+                        priority
+                    } else {
+                        self.tree.priority(other)
+                    }
+                };
+                Some(self.compile(self.writer.classifier().set().copy(0)?, ranks)?)
+            }
+            _ => None,
+        };
+
+        self.tree.change(id, change)?;
+        if let Some(rules) = rules {
+            self.writer.publish(rules);
+        }
+        let moved = link.and_then(|link| self.writer.relink(id, link));
+        if moved.is_some() {
+            self.show_below(id);
+        }
+        self.writer.settle(moved);
+        self.writer.changed();
+        Ok(())
+    }
+
+    /// Sets, detaches or shares an attribute.
+    pub(crate) fn set_attr(&mut self, id: VsId, attr: Attr, op: AttrOp) -> Result<(), Failure> {
+        match op {
+            AttrOp::Set(value) => self.tree.set(id, attr, value)?,
+            AttrOp::Detach => self.tree.detach(id, attr)?,
+            AttrOp::Share => self.tree.share(id, attr)?,
+        }
+        self.show_below(id);
+        self.writer.changed();
+        Ok(())
+    }
+
+    /// Shows hot paths the attributes of a service and of all below it.
+    fn show_below(&mut self, id: VsId) {
+        for node in self.tree.nodes() {
+            if self.tree.is_within(node.id, id) {
+                self.writer.show(node.id, &self.tree.effective(node.id));
+            }
+        }
+    }
+
+    /// A link to `parent`, which is in the tree.
+    pub(crate) fn link(&self, parent: VsId) -> Result<RcuBox<Link>> {
+        // SAFETY: The parent is not destroyed while it has children, and freed a grace period after.
+        RcuBox::new(unsafe { Link::new(self.writer.pointer(parent)) })
+    }
+
+    /// Compiles rules, ready to be published.
+    pub(crate) fn compile(
+        &self,
+        set: crate::logic::rule::RuleSet,
+        priority: impl Fn(VsId) -> i32,
+    ) -> Result<RcuBox<Classifier>, Failure> {
+        let rules = Classifier::compile(set, priority).map_err(|rejected| rejected.refusal)?;
+        Ok(RcuBox::new(rules)?)
+    }
+
+    /// The service that a query means, by id or by name.
+    pub(crate) fn query(&self, raw: u32, name: &[u8; NAME_LEN]) -> Result<VsId, Failure> {
+        Ok(match raw {
+            abi::ANY => abi::named(&self.tree, name)?,
+            id => self.tree.find(id)?,
+        })
+    }
+
+    /// The statistics of a service.
+    pub(crate) fn stats(&self, id: VsId) -> Result<&Stats, Failure> {
+        Ok(self.writer.service(id).ok_or(Why::NoService)?.stats())
+    }
+}
+
+/// What becomes of an attribute.
+#[derive(Clone, Copy)]
+pub(crate) enum AttrOp {
+    Set(u32),
+    Detach,
+    Share,
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Gates where tasks talk to each other: connect, accept, send, recv, close, for
+ * TCP, UDP and unix sockets. Work arrives here, and ends with the close of what
+ * it came by.
+ */
+#include "../bpf/verdict.bpf.h"
+
+char _license[] SEC("license") = "GPL";
+
+#define MSG_PEEK	2
+
+SEC("lsm/socket_connect")
+int BPF_PROG(connect__socket_connect, struct socket *sock, struct sockaddr *address, int len, int ret)
+{
+	struct vs_tag *tag;
+
+	if (ret)
+		return ret;
+	tag = tag_of(bpf_get_current_task_btf());
+	return obey(tag, vs_gate_connect(sock, address, len, who(tag)));
+}
+
+/* The connection, off the queue, becomes the acceptor's file: it has its client's tag by now. */
+SEC("lsm/sock_graft")
+int BPF_PROG(accept__sock_graft, struct sock *conn, struct socket *parent)
+{
+	struct vs_tag *tag;
+
+	if (is_kthread())
+		return 0;
+	tag = tag_of(bpf_get_current_task_btf());
+	bind(tag, vs_gate_accept(conn, who(tag)), conn);
+	return 0;
+}
+
+SEC("lsm/unix_stream_connect")
+int BPF_PROG(accept__unix_stream_connect, struct sock *client, struct sock *listener,
+	     struct sock *conn, int ret)
+{
+	return ret ?: verdict_error(vs_conn_unix(client, conn));
+}
+
+SEC("lsm/socket_sendmsg")
+int BPF_PROG(send__socket_sendmsg, struct socket *sock, struct msghdr *msg, int size, int ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct vs_tag *tag;
+	__u16 message;
+	__u64 verdict;
+
+	if (ret)
+		return ret;
+	tag = tag_of(task);
+	verdict = vs_gate_send(sock, msg, who(tag));
+	message = verdict_message(verdict);
+	if (message != VS_UNCHANGED && !tag)
+		tag = tag_made(task);
+	if (tag) {
+		tag->message = message;
+		tag->sends = message != VS_UNCHANGED ? (__u64)sock->sk : 0;
+	}
+	return obey(tag, verdict);
+}
+
+/*
+ * A datagram leaves, in the call that send__socket_sendmsg has seen. One socket
+ * serves many tenants, so the VS is kept with the task, which does one thing at a
+ * time; what leaves by another socket meanwhile (softirq) is not meant.
+ */
+SEC("fmod_ret/vs_message_of")
+int BPF_PROG(send__message, const struct sock *sk)
+{
+	struct vs_tag *tag = tag_of(bpf_get_current_task_btf());
+
+	return tag && tag->sends && tag->sends == (__u64)sk ? VS_MESSAGE | tag->message : 0;
+}
+
+/* Keeps the VS of a datagram from where it is taken off the queue to recv__sock_recv_length. */
+static __always_inline void keep_message(__u32 message)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct vs_tag *tag = tag_of(task);
+
+	/* A task without a tag has a message of root's already. */
+	if (!tag && message != VS_ROOT)
+		tag = tag_made(task);
+	if (tag) {
+		tag->message = message;
+		tag->sends = 0;
+	}
+}
+
+SEC("fexit/__skb_recv_udp")
+int BPF_PROG(recv__skb_recv_udp, struct sock *sk, unsigned int flags, int *off, int *err,
+	     struct sk_buff *skb)
+{
+	if (skb)
+		keep_message(believes_marks(sk) ? vs_message_vs(skb->mark, skb->skb_iif) : VS_ROOT);
+	return 0;
+}
+
+/* A unix datagram belongs to whom the sender's socket does; the skb holds that socket. */
+SEC("fexit/__skb_try_recv_datagram")
+int BPF_PROG(recv__skb_try_recv_datagram, struct sock *sk, struct sk_buff_head *queue,
+	     unsigned int flags, int *off, int *err, struct sk_buff **last, struct sk_buff *skb)
+{
+	if (skb && sk->__sk_common.skc_family == AF_UNIX)
+		keep_message(vs_mark_vs(skb->sk ? skb->sk->sk_mark : 0));
+	return 0;
+}
+
+/* Something has been received, whatever the protocol: read, recv*, recvmmsg. */
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(recv__sock_recv_length, struct sock *sk, int ret, int flags)
+{
+	__u32 message = VS_UNCHANGED;
+	struct vs_tag *tag;
+
+	if (ret <= 0 || flags & MSG_PEEK || !sk || is_kthread())
+		return 0;
+	tag = tag_of(bpf_get_current_task_btf());
+	if (sk->sk_type == SOCK_DGRAM) {
+		message = tag ? tag->message : VS_ROOT;
+		/* Not of every protocol do we see the datagram: of those it is nobody's. */
+		if (tag)
+			tag->message = VS_ROOT;
+	}
+	bind(tag, vs_gate_recv(sk, message, who(tag)), sk);
+	return 0;
+}
+
+/* The last reference to the socket's file is gone; a kernel socket has no inode here. */
+SEC("fentry/__sock_release")
+int BPF_PROG(close__sock_release, struct socket *sock, struct inode *inode)
+{
+	struct vs_tag *tag;
+	struct sock *sk;
+	bool ended;
+
+	if (!inode)
+		return 0;
+	tag = tag_of(bpf_get_current_task_btf());
+	sk = sock->sk;
+	ended = tag && tag->work && sk && bpf_get_socket_cookie(sk) == tag->work;
+	bind(tag, vs_gate_close(who(tag), ended), NULL);
+	return 0;
+}

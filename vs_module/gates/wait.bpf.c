@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Gate wait: a task that asks for its next piece of work is done with the one in
+ * hand, and goes home. It costs a look at the tag where there is no work in
+ * hand. A look without waiting (a timeout of zero, MSG_DONTWAIT) ends nothing.
+ *
+ * What a task polls is not looked into: one that polls only for the answer of
+ * a server of its own goes home as well, and is bound again by what it receives
+ * if the rules say so. A blocking receive tells more, see go_home_if_served().
+ */
+#include "../bpf/verdict.bpf.h"
+
+char _license[] SEC("license") = "GPL";
+
+#define AF_INET6		10
+#define MSG_DONTWAIT		0x40
+#define RCV_SHUTDOWN		1
+#define SOCK_BINDADDR_LOCK	4
+#define SOCK_BINDPORT_LOCK	8
+#define SOCK_CONNECT_BIND	16
+
+static __always_inline bool has_work(const struct vs_tag *tag)
+{
+	return tag && tag->cur != tag->home;
+}
+
+static __always_inline void go_home(void)
+{
+	struct vs_tag *tag = tag_of(bpf_get_current_task_btf());
+
+	if (has_work(tag))
+		bind(tag, vs_gate_wait(who(tag)), NULL);
+}
+
+/* `timeout`, relative or absolute: zero is how the kernel writes "do not wait". */
+static __always_inline bool waits(const struct timespec64 *timeout)
+{
+	return !timeout || timeout->tv_sec || timeout->tv_nsec;
+}
+
+SEC("fentry/do_epoll_wait")
+int BPF_PROG(wait__do_epoll_wait, int epfd, struct epoll_event *events, int room,
+	     struct timespec64 *timeout)
+{
+	if (waits(timeout))
+		go_home();
+	return 0;
+}
+
+/* Without descriptors it is a pause, not a wait for work. */
+SEC("fentry/do_sys_poll")
+int BPF_PROG(wait__do_sys_poll, struct pollfd *fds, unsigned int count, struct timespec64 *end)
+{
+	if (count && waits(end))
+		go_home();
+	return 0;
+}
+
+SEC("fentry/core_sys_select")
+int BPF_PROG(wait__core_sys_select, int count, void *in, void *out, void *except,
+	     struct timespec64 *end)
+{
+	if (count && waits(end))
+		go_home();
+	return 0;
+}
+
+SEC("fentry/security_socket_accept")
+int BPF_PROG(wait__security_socket_accept, struct socket *sock, struct socket *conn)
+{
+	go_home();
+	return 0;
+}
+
+/*
+ * Whether it is a server's: a connection that was accepted, or a datagram socket
+ * that is bound for anybody to write to. Else the task is somebody's client by it.
+ */
+static __always_inline bool serves(struct sock *sk)
+{
+	__u8 locks = BPF_CORE_READ_BITFIELD(sk, sk_userlocks);
+	__u16 family = sk->__sk_common.skc_family;
+
+	if (family == AF_UNIX) {
+		struct unix_sock *unix_sk = bpf_core_cast(sk, struct unix_sock);
+
+		return unix_sk->addr && (sk->sk_type != SOCK_DGRAM || !unix_sk->peer);
+	}
+	if (family != AF_INET && family != AF_INET6)
+		return false;
+	/*
+	 * connect() leaves one of the two; of a connection that is accepted the one
+	 * was never set, and the other was taken off when it was cloned from the
+	 * listener.
+	 */
+	if (sk->sk_type == SOCK_STREAM && sk->sk_protocol == IPPROTO_TCP)
+		return !(locks & (SOCK_CONNECT_BIND | SOCK_BINDPORT_LOCK));
+	return locks & (SOCK_BINDADDR_LOCK | SOCK_BINDPORT_LOCK) && !sk->__sk_common.skc_dport;
+}
+
+/*
+ * A receive that waits for the peer. On the socket the work came by, or on
+ * another of a server's, that is the wait for the next request. On a socket that
+ * the task has opened itself as somebody's client it is the wait for an answer
+ * that belongs to the work in hand.
+ */
+static __always_inline void go_home_if_served(struct sock *sk)
+{
+	struct vs_tag *tag = tag_of(bpf_get_current_task_btf());
+
+	if (has_work(tag) && (serves(sk) || bpf_get_socket_cookie(sk) == tag->work))
+		bind(tag, vs_gate_wait(who(tag)), NULL);
+}
+
+/* TCP and MPTCP: nothing is there. Under the socket's lock. What comes without waiting costs nothing. */
+SEC("fentry/sk_wait_data")
+int BPF_PROG(wait__sk_wait_data, struct sock *sk)
+{
+	go_home_if_served(sk);
+	return 0;
+}
+
+/* Likewise of what keeps packets apart: UDP, unix datagrams and seqpackets, and a unix listener. */
+SEC("fentry/__skb_wait_for_more_packets")
+int BPF_PROG(wait__skb_wait_for_more_packets, struct sock *sk)
+{
+	go_home_if_served(sk);
+	return 0;
+}
+
+/* Unix streams have no such function of their own. */
+SEC("fentry/unix_stream_recvmsg")
+int BPF_PROG(wait__unix_stream_recvmsg, struct socket *sock, struct msghdr *msg, size_t size, int flags)
+{
+	struct sock *sk = sock->sk;
+
+	if (!(flags & MSG_DONTWAIT) && !sk->sk_receive_queue.qlen &&
+	    !(sk->sk_shutdown & RCV_SHUTDOWN) && !sk->sk_err)
+		go_home_if_served(sk);
+	return 0;
+}

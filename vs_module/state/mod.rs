@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What all planes share: the services by id, and the compiled rules.
+//!
+//! Everything here is read under RCU, takes no lock, allocates nothing and may be called in any
+//! context but NMI. It is written by `config` alone, which holds the mutex for changes.
+
+use self::counter::Resource;
+use crate::logic::classify::{Call, Classifier, Cost};
+use crate::logic::id::{rested, VsId};
+use crate::logic::rule::{Target, ENTITIES, RULES_MAX};
+use crate::shim::rcu::{read_once, RcuBox};
+use crate::state::service::Service;
+use kernel::prelude::*;
+use kernel::sync::atomic::{Acquire, Atomic, Full, Relaxed, Release};
+use kernel::sync::rcu as read_side;
+
+pub(crate) mod counter;
+pub(crate) mod service;
+pub(crate) mod stat;
+pub(crate) mod writer;
+
+/// One id.
+///
+/// # Invariants
+///
+/// `service` is null, or points to a service that RCU readers may use. Where its id is that of the
+/// cell, the cell owns it; else the cell forwards what still carries the id.
+struct Cell {
+    service: Atomic<*mut Service>,
+    /// How many tags carry the id, or `CLOSED`.
+    tags: Atomic<u32>,
+    /// The second in which the last tag went; 0: nothing has ever carried the id.
+    last: Atomic<u32>,
+}
+
+/// No tag can carry the id: no service has it, or the one that has is being destroyed.
+const CLOSED: u32 = 1 << 31;
+
+static CELLS: [Cell; VsId::COUNT] = [const {
+    Cell {
+        service: Atomic::new(core::ptr::null_mut()),
+        tags: Atomic::new(CLOSED),
+        last: Atomic::new(0),
+    }
+}; VsId::COUNT];
+
+static CLASSIFIER: Atomic<*mut Classifier> = Atomic::new(core::ptr::null_mut());
+/// Never 0: whoever keeps copies has 0 there before the first.
+static GENERATION: Atomic<u64> = Atomic::new(1);
+
+/// Hits by number of rule, modulo the most rules there can be. They live apart from the rules, so
+/// that none is lost when those are compiled anew.
+static HITS: [Atomic<*mut HitPage>; RULES_MAX / HIT_PAGE] =
+    [const { Atomic::new(core::ptr::null_mut()) }; RULES_MAX / HIT_PAGE];
+const HIT_PAGE: usize = 512;
+type HitPage = [Atomic<u64>; HIT_PAGE];
+
+/// What becomes of the entities of a call.
+#[derive(Clone, Copy)]
+pub(crate) struct Verdict {
+    /// By entity: its new VS, resolved. `None`: it stays what it is.
+    pub(crate) to: [Option<VsId>; ENTITIES],
+    /// The number of the rule that says so.
+    pub(crate) rule: Option<u32>,
+    /// A rule asked for the VS of something that has none, and the task goes home for that.
+    pub(crate) unattributed: bool,
+}
+
+impl Verdict {
+    /// No rule matches.
+    pub(crate) const UNCHANGED: Verdict = Verdict {
+        to: [None; ENTITIES],
+        rule: None,
+        unattributed: false,
+    };
+}
+
+/// Evidence that its holder is under RCU, and the way to all that it protects.
+pub(crate) struct State(());
+
+/// Calls `f` under RCU. Any context but NMI.
+pub(crate) fn with<R>(f: impl FnOnce(&State) -> R) -> R {
+    let _guard = read_side::read_lock();
+    f(&State(()))
+}
+
+/// The same, for a caller that is under RCU already.
+///
+/// # Safety
+///
+/// It is, until `f` has returned. Kfuncs with `KF_RCU_PROTECTED` are: the verifier sees to it; so are
+/// netfilter's hooks.
+pub(crate) unsafe fn under_rcu<R>(f: impl FnOnce(&State) -> R) -> R {
+    f(&State(()))
+}
+
+/// Grows with every change of tree, attributes or rules, after the change can be seen.
+pub(crate) fn generation() -> u64 {
+    GENERATION.load(Acquire)
+}
+
+impl State {
+    /// The rules in force.
+    pub(crate) fn classifier(&self) -> &Classifier {
+        // SAFETY: Set before any caller exists, and freed a grace period after it was replaced.
+        unsafe { &*read_once(&CLASSIFIER) }
+    }
+
+    /// The service that `id` stands for: of an id without service, root.
+    pub(crate) fn service(&self, id: VsId) -> &Service {
+        let own = read_once(&CELLS[id.index()].service);
+        let service = if own.is_null() {
+            read_once(&CELLS[VsId::ROOT.index()].service)
+        } else {
+            own
+        };
+        // SAFETY: By the invariant of the cell; root's is set before any caller exists, and as long
+        // as there are any.
+        unsafe { &*service }
+    }
+
+    /// The id that `id` stands for.
+    pub(crate) fn resolve(&self, id: VsId) -> VsId {
+        self.service(id).id()
+    }
+
+    /// What the rules say to a call, without effects. Resolves the ids in it.
+    pub(crate) fn evaluate(&self, call: &mut Call<'_>, cost: &mut Cost) -> Verdict {
+        call.from = call.from.map(|id| self.resolve(id));
+        call.home = self.resolve(call.home);
+        let Some(rule) = self.classifier().classify(call, cost) else {
+            return Verdict::UNCHANGED;
+        };
+        let mut verdict = Verdict {
+            rule: Some(rule.rule),
+            ..Verdict::UNCHANGED
+        };
+        for (n, target) in rule.to.iter().enumerate() {
+            verdict.to[n] = match *target {
+                Target::Unchanged => None,
+                Target::Service(id) => Some(self.resolve(id)),
+                Target::Home => Some(call.home),
+                Target::Entity(other) => {
+                    let id = call.from[usize::from(other)];
+                    if id.is_root() && call.gate.is_task(n) {
+                        // Nobody pays on a guess: the task works for its own service.
+                        verdict.unattributed = true;
+                        Some(call.home)
+                    } else {
+                        Some(id)
+                    }
+                }
+            };
+        }
+        verdict
+    }
+
+    /// What the rules say to a call, whose ids are resolved; counts the rule's hit and what could not
+    /// be attributed.
+    pub(crate) fn verdict(&self, call: &mut Call<'_>) -> Verdict {
+        let verdict = self.evaluate(call, &mut Cost::default());
+        if let Some(counter) = verdict.rule.and_then(hit_counter) {
+            counter.add(1, Relaxed);
+        }
+        if verdict.unattributed {
+            self.service(call.home).unattributed();
+        }
+        for id in verdict.to.iter().flatten() {
+            CELLS[id.index()].see();
+        }
+        verdict
+    }
+
+    /// A task was born that is to be at home in `home`: counts it, or refuses it at a limit. Where it
+    /// is at home: in root, if the service has just gone.
+    pub(crate) fn task_born(&self, home: VsId) -> Result<VsId> {
+        self.born(home, Resource::Tasks)
+    }
+
+    /// A task that was counted at `home` is gone.
+    pub(crate) fn task_gone(&self, home: VsId) {
+        self.gone(home, Resource::Tasks);
+    }
+
+    /// A counted task is no longer at home in `from`, but in `to`. No limit refuses it.
+    pub(crate) fn task_moved(&self, from: VsId, to: VsId) {
+        let _ = self.moved(from, to, Resource::Tasks);
+    }
+
+    /// A socket was born that is to carry `id`: counts it, or refuses it at a limit. What it may
+    /// carry: root's id, if the service has just gone.
+    pub(crate) fn socket_born(&self, id: VsId) -> Result<VsId> {
+        self.born(id, Resource::Sockets)
+    }
+
+    /// A socket that was counted for `id` is gone.
+    pub(crate) fn socket_gone(&self, id: VsId) {
+        self.gone(id, Resource::Sockets);
+    }
+
+    /// A counted socket no longer carries `from`, but `to`. No limit refuses it. What it may carry, as
+    /// above.
+    pub(crate) fn socket_moved(&self, from: VsId, to: VsId) -> VsId {
+        self.moved(from, to, Resource::Sockets)
+    }
+
+    /// A tag that is not counted as a task or socket begins to carry `id`: a task's current VS
+    /// where it is not its home. While it does, the id is not given to another service. `false`:
+    /// nobody has the id any more, and the tag must not be written.
+    pub(crate) fn hold(&self, id: VsId) -> bool {
+        id.is_root() || CELLS[id.index()].hold()
+    }
+
+    /// Does anybody have the id, or forward it? Where a tag says it, somebody does.
+    pub(crate) fn is_open(&self, id: VsId) -> bool {
+        id.is_root() || read_once(&CELLS[id.index()].tags) & CLOSED == 0
+    }
+
+    /// The tag is gone.
+    pub(crate) fn release(&self, id: VsId) {
+        if !id.is_root() {
+            CELLS[id.index()].release();
+        }
+    }
+
+    // Root's own tasks and sockets are not counted: they were there before the module.
+
+    fn born(&self, id: VsId, resource: Resource) -> Result<VsId> {
+        // An id that is being destroyed stands for root already.
+        if id.is_root() || !CELLS[id.index()].hold() {
+            return Ok(VsId::ROOT);
+        }
+        counter::try_charge(self.service(id), resource)
+            .inspect_err(|_| CELLS[id.index()].release())
+            .map(|()| id)
+    }
+
+    fn gone(&self, id: VsId, resource: Resource) {
+        // A tag from before the module was loaded, or one that somebody else wrote into a mark, is
+        // not counted and does not count.
+        if !id.is_root() && CELLS[id.index()].is_held() {
+            counter::uncharge(self.service(id), resource);
+            CELLS[id.index()].release();
+        }
+    }
+
+    fn moved(&self, from: VsId, to: VsId, resource: Resource) -> VsId {
+        if from == to {
+            return to;
+        }
+        let carried = if !to.is_root() && CELLS[to.index()].hold() {
+            counter::charge(self.service(to), resource);
+            to
+        } else {
+            VsId::ROOT
+        };
+        self.gone(from, resource);
+        carried
+    }
+}
+
+impl Cell {
+    /// One more tag; `false`: the id is closed.
+    fn hold(&self) -> bool {
+        let mut tags = read_once(&self.tags);
+        while tags & CLOSED == 0 {
+            match self.tags.cmpxchg(tags, tags + 1, Full) {
+                Ok(_) => return true,
+                Err(now) => tags = now,
+            }
+        }
+        false
+    }
+
+    /// Something may carry the id that is not counted: a packet, a request for a connection.
+    fn see(&self) {
+        if read_once(&self.last) == 0 {
+            self.last.store(now(), Relaxed);
+        }
+    }
+
+    fn is_held(&self) -> bool {
+        let tags = read_once(&self.tags);
+        tags != 0 && tags & CLOSED == 0
+    }
+
+    /// One tag less; one that was not counted is not taken off.
+    fn release(&self) {
+        let mut tags = read_once(&self.tags);
+        while tags != 0 && tags & CLOSED == 0 {
+            if tags == 1 {
+                self.last.store(now(), Relaxed);
+            }
+            match self.tags.cmpxchg(tags, tags - 1, Full) {
+                Ok(_) => return,
+                Err(now) => tags = now,
+            }
+        }
+    }
+}
+
+/// Seconds since boot, never 0.
+fn now() -> u32 {
+    // SAFETY: Can be called in any context.
+    let seconds = unsafe { kernel::bindings::ktime_get_seconds() };
+    (seconds as u32).max(1)
+}
+
+fn hit_counter(rule: u32) -> Option<&'static Atomic<u64>> {
+    let n = rule as usize % RULES_MAX;
+    let page = read_once(&HITS[n / HIT_PAGE]);
+    // SAFETY: A page is freed when the module goes, and nobody can ask any more.
+    unsafe { page.as_ref() }.map(|page| &page[n % HIT_PAGE])
+}

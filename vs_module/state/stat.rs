@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is counted per service.
+//!
+//! All counters are per CPU and lock-free, so that counting costs the same in any context and two
+//! CPUs never wait for one another. Reading adds them up.
+
+use crate::logic::rule::Gate;
+use crate::shim::percpu::PerCpu;
+use kernel::prelude::*;
+
+/// Counters by meaning; the gates' follow after the last.
+#[derive(Clone, Copy)]
+pub(crate) enum Count {
+    /// CPU time, in nanoseconds.
+    Cpu,
+    /// Tasks at home here. Born less gone: of one CPU it may be negative, only the sum is not.
+    Tasks,
+    /// Sockets that carry the tag; likewise.
+    Sockets,
+    Rebinds,
+    Unattributed,
+    Refused,
+    PacketsIn,
+    BytesIn,
+    PacketsOut,
+    BytesOut,
+}
+
+const GATES: usize = Count::BytesOut as usize + 1;
+const COUNTERS: usize = GATES + Gate::COUNT;
+
+/// The statistics of one service.
+pub(crate) struct Stats(PerCpu<COUNTERS>);
+
+impl Stats {
+    /// All zero. May sleep.
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Stats(PerCpu::new()?))
+    }
+
+    /// Any context.
+    pub(crate) fn add(&self, count: Count, value: u64) {
+        self.0.add(count as usize, value);
+    }
+
+    /// Any context.
+    pub(crate) fn hit(&self, gate: Gate) {
+        self.0.add(GATES + gate as usize, 1);
+    }
+
+    pub(crate) fn get(&self, count: Count) -> u64 {
+        self.0.sum(count as usize)
+    }
+
+    pub(crate) fn hits(&self, gate: Gate) -> u64 {
+        self.0.sum(GATES + gate as usize)
+    }
+
+    /// Adds all that `other` has counted. Nobody counts on `other` any more.
+    pub(crate) fn take_over(&self, other: &Stats) {
+        for n in 0..COUNTERS {
+            self.0.add(n, other.0.sum(n));
+        }
+    }
+}
