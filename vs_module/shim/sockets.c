@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/hash.h>
+#include <linux/rhashtable.h>
+#include <linux/slab.h>
+#include <linux/sock_diag.h>
+
+#include "sockets.h"
+
+static struct rhashtable vs_sockets;
+static struct kmem_cache *vs_socket_cache;
+
+/* Cookies are counted up, so one multiplication spreads them. */
+static u32 vs_socket_hash(const void *key, u32 len, u32 seed)
+{
+	return hash_64(*(const u64 *)key, 32);
+}
+
+static const struct rhashtable_params vs_sockets_params = {
+	.key_len = sizeof(u64),
+	.key_offset = offsetof(struct vs_socket_entry, cookie),
+	.head_offset = offsetof(struct vs_socket_entry, node),
+	.hashfn = vs_socket_hash,
+	.automatic_shrinking = true,
+};
+
+int vs_sockets_init(void)
+{
+	int error;
+
+	vs_socket_cache = KMEM_CACHE(vs_socket_entry, 0);
+	if (!vs_socket_cache)
+		return -ENOMEM;
+	error = rhashtable_init(&vs_sockets, &vs_sockets_params);
+	if (error)
+		kmem_cache_destroy(vs_socket_cache);
+	return error;
+}
+
+static void vs_socket_free(void *socket, void *unused)
+{
+	kmem_cache_free(vs_socket_cache, socket);
+}
+
+void vs_sockets_exit(void)
+{
+	rhashtable_free_and_destroy(&vs_sockets, vs_socket_free, NULL);
+	kmem_cache_destroy(vs_socket_cache); /* waits for what kfree_rcu() has under way */
+}
+
+struct vs_socket_entry *vs_socket_find(u64 cookie)
+{
+	return rhashtable_lookup(&vs_sockets, &cookie, vs_sockets_params);
+}
+
+struct vs_socket_entry *vs_socket_add(u64 cookie, u64 sk, u32 tag, bool *added)
+{
+	struct vs_socket_entry *socket, *there;
+
+	*added = false;
+	socket = kmem_cache_zalloc(vs_socket_cache, GFP_ATOMIC | __GFP_NOWARN);
+	if (!socket)
+		return NULL;
+	socket->cookie = cookie;
+	socket->sk = sk;
+	socket->tag = tag;
+	there = rhashtable_lookup_get_insert_fast(&vs_sockets, &socket->node, vs_sockets_params);
+	if (!there) {
+		*added = true;
+		return socket;
+	}
+	kmem_cache_free(vs_socket_cache, socket);
+	return IS_ERR(there) ? NULL : there;
+}
+
+bool vs_socket_remove(struct vs_socket_entry *socket)
+{
+	if (rhashtable_remove_fast(&vs_sockets, &socket->node, vs_sockets_params))
+		return false;
+	kfree_rcu(socket, rcu);
+	return true;
+}
+
+void vs_sockets_each(void (*see)(struct vs_socket_entry *socket))
+{
+	struct rhashtable_iter walk;
+	struct vs_socket_entry *socket;
+
+	rhashtable_walk_enter(&vs_sockets, &walk);
+	rhashtable_walk_start(&walk);
+	while ((socket = rhashtable_walk_next(&walk))) {
+		if (!IS_ERR(socket))
+			see(socket);
+		else if (PTR_ERR(socket) != -EAGAIN)
+			break;
+		if (need_resched()) {
+			rhashtable_walk_stop(&walk);
+			cond_resched();
+			rhashtable_walk_start(&walk);
+		}
+	}
+	rhashtable_walk_stop(&walk);
+	rhashtable_walk_exit(&walk);
+}
+
+u64 vs_sk_cookie(struct sock *sk)
+{
+	u32 halves[2];
+
+	if (!atomic64_read(&sk->sk_cookie))
+		sock_diag_save_cookie(sk, halves);
+	return atomic64_read(&sk->sk_cookie);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A hash table of sockets by their cookie. The kernel's rhashtable, whose fast
+ * path is static inlines that Rust cannot reach; state/sockets.rs decides what
+ * an entry says.
+ *
+ * A cookie is given to one socket only, for as long as the machine runs, so an
+ * entry can never be taken for that of another socket at the same address.
+ */
+#ifndef _VS_SOCKETS_H
+#define _VS_SOCKETS_H
+
+#include <linux/rhashtable-types.h>
+#include <linux/types.h>
+#include <net/sock.h>
+
+struct vs_socket_entry {
+	struct rhash_head node;
+	u64 cookie;
+	u64 sk;		/* the socket's address, only compared */
+	u32 tag;	/* enum-free: logic/tag.rs; written by compare-and-swap */
+	struct rcu_head rcu;
+};
+
+/* Once, at load and unload; may sleep. At unload nobody looks any more. */
+int vs_sockets_init(void);
+void vs_sockets_exit(void);
+
+/* Under RCU, any context but NMI and hard interrupt. NULL: there is none. */
+struct vs_socket_entry *vs_socket_find(u64 cookie);
+
+/*
+ * Adds an entry, or returns the one that is there: *added says which. NULL:
+ * no memory. Under RCU, any context but NMI and hard interrupt; does not sleep.
+ */
+struct vs_socket_entry *vs_socket_add(u64 cookie, u64 sk, u32 tag, bool *added);
+
+/*
+ * Takes an entry out; true for the one caller that did. It is freed a grace
+ * period later. Context as above.
+ */
+bool vs_socket_remove(struct vs_socket_entry *socket);
+
+/*
+ * Calls `see` for every entry, under RCU. Entries added or removed meanwhile may
+ * be missed, or seen twice. Process context; may sleep between entries.
+ */
+void vs_sockets_each(void (*see)(struct vs_socket_entry *socket));
+
+/* The cookie of a full socket; it gets one if it has none yet. Any context but NMI. */
+u64 vs_sk_cookie(struct sock *sk);
+
+#endif /* _VS_SOCKETS_H */

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The three places at which this module sees a packet, and what it does there.
+//!
+//! Which service does a packet belong to? Going out: to the one that a rule of `send` gave this
+//! datagram to, else to its socket's, be that a request for a connection or a remainder in
+//! TIME_WAIT. An answer of the stack itself belongs to the connection that it is about; without
+//! one, the rules of the gate `packet` tell, asked for the other direction. Coming in: to the
+//! connection's, if there is one and it does not ask for a new one; else to the one that the rules
+//! say, given its sender's; a datagram of which nothing is known is counted to the socket that
+//! receives it. All the rest is root's.
+//!
+//! Packets and bytes are counted as devices get and give them, so the sums are those of the
+//! interfaces. No bit of the mark is read or written.
+
+use super::demux;
+use super::parse::{self, Packet};
+use super::probe::Hook;
+use crate::gates::tag::message_of;
+use crate::logic::classify::Call;
+use crate::logic::id::VsId;
+use crate::logic::rule::{props, Facts, Gate};
+use crate::logic::tag::Tag;
+use crate::shim::bindings as c;
+use crate::shim::skb::{Device, Skb};
+use crate::state::State;
+use kernel::c_str;
+use kernel::str::CStr;
+
+/// A packet is about to be queued for a device: it gets the tag of its socket.
+///
+/// All hooks at which others can write to it are behind: netfilter's, those of tc at egress. The
+/// socket is still there. In the initial network namespace a packet without a socket, which is
+/// forwarded, keeps the tag that it came with; elsewhere it has none.
+pub(super) struct Departs;
+
+// SAFETY: TP_PROTO(struct sk_buff *skb); `__dev_queue_xmit` has the packet for itself.
+unsafe impl Hook for Departs {
+    const TRACEPOINT: &'static CStr = c_str!("net_dev_queue");
+
+    fn see(state: &State, skb: &mut Skb<'_>) {
+        let claimed = skb.secmark();
+        let tag = match skb.sock() {
+            Some(sock) if sock.cookie() != 0 || !sock.is_stack() => {
+                let message = match state.classifier().has_rules(Gate::Send) {
+                    true => message_of(sock.as_ptr()),
+                    false => None,
+                };
+                let id = message.unwrap_or_else(|| sock.owner(state));
+                match id.is_root() {
+                    true => Tag::NOBODYS,
+                    false => state.tag(state.resolve(id)),
+                }
+            }
+            _ => without_sender(state, skb, claimed),
+        };
+        if tag.raw() != claimed {
+            skb.set_secmark(tag.raw());
+        }
+    }
+}
+
+/// The tag of a packet that no sender's socket tells of: one that is forwarded, or an answer of the
+/// stack. Not inlined: most packets have a sender.
+#[inline(never)]
+fn without_sender(state: &State, skb: &Skb<'_>, claimed: u32) -> Tag {
+    let Some(device) = skb.device() else {
+        return Tag::NOBODYS;
+    };
+    let claimed = match device.is_hosts() {
+        true => Tag::from_raw(claimed),
+        false => Tag::NOBODYS,
+    };
+    if !claimed.is_nobodys() || !super::is_on() || !skb.is_ip() {
+        return claimed;
+    }
+    let Some(packet) = Packet::parse(&At(skb, skb.network_offset())) else {
+        return claimed;
+    };
+    let answers = packet.protocol == parse::TCP && skb.sock().is_some();
+    let connection = answers
+        .then(|| demux::owner(state, &device, &packet.reversed()))
+        .flatten();
+    let id = match connection {
+        Some(id) if !id.is_root() => id,
+        _ => classify(state, &packet.reversed(), VsId::ROOT, &device),
+    };
+    state.tag(state.resolve(id))
+}
+
+/// A device gets the packet: it is counted.
+pub(super) struct Leaves;
+
+// SAFETY: TP_PROTO(const struct sk_buff *skb, const struct net_device *dev); the device's queue has
+// the packet for itself, and it is only read here.
+unsafe impl Hook for Leaves {
+    const TRACEPOINT: &'static CStr = c_str!("net_dev_start_xmit");
+
+    fn see(state: &State, skb: &mut Skb<'_>) {
+        if !skb.is_ip() {
+            return;
+        }
+        let id = state.believe(Tag::from_raw(skb.secmark()));
+        let bytes = skb.len().saturating_sub(skb.network_offset());
+        state.service(id).packet_out(bytes as u64);
+    }
+}
+
+/// A device gives the packet to the stack: its tag is read, the rules classify what has none, and it
+/// is counted. `data` is where the IP header is.
+pub(super) struct Arrives;
+
+// SAFETY: TP_PROTO(struct sk_buff *skb); `__netif_receive_skb_core` has the packet for itself.
+unsafe impl Hook for Arrives {
+    const TRACEPOINT: &'static CStr = c_str!("netif_receive_skb");
+
+    fn see(state: &State, skb: &mut Skb<'_>) {
+        let claimed = skb.secmark();
+        let Some(device) = skb.device() else { return };
+        let hosts = device.is_hosts();
+        let raw = match super::is_on() && skb.is_ip() {
+            true => counted(state, skb, &device, Tag::from_raw(claimed)).raw(),
+            false => claimed,
+        };
+        if hosts {
+            if raw != claimed {
+                skb.set_secmark(raw);
+            }
+            return;
+        }
+        // SAFETY: The packet is valid. Softirq, or bottom halves off.
+        unsafe { c::vs_note(skb.as_ptr(), raw) };
+        if claimed != 0 {
+            skb.set_secmark(0);
+        }
+    }
+}
+
+/// Classifies and counts a packet that comes in with the tag `claimed`; the tag that it has then.
+#[inline(never)]
+fn counted(state: &State, skb: &Skb<'_>, device: &Device<'_>, claimed: Tag) -> Tag {
+    let before = state.believe(claimed);
+    let packet = Packet::parse(&At(skb, 0));
+    let connection = packet
+        .filter(|packet| packet.protocol == parse::TCP && !packet.opens)
+        .and_then(|packet| demux::owner(state, device, &packet));
+    let id = match (connection, &packet) {
+        (Some(id), _) => id,
+        (None, Some(packet)) => classify(state, packet, before, device),
+        (None, None) => before,
+    };
+    if !skb.is_copy() {
+        // That nothing is known of a datagram stays in its tag: its receiver should see that,
+        // rather than be taken for its sender.
+        let service = match packet {
+            Some(packet) if id.is_root() && packet.protocol == parse::UDP => {
+                demux::owner(state, device, &packet).unwrap_or(id)
+            }
+            _ => id,
+        };
+        state.service(service).packet_in(skb.len() as u64);
+    }
+    state.tag(state.resolve(id))
+}
+
+/// A packet's bytes from an offset on.
+struct At<'a>(&'a Skb<'a>, usize);
+
+impl parse::Bytes for At<'_> {
+    fn read(&self, at: usize, into: &mut [u8]) -> bool {
+        self.0.read(at.saturating_add(self.1), into)
+    }
+}
+
+/// The service that the rules of the gate `packet` give to a packet that is `before`'s and whose
+/// destination is on this machine.
+fn classify(state: &State, packet: &Packet, before: VsId, device: &Device<'_>) -> VsId {
+    let Some(wanted) = state
+        .classifier()
+        .wants(Gate::Packet, state.resolve(before))
+    else {
+        return before;
+    };
+    let mut facts = Facts {
+        props: props::PROTO | props::LOCAL | props::PEER,
+        proto: match packet.protocol {
+            parse::TCP => c::VS_PROTO_TCP as u8,
+            parse::UDP => c::VS_PROTO_UDP as u8,
+            _ => c::VS_PROTO_OTHER as u8,
+        },
+        local: packet.destination,
+        peer: packet.source,
+        ..Facts::NONE
+    };
+    if let Some((source, destination)) = packet.ports {
+        facts.props |= props::LPORT | props::PPORT;
+        facts.local_port = destination;
+        facts.peer_port = source;
+    }
+    if wanted & props::IFACE != 0 {
+        facts.props |= props::IFACE;
+        facts.iface = device.name();
+    }
+    let verdict = state.verdict(&mut Call {
+        gate: Gate::Packet,
+        from: [before, VsId::ROOT, VsId::ROOT],
+        home: VsId::ROOT,
+        facts,
+    });
+    let id = verdict.to[0].unwrap_or(before);
+    state.service(id).hit(Gate::Packet);
+    id
+}
