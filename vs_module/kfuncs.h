@@ -80,9 +80,9 @@ VS_KFUNC(void) vs_datagram(struct sock *receiver, struct sk_buff *skb);
 VS_KFUNC(void) vs_sk_gone(__u64 cookie, __u64 address);
 /* The socket becomes that VS's which `other` belongs to. */
 VS_KFUNC(void) vs_sk_follow(struct sock *sk, struct sock *other);
-/* The VS of a socket of any kind; of a full one, by its cookie. */
+/* The VS of a socket of any kind; of a full one, by the numbers that name it. */
 VS_KFUNC(__u32) vs_sk_vs(struct sock_common *sk);
-VS_KFUNC(__u32) vs_cookie_vs(__u64 cookie);
+VS_KFUNC(__u32) vs_named_vs(__u64 cookie, __u64 address);
 /* The VS of a datagram with this secmark, taken off a socket's queue. */
 VS_KFUNC(__u32) vs_message_vs(__u32 secmark);
 

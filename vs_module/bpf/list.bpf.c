@@ -100,7 +100,7 @@ int iter__udp(struct bpf_iter__udp *ctx)
 		return 0;
 	put_ends(&record, &sk->__sk_common);
 	record.proto = VS_PROTO_UDP;
-	record.vs = vs_cookie_vs(sk->__sk_common.skc_cookie.counter);
+	record.vs = vs_sk_vs((struct sock_common *)sk);
 	record.inode = inode_of(sk);
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
 	return 0;
@@ -111,8 +111,9 @@ int iter__unix(struct bpf_iter__unix *ctx)
 {
 	struct unix_sock *unix_sk = ctx->unix_sk;
 	struct vs_sock_record record = {};
-	struct unix_address *address;
+	struct unix_address *name;
 	struct sock *sk;
+	__u64 address;
 	int len;
 
 	if (!unix_sk)
@@ -120,15 +121,17 @@ int iter__unix(struct bpf_iter__unix *ctx)
 	sk = (struct sock *)unix_sk;
 	record.family = AF_UNIX;
 	record.state = sk->__sk_common.skc_state;
-	record.vs = vs_cookie_vs(sk->__sk_common.skc_cookie.counter);
+	/* To the verifier this is no socket that a kfunc may have, but it is locked. */
+	bpf_probe_read_kernel(&address, sizeof(address), &sk);
+	record.vs = vs_named_vs(sk->__sk_common.skc_cookie.counter, address);
 	record.inode = inode_of(sk);
 	record.proto = sk->sk_type == SOCK_DGRAM ? VS_PROTO_UNIX_DGRAM :
 		       sk->sk_type == SOCK_SEQPACKET ? VS_PROTO_UNIX_SEQPACKET : VS_PROTO_UNIX_STREAM;
-	address = unix_sk->addr;
-	if (address) {
-		len = address->len - (int)sizeof(sa_family_t);
+	name = unix_sk->addr;
+	if (name) {
+		len = name->len - (int)sizeof(sa_family_t);
 		if (len > 0 && len <= (int)sizeof(record.name) &&
-		    !bpf_probe_read_kernel(record.name, len, address->name[0].sun_path))
+		    !bpf_probe_read_kernel(record.name, len, name->name[0].sun_path))
 			record.name_len = len;
 	}
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));

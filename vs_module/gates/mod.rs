@@ -20,7 +20,7 @@ use crate::netfilter;
 use crate::shim::bindings as c;
 use crate::shim::skb::Skb;
 use crate::shim::sock::Sock;
-use crate::state::sockets::{self, Pledge};
+use crate::state::sockets::{self, Name, Pledge};
 use crate::state::{self, State, Verdict};
 use core::ptr::NonNull;
 use kernel::ffi::{c_int, c_void};
@@ -606,7 +606,7 @@ unsafe extern "C" fn vs_sk_follow_body(sk: *const c::sock, other: *const c::sock
 
 #[no_mangle]
 extern "C" fn vs_sk_gone_body(cookie: u64, address: u64) {
-    with(|s| sockets::ended(s, cookie, address));
+    with(|s| sockets::ended(s, Name { cookie, address }));
 }
 
 /// # Safety
@@ -622,8 +622,10 @@ unsafe extern "C" fn vs_sk_vs_body(sk: *const c::sock_common) -> u32 {
 }
 
 #[no_mangle]
-extern "C" fn vs_cookie_vs_body(cookie: u64) -> u32 {
-    with(|s| s.resolve(sockets::owner(cookie))).get().into()
+extern "C" fn vs_named_vs_body(cookie: u64, address: u64) -> u32 {
+    with(|s| s.resolve(sockets::owner(Name { cookie, address })))
+        .get()
+        .into()
 }
 
 #[no_mangle]

@@ -6,7 +6,7 @@ use crate::logic::id::VsId;
 use crate::logic::rule::{props, Facts};
 use crate::shim::bindings as c;
 use crate::shim::sock::{mapped, End, Kind, Sock};
-use crate::state::sockets::{self, Claim, Pledge};
+use crate::state::sockets::{self, Claim, Name, Pledge};
 use crate::state::State;
 use core::marker::PhantomData;
 use core::mem::offset_of;
@@ -23,7 +23,7 @@ impl Sock<'_> {
     /// [`State::resolve`] tells. Under RCU, any context but NMI and hard interrupt.
     pub(crate) fn owner(self, s: &State) -> VsId {
         match self.kind() {
-            Kind::Full => sockets::owner(self.cookie()),
+            Kind::Full => sockets::owner(self.named(self.cookie())),
             Kind::TimeWait => sockets::remainder(s, self.cookie()),
             Kind::Request => {
                 let (tag, check) = self.secids();
@@ -32,17 +32,24 @@ impl Sock<'_> {
         }
     }
 
+    fn named(self, cookie: u64) -> Name {
+        Name {
+            cookie,
+            address: self.address(),
+        }
+    }
+
     /// Gives a full socket to the service `to`. Context as for [`owner`](Self::owner); does not
     /// sleep.
     ///
     /// Fails with the error of a limit, or with `ENOMEM`; then it belongs where it did.
     pub(crate) fn give(self, s: &State, to: VsId) -> Result {
-        sockets::give(s, self.made_cookie(), self.address(), to, Claim::Limited)
+        sockets::give(s, self.named(self.made_cookie()), to, Claim::Limited)
     }
 
     /// Gives a full socket to the service `to`, limits or not. Fails with `ENOMEM` only.
     pub(crate) fn force(self, s: &State, to: VsId) -> Result {
-        sockets::give(s, self.made_cookie(), self.address(), to, Claim::Forced)
+        sockets::give(s, self.named(self.made_cookie()), to, Claim::Forced)
     }
 
     fn unix(self) -> Option<*const c::unix_sock> {

@@ -36,8 +36,6 @@
 	VS_FIELD(request_sock_secid, struct request_sock, secid)	\
 	VS_FIELD(request_sock_peer_secid, struct request_sock, peer_secid)	\
 	VS_SIZE(vs_socket, struct vs_socket_entry)				\
-	VS_FIELD(vs_socket_cookie, struct vs_socket_entry, cookie)		\
-	VS_FIELD(vs_socket_sk, struct vs_socket_entry, sk)			\
 	VS_FIELD(vs_socket_tag, struct vs_socket_entry, tag)			\
 	VS_FIELD(unix_sock_addr, struct unix_sock, addr)		\
 	VS_FIELD(unix_sock_peer, struct unix_sock, peer)		\

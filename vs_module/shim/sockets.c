@@ -9,15 +9,17 @@
 static struct rhashtable vs_sockets;
 static struct kmem_cache *vs_socket_cache;
 
-/* Cookies are counted up, so one multiplication spreads them. */
+/* Cookies are counted up, and most sockets have one of their own: a multiplication spreads them. */
 static u32 vs_socket_hash(const void *key, u32 len, u32 seed)
 {
-	return hash_64(*(const u64 *)key, 32);
+	const struct vs_socket_key *it = key;
+
+	return hash_64(it->cookie ^ it->sk, 32);
 }
 
 static const struct rhashtable_params vs_sockets_params = {
-	.key_len = sizeof(u64),
-	.key_offset = offsetof(struct vs_socket_entry, cookie),
+	.key_len = sizeof(struct vs_socket_key),
+	.key_offset = offsetof(struct vs_socket_entry, key),
 	.head_offset = offsetof(struct vs_socket_entry, node),
 	.hashfn = vs_socket_hash,
 	.automatic_shrinking = true,
@@ -47,9 +49,11 @@ void vs_sockets_exit(void)
 	kmem_cache_destroy(vs_socket_cache); /* waits for what kfree_rcu() has under way */
 }
 
-struct vs_socket_entry *vs_socket_find(u64 cookie)
+struct vs_socket_entry *vs_socket_find(u64 cookie, u64 sk)
 {
-	return rhashtable_lookup(&vs_sockets, &cookie, vs_sockets_params);
+	struct vs_socket_key key = { .cookie = cookie, .sk = sk };
+
+	return rhashtable_lookup(&vs_sockets, &key, vs_sockets_params);
 }
 
 struct vs_socket_entry *vs_socket_add(u64 cookie, u64 sk, u32 tag, bool *added)
@@ -60,8 +64,8 @@ struct vs_socket_entry *vs_socket_add(u64 cookie, u64 sk, u32 tag, bool *added)
 	socket = kmem_cache_zalloc(vs_socket_cache, GFP_ATOMIC | __GFP_NOWARN);
 	if (!socket)
 		return NULL;
-	socket->cookie = cookie;
-	socket->sk = sk;
+	socket->key.cookie = cookie;
+	socket->key.sk = sk;
 	socket->tag = tag;
 	there = rhashtable_lookup_get_insert_fast(&vs_sockets, &socket->node, vs_sockets_params);
 	if (!there) {

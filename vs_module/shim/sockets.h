@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A hash table of sockets by their cookie. The kernel's rhashtable, whose fast
- * path is static inlines that Rust cannot reach; state/sockets.rs decides what
- * an entry says.
+ * A hash table of sockets by cookie and address. The kernel's rhashtable, whose
+ * fast path is static inlines that Rust cannot reach; state/sockets.rs decides
+ * what an entry says.
  *
- * A cookie is given to one socket only, for as long as the machine runs, so an
- * entry can never be taken for that of another socket at the same address.
+ * The kernel never gives a cookie out twice, so the entry of a socket that has
+ * ended unseen is not taken for that of another at the same address. But it
+ * copies the cookie with the socket (MPTCP, SCTP): so the address counts, too.
  */
 #ifndef _VS_SOCKETS_H
 #define _VS_SOCKETS_H
@@ -16,9 +17,11 @@
 
 struct vs_socket_entry {
 	struct rhash_head node;
-	u64 cookie;
-	u64 sk;		/* the socket's address, only compared */
-	u32 tag;	/* enum-free: logic/tag.rs; written by compare-and-swap */
+	struct vs_socket_key {
+		u64 cookie;
+		u64 sk;	/* the socket's address, only compared */
+	} key;
+	u32 tag;	/* logic/tag.rs; written by compare-and-swap */
 	struct rcu_head rcu;
 };
 
@@ -27,7 +30,7 @@ int vs_sockets_init(void);
 void vs_sockets_exit(void);
 
 /* Under RCU, any context but NMI and hard interrupt. NULL: there is none. */
-struct vs_socket_entry *vs_socket_find(u64 cookie);
+struct vs_socket_entry *vs_socket_find(u64 cookie, u64 sk);
 
 /*
  * Adds an entry, or returns the one that is there: *added says which. NULL:

@@ -2,7 +2,7 @@
 
 //! Sockets and the services that they belong to.
 //!
-//! One table, by the cookie that the kernel gives a socket for good, is the truth: nobody outside
+//! One table, by the cookie that the kernel gives a socket for good and by its address, is the truth: nobody outside
 //! this module can write it, and counts of sockets hang on it. A socket without an entry is
 //! nobody's. A request for a connection has no life that can be followed, so it carries its tag
 //! itself, with a check value ([`Pledge`]). The remainder of a connection in TIME_WAIT keeps its
@@ -49,10 +49,10 @@ struct Entry(NonNull<c::vs_socket_entry>);
 const ENDED: u32 = 1 << 31;
 
 impl Entry {
-    fn of(cookie: u64) -> Option<Self> {
+    fn of(name: Name) -> Option<Self> {
         // SAFETY: The callers of this room are under RCU.
         // INVARIANT: Just found.
-        NonNull::new(unsafe { c::vs_socket_find(cookie) }).map(Entry)
+        NonNull::new(unsafe { c::vs_socket_find(name.cookie, name.address) }).map(Entry)
     }
 
     fn word(&self) -> &Atomic<u32> {
@@ -68,21 +68,23 @@ impl Entry {
             s.socket_gone(Tag::from_raw(self.word().xchg(ENDED, Full)).id());
         }
     }
-
-    fn socket(&self) -> u64 {
-        // SAFETY: The entry is not freed before a grace period has passed; this was written before
-        // it was put into the table, and never after.
-        unsafe { (*self.0.as_ptr()).sk }
-    }
 }
 
-/// The service of the socket with this cookie, 0 being none. Its id may stand for another service by
-/// now, which [`State::resolve`] tells.
-pub(crate) fn owner(cookie: u64) -> VsId {
-    if cookie == 0 {
+/// A socket's name in the table: cookie and address. Of two copies of one socket the addresses
+/// differ, of two sockets that lie at one address after each other the cookies do.
+#[derive(Clone, Copy)]
+pub(crate) struct Name {
+    pub(crate) cookie: u64,
+    pub(crate) address: u64,
+}
+
+/// The service of the socket of this name. Its id may stand for another service by now, which
+/// [`State::resolve`] tells.
+pub(crate) fn owner(name: Name) -> VsId {
+    if name.cookie == 0 {
         return VsId::ROOT;
     }
-    Entry::of(cookie).map_or(VsId::ROOT, |entry| {
+    Entry::of(name).map_or(VsId::ROOT, |entry| {
         Tag::from_raw(read_once(entry.word())).id()
     })
 }
@@ -97,20 +99,20 @@ pub(crate) enum Claim {
     Forced,
 }
 
-/// Gives the socket with this cookie to `to`, and counts it there. `address` is the socket's.
+/// Gives the socket of this name to `to`, and counts it there.
 ///
 /// The caller's reference keeps the socket from ending meanwhile. Fails with the error of a limit, or
 /// with `ENOMEM`, and then the socket belongs where it did.
-pub(crate) fn give(s: &State, cookie: u64, address: u64, to: VsId, claim: Claim) -> Result {
+pub(crate) fn give(s: &State, name: Name, to: VsId, claim: Claim) -> Result {
     loop {
-        match Entry::of(cookie) {
+        match Entry::of(name) {
             None if to.is_root() || !read_once(&TRACKS) => return Ok(()),
             None => {
                 let held = count(s, VsId::ROOT, to, claim)?;
                 let mut added = false;
                 // SAFETY: The caller is under RCU, in no hard interrupt; `added` can be written.
                 let there = unsafe {
-                    c::vs_socket_add(cookie, address, s.tag(held).raw(), &mut added)
+                    c::vs_socket_add(name.cookie, name.address, s.tag(held).raw(), &mut added)
                 };
                 if added && read_once(&TRACKS) {
                     return Ok(());
@@ -160,11 +162,9 @@ fn count(s: &State, from: VsId, to: VsId, claim: Claim) -> Result<VsId> {
 }
 
 /// A socket has ended: takes it off its service's count. Nobody else uses it any more.
-pub(crate) fn ended(s: &State, cookie: u64, address: u64) {
-    let Some(entry) = Entry::of(cookie) else { return };
-    // A copy of a socket that could not be finished still has the cookie of the original.
-    if entry.socket() == address {
-        remember(cookie, Tag::from_raw(read_once(entry.word())));
+pub(crate) fn ended(s: &State, name: Name) {
+    if let Some(entry) = Entry::of(name) {
+        remember(name.cookie, Tag::from_raw(read_once(entry.word())));
         entry.end(s);
     }
 }
@@ -220,10 +220,6 @@ fn remember(cookie: u64, tag: Tag) {
 /// The service of a connection in TIME_WAIT, by the cookie of the socket it was. Root if it was
 /// nobody's, or if it is not remembered any more.
 pub(crate) fn remainder(s: &State, cookie: u64) -> VsId {
-    let live = owner(cookie);
-    if cookie == 0 || !live.is_root() {
-        return s.resolve(live);
-    }
     let (note, key) = note_of(cookie);
     let word = note.load(Relaxed);
     match word >> TAG_BITS == key >> TAG_BITS && word != 0 {

@@ -5,6 +5,7 @@ use anyhow::Result;
 use clap::Args;
 use vs_text::gate::Gate;
 
+use crate::abi::VS_FEATURE_TAGS;
 use crate::bpf::{scheduler, up};
 use crate::device::{loaded, Device};
 use crate::output::Output;
@@ -31,6 +32,8 @@ record! {
         pub gates: Vec<&'static str>,
         /// Names of the gates that are not.
         pub gates_off: Vec<&'static str>,
+        /// Whether sockets and packets carry tags.
+        pub tags: bool,
         /// `running`, `off`, `ejected` (ours has stopped by itself) or `other` (another one runs).
         pub scheduler: &'static str,
         /// The other scheduler's name, or why ours has stopped; null if neither.
@@ -79,6 +82,7 @@ fn report(device: Option<&Device>) -> Result<Report> {
         generation: info.generation,
         gates: name(true),
         gates_off: name(false),
+        tags: info.features & u64::from(VS_FEATURE_TAGS) != 0,
         scheduler,
         scheduler_detail,
         scheduler_exit_kind,
@@ -114,6 +118,9 @@ fn text(report: &Report) -> String {
     );
     if !report.gates_off.is_empty() && !report.gates.is_empty() {
         text += &format!("gates off  {}\n", none(&report.gates_off));
+    }
+    if report.tags {
+        text += "tags       sockets and packets carry them\n";
     }
     text + &format!("scheduler  {scheduler}\n")
 }
