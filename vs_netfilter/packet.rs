@@ -5,10 +5,11 @@
 //! Which service does a packet belong to? Going out: to the one that a rule of `send` gave this
 //! datagram to, else to its socket's, be that a request for a connection or a remainder in
 //! TIME_WAIT. An answer of the stack itself belongs to the connection that it is about; without
-//! one, the rules of the gate `packet` tell, asked for the other direction. Coming in: to the
-//! connection's, if there is one and it does not ask for a new one; else to the one that the rules
-//! say, given its sender's; a datagram of which nothing is known is counted to the socket that
-//! receives it. All the rest is root's.
+//! one, the rules of the gate `packet` tell, asked for the other direction. Coming in: to its
+//! sender's, which the tag tells; a packet of a TCP connection without a tag to its connection's;
+//! one that asks for a connection, and a datagram, to the one that the rules say, given its
+//! sender's; a datagram of which nothing is known is counted to the socket that receives it. All the
+//! rest is root's.
 //!
 //! Packets and bytes are counted as devices get and give them, so the sums are those of the
 //! interfaces. No bit of the mark is read or written.
@@ -23,7 +24,7 @@ use crate::logic::rule::{props, Facts, Gate};
 use crate::logic::tag::Tag;
 use crate::shim::bindings as c;
 use crate::shim::skb::{Device, Skb};
-use crate::state::State;
+use crate::state::{sockets, State};
 use kernel::c_str;
 use kernel::str::CStr;
 
@@ -34,7 +35,8 @@ use kernel::str::CStr;
 /// forwarded, keeps the tag that it came with; elsewhere it has none.
 pub(super) struct Departs;
 
-// SAFETY: TP_PROTO(struct sk_buff *skb); `__dev_queue_xmit` has the packet for itself.
+// SAFETY: TP_PROTO(struct sk_buff *skb); `__dev_queue_xmit` has the packet for itself, under
+// rcu_read_lock_bh().
 unsafe impl Hook for Departs {
     const TRACEPOINT: &'static CStr = c_str!("net_dev_queue");
 
@@ -92,7 +94,8 @@ fn without_sender(state: &State, skb: &Skb<'_>, claimed: u32) -> Tag {
 pub(super) struct Leaves;
 
 // SAFETY: TP_PROTO(const struct sk_buff *skb, const struct net_device *dev); the device's queue has
-// the packet for itself, and it is only read here.
+// the packet for itself, and it is only read here. All callers of dev_hard_start_xmit() have bottom
+// halves off, which RCU waits for.
 unsafe impl Hook for Leaves {
     const TRACEPOINT: &'static CStr = c_str!("net_dev_start_xmit");
 
@@ -110,7 +113,8 @@ unsafe impl Hook for Leaves {
 /// is counted. `data` is where the IP header is.
 pub(super) struct Arrives;
 
-// SAFETY: TP_PROTO(struct sk_buff *skb); `__netif_receive_skb_core` has the packet for itself.
+// SAFETY: TP_PROTO(struct sk_buff *skb); `__netif_receive_skb_core` has the packet for itself, under
+// rcu_read_lock().
 unsafe impl Hook for Arrives {
     const TRACEPOINT: &'static CStr = c_str!("netif_receive_skb");
 
@@ -137,30 +141,59 @@ unsafe impl Hook for Arrives {
 }
 
 /// Classifies and counts a packet that comes in with the tag `claimed`; the tag that it has then.
-#[inline(never)]
 fn counted(state: &State, skb: &Skb<'_>, device: &Device<'_>, claimed: Tag) -> Tag {
     let before = state.believe(claimed);
+    let ruled = state.classifier().wants(Gate::Packet, before).is_some();
+    if !ruled && (!before.is_root() || !sockets::any()) {
+        // It is known, or there is nobody's to find.
+        if !skb.is_copy() {
+            state.service(before).packet_in(skb.len() as u64);
+        }
+        return claimed;
+    }
+    looked_up(state, skb, device, claimed, before)
+}
+
+/// The rest of [`counted`], where headers and sockets have to be looked at.
+#[inline(never)]
+fn looked_up(
+    state: &State,
+    skb: &Skb<'_>,
+    device: &Device<'_>,
+    claimed: Tag,
+    before: VsId,
+) -> Tag {
     let packet = Packet::parse(&At(skb, 0));
-    let connection = packet
-        .filter(|packet| packet.protocol == parse::TCP && !packet.opens)
-        .and_then(|packet| demux::owner(state, device, &packet));
-    let id = match (connection, &packet) {
-        (Some(id), _) => id,
-        (None, Some(packet)) => classify(state, packet, before, device),
-        (None, None) => before,
+    let (id, tag) = match &packet {
+        // A packet of a connection is not classified; one that is tagged is known.
+        Some(packet) if packet.protocol == parse::TCP && !packet.opens => match before.is_root() {
+            true => match demux::owner(state, device, packet) {
+                Some(id) => (state.resolve(id), claimed),
+                None => classified(state, packet, before, device),
+            },
+            false => (before, claimed),
+        },
+        Some(packet) => classified(state, packet, before, device),
+        None => (before, claimed),
     };
     if !skb.is_copy() {
         // That nothing is known of a datagram stays in its tag: its receiver should see that,
         // rather than be taken for its sender.
-        let service = match packet {
+        let id = match &packet {
             Some(packet) if id.is_root() && packet.protocol == parse::UDP => {
-                demux::owner(state, device, &packet).unwrap_or(id)
+                demux::owner(state, device, packet).map_or(id, |owner| state.resolve(owner))
             }
             _ => id,
         };
-        state.service(service).packet_in(skb.len() as u64);
+        state.service(id).packet_in(skb.len() as u64);
     }
-    state.tag(state.resolve(id))
+    tag
+}
+
+/// By the rules: the service, and its tag.
+fn classified(state: &State, packet: &Packet, before: VsId, device: &Device<'_>) -> (VsId, Tag) {
+    let id = state.resolve(classify(state, packet, before, device));
+    (id, state.tag(id))
 }
 
 /// A packet's bytes from an offset on.

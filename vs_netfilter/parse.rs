@@ -89,15 +89,15 @@ impl Packet {
 
     /// Reads the headers. `None`: not an IP packet, or one cut off within its headers.
     pub(crate) fn parse<B: Bytes + ?Sized>(bytes: &B) -> Option<Packet> {
-        match array::<1, B>(bytes, 0)?[0] >> 4 {
-            4 => Self::parse_v4(bytes),
+        let header = array::<20, B>(bytes, 0)?;
+        match header[0] >> 4 {
+            4 => Self::parse_v4(bytes, &header),
             6 => Self::parse_v6(bytes),
             _ => None,
         }
     }
 
-    fn parse_v4<B: Bytes + ?Sized>(bytes: &B) -> Option<Packet> {
-        let header = array::<20, B>(bytes, 0)?;
+    fn parse_v4<B: Bytes + ?Sized>(bytes: &B, header: &[u8; 20]) -> Option<Packet> {
         let length = usize::from(header[0] & 0xf) * 4;
         if length < header.len() {
             return None;
@@ -106,8 +106,8 @@ impl Packet {
         let part = part(fragment & 0x1fff != 0, fragment & 0x2000 != 0);
         let protocol = header[9];
         Some(Packet {
-            source: mapped(&header, 12),
-            destination: mapped(&header, 16),
+            source: mapped(header, 12),
+            destination: mapped(header, 16),
             protocol,
             part,
             ports: ports(bytes, protocol, part, length),

@@ -21,7 +21,7 @@ use kernel::str::CStr;
 /// # Safety
 ///
 /// The tracepoint's first argument is a packet, which nobody else has meanwhile; it has at most one
-/// more.
+/// more. The kernel is under RCU there.
 pub(super) unsafe trait Hook {
     const TRACEPOINT: &'static CStr;
 
@@ -89,7 +89,8 @@ unsafe extern "C" fn enter<H: Hook>(_data: *mut c_void, skb: *mut c::sk_buff) {
     let Some(skb) = NonNull::new(skb) else { return };
     // SAFETY: By the requirement of this function, and of `Hook`.
     let mut skb = unsafe { Skb::from_raw(skb) };
-    state::with(|state| H::see(state, &mut skb));
+    // SAFETY: The kernel is under RCU at all tracepoints that a `Hook` names.
+    unsafe { state::under_rcu(|state| H::see(state, &mut skb)) };
 }
 
 /// A new probe, if `on` says that there should be one and there is none.

@@ -189,7 +189,7 @@ impl<'a> Use<'a> {
 #[inline(always)]
 fn used(who: u32, call: Use<'_>) -> u64 {
     let who = Who::new(who);
-    let Some(sock) = call.sock.filter(|sock| sock.is_tagged_kind() && !sock.is_kernel()) else {
+    let Some(sock) = call.sock.filter(|sock| sock.is_tagged_kind()) else {
         return Answer::UNCHANGED.pack();
     };
     with(|s| match count(s, call.gate, who) {
@@ -209,6 +209,10 @@ fn labelled(s: &State, who: Who, sock: Sock<'_>, call: Use<'_>, wants: Option<u1
         untold,
         ..
     } = call;
+    if sock.is_kernel() {
+        // The transport of a file system serves everybody, whoever uses it just now.
+        return Answer::UNCHANGED.pack();
+    }
     let tag = s.resolve(sock.owner(s));
     let from = [who.cur, tag, message.unwrap_or(tag)];
     let source = Source {

@@ -22,18 +22,6 @@ int BPF_PROG(connect__socket_connect, struct socket *sock, struct sockaddr *addr
 	return obey(tag, vs_gate_connect(sock, address, len, who(tag)));
 }
 
-/* TCP Fast Open connects without connect(). */
-SEC("lsm/socket_sendmsg")
-int BPF_PROG(connect__socket_sendmsg, struct socket *sock, struct msghdr *msg, int size, int ret)
-{
-	struct vs_tag *tag;
-
-	if (ret || !(msg->msg_flags & MSG_FASTOPEN))
-		return ret;
-	tag = tag_of(bpf_get_current_task_btf());
-	return obey(tag, vs_gate_fastopen(sock, msg, who(tag)));
-}
-
 /* The connection, off the queue, becomes the acceptor's file: it has its client's tag by now. */
 SEC("lsm/sock_graft")
 int BPF_PROG(accept__sock_graft, struct sock *conn, struct socket *parent)
@@ -65,6 +53,12 @@ int BPF_PROG(send__socket_sendmsg, struct socket *sock, struct msghdr *msg, int 
 	if (ret)
 		return ret;
 	tag = tag_of(task);
+	if (msg->msg_flags & MSG_FASTOPEN) {
+		/* It connects without connect(). */
+		ret = obey(tag, vs_gate_fastopen(sock, msg, who(tag)));
+		if (ret)
+			return ret;
+	}
 	verdict = vs_gate_send(sock, msg, who(tag));
 	message = verdict_message(verdict);
 	if (message != VS_UNCHANGED && !tag)

@@ -119,6 +119,7 @@ impl<'a> Skb<'a> {
     }
 
     /// Fills `into` with the bytes from offset `at` of `data` on; `false` if they are not all there.
+    #[inline(always)]
     pub(crate) fn read(&self, at: usize, into: &mut [u8]) -> bool {
         let raw = self.raw.as_ptr();
         // SAFETY: By the type invariant.

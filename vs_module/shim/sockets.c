@@ -17,11 +17,20 @@ static u32 vs_socket_hash(const void *key, u32 len, u32 seed)
 	return hash_64(it->cookie ^ it->sk, 32);
 }
 
+static int vs_socket_differs(struct rhashtable_compare_arg *arg, const void *entry)
+{
+	const struct vs_socket_key *key = arg->key;
+	const struct vs_socket_entry *it = entry;
+
+	return it->key.cookie != key->cookie || it->key.sk != key->sk;
+}
+
 static const struct rhashtable_params vs_sockets_params = {
 	.key_len = sizeof(struct vs_socket_key),
 	.key_offset = offsetof(struct vs_socket_entry, key),
 	.head_offset = offsetof(struct vs_socket_entry, node),
 	.hashfn = vs_socket_hash,
+	.obj_cmpfn = vs_socket_differs,
 	.automatic_shrinking = true,
 };
 
@@ -29,7 +38,7 @@ int vs_sockets_init(void)
 {
 	int error;
 
-	vs_socket_cache = KMEM_CACHE(vs_socket_entry, 0);
+	vs_socket_cache = KMEM_CACHE(vs_socket_entry, SLAB_TYPESAFE_BY_RCU);
 	if (!vs_socket_cache)
 		return -ENOMEM;
 	error = rhashtable_init(&vs_sockets, &vs_sockets_params);
@@ -38,15 +47,26 @@ int vs_sockets_init(void)
 	return error;
 }
 
-static void vs_socket_free(void *socket, void *unused)
+void vs_socket_free(struct vs_socket_entry *socket)
 {
 	kmem_cache_free(vs_socket_cache, socket);
 }
 
+static void vs_socket_free_last(void *socket, void *unused)
+{
+	vs_socket_free(socket);
+}
+
 void vs_sockets_exit(void)
 {
-	rhashtable_free_and_destroy(&vs_sockets, vs_socket_free, NULL);
-	kmem_cache_destroy(vs_socket_cache); /* waits for what kfree_rcu() has under way */
+	rhashtable_free_and_destroy(&vs_sockets, vs_socket_free_last, NULL);
+	rcu_barrier(); /* a cache whose slabs are freed by RCU */
+	kmem_cache_destroy(vs_socket_cache);
+}
+
+bool vs_sockets_any(void)
+{
+	return atomic_read(&vs_sockets.nelems);
 }
 
 struct vs_socket_entry *vs_socket_find(u64 cookie, u64 sk)
@@ -61,7 +81,7 @@ struct vs_socket_entry *vs_socket_add(u64 cookie, u64 sk, u32 tag, bool *added)
 	struct vs_socket_entry *socket, *there;
 
 	*added = false;
-	socket = kmem_cache_zalloc(vs_socket_cache, GFP_ATOMIC | __GFP_NOWARN);
+	socket = kmem_cache_alloc(vs_socket_cache, GFP_ATOMIC | __GFP_NOWARN);
 	if (!socket)
 		return NULL;
 	socket->key.cookie = cookie;
@@ -72,16 +92,13 @@ struct vs_socket_entry *vs_socket_add(u64 cookie, u64 sk, u32 tag, bool *added)
 		*added = true;
 		return socket;
 	}
-	kmem_cache_free(vs_socket_cache, socket);
+	vs_socket_free(socket);
 	return IS_ERR(there) ? NULL : there;
 }
 
 bool vs_socket_remove(struct vs_socket_entry *socket)
 {
-	if (rhashtable_remove_fast(&vs_sockets, &socket->node, vs_sockets_params))
-		return false;
-	kfree_rcu(socket, rcu);
-	return true;
+	return !rhashtable_remove_fast(&vs_sockets, &socket->node, vs_sockets_params);
 }
 
 void vs_sockets_each(void (*see)(struct vs_socket_entry *socket))

@@ -22,14 +22,20 @@ struct vs_socket_entry {
 		u64 sk;	/* the socket's address, only compared */
 	} key;
 	u32 tag;	/* logic/tag.rs; written by compare-and-swap */
-	struct rcu_head rcu;
 };
 
 /* Once, at load and unload; may sleep. At unload nobody looks any more. */
 int vs_sockets_init(void);
 void vs_sockets_exit(void);
 
-/* Under RCU, any context but NMI and hard interrupt. NULL: there is none. */
+/* Does the table hold any? */
+bool vs_sockets_any(void);
+
+/*
+ * Under RCU, any context but NMI and hard interrupt. NULL: there is none. If the
+ * socket can end meanwhile, the entry may become another's: look at the key again
+ * after all else.
+ */
 struct vs_socket_entry *vs_socket_find(u64 cookie, u64 sk);
 
 /*
@@ -39,10 +45,11 @@ struct vs_socket_entry *vs_socket_find(u64 cookie, u64 sk);
 struct vs_socket_entry *vs_socket_add(u64 cookie, u64 sk, u32 tag, bool *added);
 
 /*
- * Takes an entry out; true for the one caller that did. It is freed a grace
- * period later. Context as above.
+ * Takes an entry out; true for the one caller that did, which then frees it: its
+ * memory stays an entry's for a grace period. Context as above.
  */
 bool vs_socket_remove(struct vs_socket_entry *socket);
+void vs_socket_free(struct vs_socket_entry *socket);
 
 /*
  * Calls `see` for every entry, under RCU. Entries added or removed meanwhile may

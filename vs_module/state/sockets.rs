@@ -40,8 +40,8 @@ pub(crate) fn exit() {
 ///
 /// # Invariants
 ///
-/// Points to an entry that is in the table, or was taken out less than a grace period ago. The
-/// caller that found it is under RCU.
+/// Points to memory that is an entry's for as long as the caller that found it is under RCU. Its
+/// socket may end meanwhile unless the caller holds it, and the entry be another socket's then.
 #[derive(Clone, Copy)]
 struct Entry(NonNull<c::vs_socket_entry>);
 
@@ -56,16 +56,29 @@ impl Entry {
     }
 
     fn word(&self) -> &Atomic<u32> {
-        // SAFETY: The entry is not freed before a grace period has passed; all access to its tag is
-        // atomic once it is in the table.
+        // SAFETY: The memory stays an entry's while the caller is under RCU; all access to its tag is
+        // atomic.
         unsafe { Atomic::from_ptr(&raw mut (*self.0.as_ptr()).tag) }
+    }
+
+    /// Whether it is still the entry of the socket of this name.
+    fn is_of(self, name: Name) -> bool {
+        // SAFETY: The memory stays an entry's while the caller is under RCU.
+        let key = unsafe { &raw const (*self.0.as_ptr()).key };
+        // SAFETY: As above; each half is written in one piece.
+        unsafe {
+            (&raw const (*key).sk).read_volatile() == name.address
+                && (&raw const (*key).cookie).read_volatile() == name.cookie
+        }
     }
 
     /// Takes it out of the table, and off its service's count.
     fn end(self, s: &State) {
-        // SAFETY: The entry is not freed before a grace period has passed.
+        // SAFETY: In the table, or taken out by another under the same RCU section.
         if unsafe { c::vs_socket_remove(self.0.as_ptr()) } {
             s.socket_gone(Tag::from_raw(self.word().xchg(ENDED, Full)).id());
+            // SAFETY: This call has taken it out.
+            unsafe { c::vs_socket_free(self.0.as_ptr()) };
         }
     }
 }
@@ -84,9 +97,21 @@ pub(crate) fn owner(name: Name) -> VsId {
     if name.cookie == 0 {
         return VsId::ROOT;
     }
-    Entry::of(name).map_or(VsId::ROOT, |entry| {
-        Tag::from_raw(read_once(entry.word())).id()
-    })
+    let Some(entry) = Entry::of(name) else {
+        return VsId::ROOT;
+    };
+    let tag = Tag::from_raw(read_once(entry.word()));
+    // Another socket may have got the entry before the tag was read: then this one has ended.
+    match entry.is_of(name) {
+        true => tag.id(),
+        false => VsId::ROOT,
+    }
+}
+
+/// Does any socket belong to a service?
+pub(crate) fn any() -> bool {
+    // SAFETY: The table is there for as long as the module.
+    unsafe { c::vs_sockets_any() }
 }
 
 /// How a change of hands is counted.
