@@ -223,7 +223,8 @@ fn labelled(s: &State, who: Who, sock: Sock<'_>, call: Use<'_>, wants: Option<u1
     let verdict = wants.map_or(Verdict::UNCHANGED, |wants| {
         classify(s, gate, who, from, source, wants)
     });
-    if let Some(to) = verdict.to[1].or_else(|| untold.of(s, who, tag)) {
+    let to = verdict.to[1].or_else(|| untold.of(s, who, tag));
+    if let Some(to) = to.filter(|to| *to != tag) {
         if let Err(error) = sock.give(s, to) {
             return refusal(error);
         }

@@ -32,6 +32,13 @@ impl Sock<'_> {
         }
     }
 
+    fn give_by(self, s: &State, to: VsId, claim: Claim) -> Result {
+        if to.is_root() && self.cookie() == 0 {
+            return Ok(());
+        }
+        sockets::give(s, self.named(self.made_cookie()), to, claim)
+    }
+
     fn named(self, cookie: u64) -> Name {
         Name {
             cookie,
@@ -44,12 +51,12 @@ impl Sock<'_> {
     ///
     /// Fails with the error of a limit, or with `ENOMEM`; then it belongs where it did.
     pub(crate) fn give(self, s: &State, to: VsId) -> Result {
-        sockets::give(s, self.named(self.made_cookie()), to, Claim::Limited)
+        self.give_by(s, to, Claim::Limited)
     }
 
     /// Gives a full socket to the service `to`, limits or not. Fails with `ENOMEM` only.
     pub(crate) fn force(self, s: &State, to: VsId) -> Result {
-        sockets::give(s, self.named(self.made_cookie()), to, Claim::Forced)
+        self.give_by(s, to, Claim::Forced)
     }
 
     fn unix(self) -> Option<*const c::unix_sock> {

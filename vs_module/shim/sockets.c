@@ -64,11 +64,6 @@ void vs_sockets_exit(void)
 	kmem_cache_destroy(vs_socket_cache);
 }
 
-bool vs_sockets_any(void)
-{
-	return atomic_read(&vs_sockets.nelems);
-}
-
 struct vs_socket_entry *vs_socket_find(u64 cookie, u64 sk)
 {
 	struct vs_socket_key key = { .cookie = cookie, .sk = sk };

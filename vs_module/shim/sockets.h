@@ -28,9 +28,6 @@ struct vs_socket_entry {
 int vs_sockets_init(void);
 void vs_sockets_exit(void);
 
-/* Does the table hold any? */
-bool vs_sockets_any(void);
-
 /*
  * Under RCU, any context but NMI and hard interrupt. NULL: there is none. If the
  * socket can end meanwhile, the entry may become another's: look at the key again

@@ -108,10 +108,19 @@ pub(crate) fn owner(name: Name) -> VsId {
     }
 }
 
-/// Does any socket belong to a service?
+/// Has a socket or a request been given to a service since tracking began? Until then there is
+/// nothing to be found.
+static USED: Atomic<bool> = Atomic::new(false);
+
+/// Can there be a socket, a request or a remainder that belongs to a service? Any context.
 pub(crate) fn any() -> bool {
-    // SAFETY: The table is there for as long as the module.
-    unsafe { c::vs_sockets_any() }
+    read_once(&USED)
+}
+
+fn use_it() {
+    if !read_once(&USED) {
+        USED.store(true, Relaxed);
+    }
 }
 
 /// How a change of hands is counted.
@@ -133,6 +142,7 @@ pub(crate) fn give(s: &State, name: Name, to: VsId, claim: Claim) -> Result {
         match Entry::of(name) {
             None if to.is_root() || !read_once(&TRACKS) => return Ok(()),
             None => {
+                use_it();
                 let held = count(s, VsId::ROOT, to, claim)?;
                 let mut added = false;
                 // SAFETY: The caller is under RCU, in no hard interrupt; `added` can be written.
@@ -216,6 +226,7 @@ pub(crate) fn untrack() {
     for note in &REMAINDERS {
         note.store(0, Relaxed);
     }
+    USED.store(false, Relaxed);
 }
 
 // Remainders in TIME_WAIT.
@@ -267,6 +278,9 @@ static SECRET: Atomic<u32> = Atomic::new(0);
 impl Pledge {
     /// For a request of the service `id`.
     pub(crate) fn new(s: &State, id: VsId) -> Self {
+        if !id.is_root() {
+            use_it();
+        }
         let tag = s.tag(id).raw();
         Pledge { tag, check: Self::check(tag) }
     }
