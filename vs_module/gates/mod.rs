@@ -23,6 +23,7 @@ use crate::shim::sock::Sock;
 use crate::state::sockets::{self, Name, Pledge};
 use crate::state::{self, State, Verdict};
 use core::ptr::NonNull;
+use kernel::error::Error;
 use kernel::ffi::{c_int, c_void};
 
 mod path;
@@ -156,7 +157,8 @@ fn transformed(gate: Gate, who: u32, source: Source<'_>) -> u64 {
     let who = Who::new(who);
     with(|s| {
         let from = [who.cur, VsId::ROOT, VsId::ROOT];
-        Answer::belongs_to(ask(s, gate, who, from, source).to[0]).pack()
+        let verdict = ask(s, gate, who, from, source);
+        answered(gate, who, verdict.rule, Answer::belongs_to(verdict.to[0]))
     })
 }
 
@@ -226,22 +228,56 @@ fn labelled(s: &State, who: Who, sock: Sock<'_>, call: Use<'_>, wants: Option<u1
     let to = verdict.to[1].or_else(|| untold.of(s, who, tag));
     if let Some(to) = to.filter(|to| *to != tag) {
         if let Err(error) = sock.give(s, to) {
-            return refusal(error);
+            return refused(gate, to, error);
         }
     }
     // Of the other protocols a message cannot be told from its socket on the way.
     let message = verdict.to[2].filter(|_| gate == Gate::Send && sock.proto() == c::VS_PROTO_UDP);
-    Answer {
+    let answer = Answer {
         message,
         ..Answer::works_for(verdict.to[0])
+    };
+    answered(gate, who, verdict.rule, answer)
+}
+
+/// The verdict on the running task, which is traced if something changes for it.
+fn answered(gate: Gate, who: Who, rule: Option<u32>, answer: Answer) -> u64 {
+    if answer.cur.is_some_and(|cur| cur != who.cur) || answer.home.is_some() {
+        traced(gate, who, rule, answer);
     }
-    .pack()
+    answer.pack()
+}
+
+#[inline(never)]
+fn traced(gate: Gate, who: Who, rule: Option<u32>, answer: Answer) {
+    let id = |id: VsId| u32::from(id.get());
+    let new = |new: Option<VsId>| new.map_or(c::VS_UNCHANGED, id);
+    let rule = rule.unwrap_or(c::VS_TRACE_NO_RULE);
+    // SAFETY: May be called in any context.
+    unsafe {
+        c::vs_trace_bind(
+            gate as u32,
+            id(who.home),
+            id(who.cur),
+            new(answer.home),
+            new(answer.cur),
+            rule,
+        );
+    }
+}
+
+/// The verdict that refuses the call, at a limit of `service` or of one above it.
+#[inline(never)]
+fn refused(gate: Gate, service: VsId, error: Error) -> u64 {
+    // SAFETY: May be called in any context.
+    unsafe { c::vs_trace_refuse(gate as u32, service.get().into(), error.to_errno()) };
+    refusal(error)
 }
 
 /// The work in hand has ended.
 fn ended(s: &State, gate: Gate, who: Who) -> u64 {
     s.service(who.cur).hit(gate);
-    Answer::works_for(Some(s.resolve(who.home))).pack()
+    answered(gate, who, None, Answer::works_for(Some(s.resolve(who.home))))
 }
 
 // Safety of what follows: the verifier has seen to it that pointers are valid for the call, and
@@ -256,12 +292,12 @@ extern "C" fn vs_gate_fork_body(who: u32) -> u64 {
         let verdict = ask(s, Gate::Fork, who, from, Source::default());
         let home = verdict.to[1].unwrap_or_else(|| s.resolve(who.cur));
         match s.task_born(home) {
-            Ok(home) => Answer {
-                home: Some(home),
-                ..Answer::works_for(verdict.to[0])
+            Ok(home) => {
+                let works = Answer::works_for(verdict.to[0]);
+                let answer = answered(Gate::Fork, who, verdict.rule, works);
+                answer & !Answer::HOME | Answer::home(home)
             }
-            .pack(),
-            Err(error) => refusal(error),
+            Err(error) => refused(Gate::Fork, home, error),
         }
     })
 }
@@ -361,11 +397,11 @@ unsafe extern "C" fn vs_gate_socketpair_body(
         let verdict = ask(s, Gate::Socketpair, who, from, source);
         for (end, n) in [(sock, 1), (peer, 2)] {
             let to = verdict.to[n].or_else(|| Untold::CallersIfNobodys.of(s, who, end.owner(s)));
-            if let Some(Err(error)) = to.map(|to| end.give(s, to)) {
-                return refusal(error);
+            if let Some((to, Err(error))) = to.map(|to| (to, end.give(s, to))) {
+                return refused(Gate::Socketpair, to, error);
             }
         }
-        Answer::works_for(verdict.to[0]).pack()
+        answered(Gate::Socketpair, who, verdict.rule, Answer::works_for(verdict.to[0]))
     })
 }
 
@@ -512,7 +548,7 @@ unsafe extern "C" fn vs_conn_request_body(
         let sender = listener.map_or(VsId::ROOT, |sock| netfilter::sender(s, &skb, sock));
         let id = match s.socket_born(sender) {
             Ok(id) => id,
-            Err(error) => return refusal(error),
+            Err(error) => return refused(Gate::Accept, sender, error),
         };
         // It is counted when the handshake is done.
         s.socket_gone(id);
@@ -559,9 +595,12 @@ unsafe extern "C" fn vs_conn_unix_body(client: *const c::sock, conn: *const c::s
     let (Some(client), Some(conn)) = pair else {
         return Answer::UNCHANGED.pack();
     };
-    with(|s| match conn.give(s, s.resolve(client.owner(s))) {
-        Ok(()) => Answer::UNCHANGED.pack(),
-        Err(error) => refusal(error),
+    with(|s| {
+        let owner = s.resolve(client.owner(s));
+        match conn.give(s, owner) {
+            Ok(()) => Answer::UNCHANGED.pack(),
+            Err(error) => refused(Gate::Accept, owner, error),
+        }
     })
 }
 

@@ -71,6 +71,14 @@ impl Answer {
         }
     }
 
+    /// The bits of a packed answer that say the home VS.
+    pub(crate) const HOME: u64 = 0xffff << c::VS_VERDICT_HOME;
+
+    /// A home VS in these bits.
+    pub(crate) fn home(home: VsId) -> u64 {
+        u64::from(home.get()) << c::VS_VERDICT_HOME
+    }
+
     pub(crate) fn pack(self) -> u64 {
         let id = |id: Option<VsId>| id.map_or(u64::from(c::VS_UNCHANGED), |id| id.get().into());
         id(self.cur) << c::VS_VERDICT_CUR

@@ -47,6 +47,12 @@ struct tracepoint *vs_tracepoint(const char *name);
 /* Waits until no probe that was unregistered runs any more; may sleep. */
 void vs_tracepoints_synchronize(void);
 
+/* events of trace.h, any context */
+#define VS_TRACE_NO_RULE	0xffffffffu	/* no rule caused it */
+void vs_trace_bind(u32 gate, u32 home, u32 cur, u32 new_home, u32 new_cur, u32 rule);
+void vs_trace_refuse(u32 gate, u32 service, int error);
+void vs_trace_apply(u32 services, u32 rules, u64 generation);
+
 /* the running task; the path is that of its cgroup in the default hierarchy, under RCU */
 const struct cred *vs_current_cred(void);
 u32 vs_cred_euid(const struct cred *cred);
