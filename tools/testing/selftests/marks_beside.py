@@ -234,9 +234,9 @@ def nft_marks(one, two):
 def tc_fw(one, two):
     """tc's fw filter puts what has its mark into its class, and nothing else"""
     with one.inside(), netns.listener(two, TWO, 7000, DGRAM):
-        for words in ("qdisc add dev vs77 root handle 1: htb default 9", "class add dev vs77 parent 1: classid 1:1 htb rate 1gbit",
-                      "class add dev vs77 parent 1: classid 1:2 htb rate 1gbit", "class add dev vs77 parent 1: classid 1:3 htb rate 1gbit",
-                      "class add dev vs77 parent 1: classid 1:9 htb rate 1gbit",
+        for words in ("qdisc add dev vs77 root handle 1: htb default 9", "class add dev vs77 parent 1: classid 1:1 htb rate 1gbit quantum 1514",
+                      "class add dev vs77 parent 1: classid 1:2 htb rate 1gbit quantum 1514", "class add dev vs77 parent 1: classid 1:3 htb rate 1gbit quantum 1514",
+                      "class add dev vs77 parent 1: classid 1:9 htb rate 1gbit quantum 1514",
                       "filter add dev vs77 parent 1: protocol ip handle 1 fw classid 1:1",
                       "filter add dev vs77 parent 1: protocol ip handle 0x80000000 fw classid 1:2",
                       "filter add dev vs77 parent 1: protocol ip handle 0xfffc0001 fw classid 1:3"):
@@ -256,8 +256,9 @@ def ipvs_by_mark(one, two):
     found = {}
     with netns.listener(two, TWO, 8080) as real, one.inside():
         ipvs.by_mark(0x77, TWO, 8080)
-        netns.ip("route", "add", "203.0.113.0/24", "dev", "vs77")
-        netns.ip("addr", "add", "203.0.113.9/32", "dev", "lo")
+        netns.ip("route", "add", "203.0.113.0/24", "via", TWO)
+        with two.inside():
+            netns.ip("addr", "add", "203.0.113.9/32", "dev", "lo")  # which refuses what is not redirected
         nft("table ip t { chain o { type route hook output priority -150; ip daddr 203.0.113.9 tcp dport 80 meta mark set 0x77; }; }")
         for port in 80, 81:
             with marked(0, STREAM) as client:
@@ -294,17 +295,17 @@ def ipsec_by_mark(one, two):
         netns.ip("xfrm", "policy", "add", *ends, "dir", "out", "mark", "0x50", "mask", "0xf0", "action", "block")
         with two.inside():
             nft("""table ip t {
-                counter esp { }
-                chain i { type filter hook prerouting priority -300; meta l4proto esp counter name esp; }
+                counter sealed { }
+                chain i { type filter hook prerouting priority -300; meta l4proto esp counter name sealed; }
             }""")
         for mark in *MARKS, 42:
             with two.inside():
-                before = counters()["esp"]
+                before = counters()["sealed"]
             refused = send(mark, TWO)
             if not refused:
                 receiver.recv(9)
             with two.inside():
-                found[hex(mark)] = errno.errorcode[refused] if refused else ["plain", "encrypted"][counters()["esp"] - before]
+                found[hex(mark)] = errno.errorcode[refused] if refused else ["plain", "encrypted"][counters()["sealed"] - before]
     vs.eq([found[hex(mark)] for mark in (0, 1, 42, 0x80000)], ["plain", "plain", "encrypted", "plain"], "datagrams")
     vs.eq(found["0x50"] == found["0x5f"] != "plain", True, f"blocked: {found}")
     return found
