@@ -7,7 +7,6 @@ Each scenario runs twice, in fresh network namespaces: from a task that has neve
 from a task of a service with every gate attached and rules at those that rebind. What it observes must be the same.
 """
 import collections
-import ctypes
 import errno
 import json
 import os
@@ -415,16 +414,6 @@ def tailscale(one, two):
     return found
 
 
-class _Load(ctypes.Structure):
-    _fields_ = [("type", ctypes.c_uint32), ("count", ctypes.c_uint32), ("code", ctypes.c_uint64), ("license", ctypes.c_uint64),
-                ("log_level", ctypes.c_uint32), ("log_size", ctypes.c_uint32), ("log", ctypes.c_uint64), ("version", ctypes.c_uint32),
-                ("flags", ctypes.c_uint32), ("name", ctypes.c_char * 16), ("ifindex", ctypes.c_uint32), ("expected", ctypes.c_uint32)]
-
-
-class _Attach(ctypes.Structure):
-    _fields_ = [("target", ctypes.c_uint32), ("program", ctypes.c_uint32), ("type", ctypes.c_uint32), ("flags", ctypes.c_uint32)]
-
-
 def instruction(code, destination=0, source=0, offset=0, immediate=0):
     return struct.pack("<BBhi", code, source << 4 | destination, offset, immediate)
 
@@ -440,12 +429,7 @@ def rewriting_program(option, value):
         instruction(0x62, 3, 0, 0, value),
         instruction(0xb7, 2, 0, 0, 4), instruction(0x63, 1, 2, 32),  # optlen
         instruction(0xb7, 0, 0, 0, 1), instruction(0x95)))
-    text, gpl, log = ctypes.create_string_buffer(code), ctypes.create_string_buffer(b"GPL"), ctypes.create_string_buffer(65536)
-    try:
-        return gates._bpf(5, _Load(type=25, count=len(code) // 8, code=ctypes.addressof(text), license=ctypes.addressof(gpl),
-                                   log_level=1, log_size=65536, log=ctypes.addressof(log), expected=22))
-    except OSError as error:
-        raise AssertionError(f"the program is refused: {error}\n{log.value.decode()}") from error
+    return gates.load_program(25, code, 22)  # BPF_PROG_TYPE_CGROUP_SOCKOPT, BPF_CGROUP_SETSOCKOPT
 
 
 @scenario
@@ -462,7 +446,7 @@ def another_program(one, two):
     programs = [rewriting_program(socket.SO_PRIORITY, 3), rewriting_program(socket.SO_MARK, 0x80000007 - (1 << 32))]
     try:
         for program in programs:
-            gates._bpf(8, _Attach(target=cgroup, program=program, type=22, flags=2))  # BPF_F_ALLOW_MULTI
+            gates.attach_program(program, cgroup, 22)
         (group / "cgroup.procs").write_text(str(os.getpid()), encoding="ascii")
         with socket.socket() as sock:
             found = []
