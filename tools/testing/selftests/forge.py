@@ -325,6 +325,10 @@ def replay(party):
 def redirected(party):
     """A packet that tc or nft of the attacker's namespace redirects or copies, with a mark written, is not another's"""
     local = "in the attacker's namespace"
+    with party.space.inside():
+        for device in "all", "lo":  # what has left the stack comes back without a route
+            set_sysctl(f"net.ipv4.conf.{device}.route_localnet", 1)
+            set_sysctl(f"net.ipv4.conf.{device}.accept_local", 1)
     for value in party.values:
         with party.space.inside():
             # at lo's egress, before the packet is queued there, so that it never passes a device's queue
