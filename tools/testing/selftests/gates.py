@@ -11,7 +11,7 @@ import vs
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _BPF, _PIDFD_OPEN = 321, 434
-_MAP_LOOKUP_ELEM, _OBJ_GET = 1, 7
+_MAP_LOOKUP_ELEM, _PROG_LOAD, _OBJ_PIN, _OBJ_GET, _PROG_ATTACH = 1, 5, 6, 7, 8
 _PIDFD_THREAD = os.O_EXCL
 SO_MARK = 36
 
@@ -30,6 +30,37 @@ class _Object(ctypes.Structure):
 class _Element(ctypes.Structure):
     _fields_ = [("map", ctypes.c_uint32), ("pad", ctypes.c_uint32), ("key", ctypes.c_uint64),
                 ("value", ctypes.c_uint64), ("flags", ctypes.c_uint64)]
+
+
+class _Load(ctypes.Structure):
+    _fields_ = [("type", ctypes.c_uint32), ("count", ctypes.c_uint32), ("code", ctypes.c_uint64), ("license", ctypes.c_uint64),
+                ("log_level", ctypes.c_uint32), ("log_size", ctypes.c_uint32), ("log", ctypes.c_uint64), ("version", ctypes.c_uint32),
+                ("flags", ctypes.c_uint32), ("name", ctypes.c_char * 16), ("ifindex", ctypes.c_uint32), ("expected", ctypes.c_uint32)]
+
+
+class _Attach(ctypes.Structure):
+    _fields_ = [("target", ctypes.c_uint32), ("program", ctypes.c_uint32), ("type", ctypes.c_uint32), ("flags", ctypes.c_uint32)]
+
+
+def load_program(kind, code, expected=0):
+    """Loads a BPF program given as its instructions; returns its descriptor."""
+    text, gpl, log = ctypes.create_string_buffer(code), ctypes.create_string_buffer(b"GPL"), ctypes.create_string_buffer(65536)
+    try:
+        return _bpf(_PROG_LOAD, _Load(type=kind, count=len(code) // 8, code=ctypes.addressof(text), license=ctypes.addressof(gpl),
+                                      log_level=1, log_size=65536, log=ctypes.addressof(log), expected=expected))
+    except OSError as error:
+        raise AssertionError(f"the program is refused: {error}\n{log.value.decode()}") from error
+
+
+def pin(program, path):
+    """Pins a BPF object in a BPF file system."""
+    name = ctypes.create_string_buffer(path.encode())
+    _bpf(_OBJ_PIN, _Object(pathname=ctypes.addressof(name), fd=program))
+
+
+def attach_program(program, cgroup, kind):
+    """Attaches a program to a cgroup, beside others."""
+    _bpf(_PROG_ATTACH, _Attach(target=cgroup, program=program, type=kind, flags=2))  # BPF_F_ALLOW_MULTI
 
 
 def tag(tid=0):

@@ -1,0 +1,165 @@
+#!/usr/bin/env -S python3 -B
+# SPDX-License-Identifier: GPL-2.0
+# limit: 300
+"""Tags across network namespaces: a container's client is known to a server in another one and on the host.
+
+VS_COUNT=N is the number of connections, and of datagrams, on each way: 1,000 by default.
+"""
+import collections
+import contextlib
+import os
+import socket
+import struct
+
+import containers
+import gates
+import netns
+import vs
+from containers import Container, nft, set_sysctl
+
+STREAM, DGRAM = socket.SOCK_STREAM, socket.SOCK_DGRAM
+COUNT = int(os.environ.get("VS_COUNT", "1000"))
+PORT = 5432
+TENANTS = "a", "b", "c"
+
+
+def veth(stack):
+    """Two containers, linked."""
+    one, two = (stack.enter_context(Container(name)) for name in ("vs-one", "vs-two"))
+    netns.link(one, two)
+    return one, two, "10.77.0.2", "10.77.0.2", PORT
+
+
+def to_host(stack):
+    """A container and a server on the host."""
+    one = stack.enter_context(Container("vs-one"))
+    netns.link(one, netns.Here())
+    stack.callback(netns.ip, "link", "del", "vs77")
+    return one, netns.Here(), "10.77.0.2", "10.77.0.2", PORT
+
+
+def attach(container, number, bridge=None):
+    """Links a container to the host by a veth pair; the host's end is a port of `bridge`, or has the address .254."""
+    netns.ip("link", "add", f"vsh{number}", "type", "veth", "peer", "name", "eth0", "netns", container.name)
+    subnet = 80 if bridge else 80 + number
+    if bridge:
+        netns.ip("link", "set", f"vsh{number}", "master", bridge)
+    else:
+        netns.ip("addr", "add", f"10.{subnet}.0.254/24", "dev", f"vsh{number}")
+    netns.ip("link", "set", f"vsh{number}", "up")
+    with container.inside():
+        netns.ip("addr", "add", f"10.{subnet}.0.{number}/24", "dev", "eth0")
+        netns.ip("link", "set", "eth0", "up")
+        if not bridge:
+            netns.ip("route", "add", "default", "via", f"10.{subnet}.0.254")
+    return f"10.{subnet}.0.{number}"
+
+
+def bridge(stack):
+    """Two containers at a bridge of the host."""
+    netns.ip("link", "add", "vsbr0", "type", "bridge")
+    stack.callback(netns.ip, "link", "del", "vsbr0")
+    netns.ip("link", "set", "vsbr0", "up")
+    one, two = (stack.enter_context(Container(name)) for name in ("vs-one", "vs-two"))
+    attach(one, 1, "vsbr0")
+    address = attach(two, 2, "vsbr0")
+    return one, two, address, address, PORT
+
+
+def nat(stack):
+    """Two containers behind the host, which routes, publishes the server's port, and masquerades."""
+    one, two = (stack.enter_context(Container(name)) for name in ("vs-one", "vs-two"))
+    attach(one, 1)
+    address = attach(two, 2)
+    set_sysctl("net.ipv4.ip_forward", 1)
+    stack.callback(set_sysctl, "net.ipv4.ip_forward", 0)
+    nft(f"""table ip vs-nat {{
+        chain pre {{ type nat hook prerouting priority -100; ip daddr 10.81.0.254 meta l4proto {{ tcp, udp }} th dport 8000 dnat to {address}:{PORT}; }}
+        chain post {{ type nat hook postrouting priority 100; oifname "vsh2" masquerade; }}
+    }}""")
+    stack.callback(vs.command, "nft", "delete", "table", "ip", "vs-nat")
+    return one, two, address, "10.81.0.254", 8000
+
+
+def ask(space, dev, id, kind, where, count):
+    """A child of service `id` in `space` that asks `count` times, in `count` connections or datagrams; returns its pid.
+
+    A question is the asker's id; each is answered before the next, so that none is lost.
+    """
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 1
+    try:
+        gates.enter(dev, id)
+        question = struct.pack("I", id)
+        with space.inside():
+            for _ in range(count):
+                with socket.socket(socket.AF_INET, kind) as sock:
+                    sock.settimeout(30)
+                    sock.connect(where)
+                    sock.send(question)
+                    vs.eq(sock.recv(9), question, "answer")
+        status = 0
+    except BaseException as error:  # pylint: disable=broad-except
+        print(f"# a client of {id}: {error}", flush=True)
+    finally:
+        os._exit(status)
+
+
+def answer(dev, srv, server, total):
+    """Answers so many questions as a task of `srv`; counts (asker, service worked for, service of the connection)."""
+    found = collections.Counter()
+    gates.enter(dev, srv)
+    for _ in range(total):
+        if server.type == DGRAM:
+            question, back = server.recvfrom(9)
+            works = gates.tag()[1]
+            server.sendto(question, back)
+            of = works
+        else:
+            connection = server.accept()[0]
+            with connection:
+                works, of = gates.tag()[1], gates.vs_of(connection)
+                connection.settimeout(30)
+                question = connection.recv(9)
+                connection.send(question)
+        found[struct.unpack("I", question)[0], works, of] += 1
+    gates.enter(dev, vs.ROOT)
+    return found
+
+
+def way(topology):
+    """Makes a case of each kind: N connections, N datagrams, by several tenants at once."""
+    def made(kind, what):
+        def case(dev):
+            with contextlib.ExitStack() as stack:
+                ids = [dev.create(name) for name in TENANTS]
+                srv = dev.create("srv")
+                containers.bind_all(dev, srv)
+                dev.call("GATE_PACKET", on=1)
+                one, two, listens, host, port = topology(stack)
+                server = stack.enter_context(containers.serve(dev, srv, two, listens, kind, PORT))
+                server.settimeout(30)
+                shares = [COUNT // len(ids) + (n < COUNT % len(ids)) for n in range(len(ids))]
+                children = [ask(one, dev, id, kind, (host, port), share) for id, share in zip(ids, shares)]
+                found = answer(dev, srv, server, COUNT)
+                for child in children:
+                    vs.eq(os.waitpid(child, 0)[1], 0, "a client")
+                right = sum(count for (asker, works, of), count in found.items() if works == of == asker)
+                home = sum(count for (_, works, _), count in found.items() if works == srv)
+                wrong = COUNT - right - home
+                print(f"# {topology.__name__}, {what}: {COUNT}, right {right}, home {home}, wrong {wrong}", flush=True)
+                vs.eq((right, home, wrong), (COUNT, 0, 0), f"{what}: right, home, wrong")
+                for id in ids:
+                    vs.within(dev.stat(id).sockets, 0, 2 * COUNT, "sockets")
+        case.__doc__ = f"{topology.__doc__.rstrip('.')}: {what} of several tenants at once are their clients'"
+        case.__name__ = f"{topology.__name__}_{what}"
+        gates.case(case)
+    made(STREAM, "connections")
+    made(DGRAM, "datagrams")
+
+
+for made in veth, to_host, bridge, nat:
+    way(made)
+vs.main()
