@@ -69,11 +69,11 @@ impl Probes {
         let some = carries || counts;
         let departs = probe::wanted(&self.departs, some)?;
         let arrives = probe::wanted(&self.arrives, some)?;
-        let leaves = probe::wanted(&self.leaves, counts)?;
+        let leaves = probe::wanted(&self.leaves, some)?;
         // Nothing fails from here on.
         probe::put(&mut self.departs, departs, some);
         probe::put(&mut self.arrives, arrives, some);
-        probe::put(&mut self.leaves, leaves, counts);
+        probe::put(&mut self.leaves, leaves, some);
         CARRIES.store(carries, Relaxed);
         COUNTS.store(counts, Relaxed);
         Ok(())
@@ -122,6 +122,7 @@ pub(crate) fn set_tags(on: bool) -> Result {
     probes.set(on, read_once(&COUNTS))?;
     if on {
         Pledge::renew();
+        packet::seal::renew();
         sockets::track();
     } else {
         sockets::untrack();

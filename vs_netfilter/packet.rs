@@ -90,22 +90,26 @@ fn without_sender(state: &State, skb: &Skb<'_>, claimed: u32) -> Tag {
     state.tag(state.resolve(id))
 }
 
-/// A device gets the packet: it is counted.
+/// A device gets the packet: it is counted. A device of this machine that hands it over to another
+/// network namespace hands over a seal as well, so that it is known to have come this way.
 pub(super) struct Leaves;
 
 // SAFETY: TP_PROTO(const struct sk_buff *skb, const struct net_device *dev); the device's queue has
-// the packet for itself, and it is only read here. All callers of dev_hard_start_xmit() have bottom
+// the packet for itself, and nothing but the device's own scratch space is written. All callers of dev_hard_start_xmit() have bottom
 // halves off, which RCU waits for.
 unsafe impl Hook for Leaves {
     const TRACEPOINT: &'static CStr = c_str!("net_dev_start_xmit");
 
     fn see(state: &State, skb: &mut Skb<'_>) {
-        if !skb.is_ip() {
-            return;
+        let raw = skb.secmark();
+        if raw != 0 && skb.device().is_some_and(|device| device.is_local()) {
+            skb.set_scratch(seal::of(raw));
         }
-        let id = state.believe(Tag::from_raw(skb.secmark()));
-        let bytes = skb.len().saturating_sub(skb.network_offset());
-        state.service(id).packet_out(bytes as u64);
+        if super::is_on() && skb.is_ip() {
+            let id = state.believe(Tag::from_raw(raw));
+            let bytes = skb.len().saturating_sub(skb.network_offset());
+            state.service(id).packet_out(bytes as u64);
+        }
     }
 }
 
@@ -119,9 +123,15 @@ unsafe impl Hook for Arrives {
     const TRACEPOINT: &'static CStr = c_str!("netif_receive_skb");
 
     fn see(state: &State, skb: &mut Skb<'_>) {
-        let claimed = skb.secmark();
+        let mut claimed = skb.secmark();
         let Some(device) = skb.device() else { return };
         let hosts = device.is_hosts();
+        let written = claimed;
+        if !hosts && claimed != 0 && skb.scratch() != seal::of(claimed) {
+            // It comes from a hook of this namespace, not from a device that got it: tc can send a
+            // packet back before it is queued, a bridge hands it on to itself.
+            claimed = 0;
+        }
         let raw = match super::is_on() && skb.is_ip() {
             true => counted(state, skb, &device, Tag::from_raw(claimed)).raw(),
             false => claimed,
@@ -134,9 +144,32 @@ unsafe impl Hook for Arrives {
         }
         // SAFETY: The packet is valid. Softirq, or bottom halves off.
         unsafe { c::vs_note(skb.as_ptr(), raw) };
-        if claimed != 0 {
+        if written != 0 {
             skb.set_secmark(0);
+            skb.set_scratch(0);
         }
+    }
+}
+
+pub(super) mod seal {
+    //! What tells a packet that a device has handed over from one that a hook sends back: a number
+    //! that nobody but this module knows, in a field of the packet that no hook can write. Made anew
+    //! each time that packets begin to carry tags.
+
+    use crate::shim::rcu::read_once;
+    use kernel::sync::atomic::{Atomic, Relaxed};
+
+    static SECRET: Atomic<u64> = Atomic::new(0);
+
+    /// That of a packet with this secmark.
+    pub(super) fn of(secmark: u32) -> u64 {
+        read_once(&SECRET) ^ u64::from(secmark)
+    }
+
+    /// Lets no packet be believed that is under way.
+    pub(in super::super) fn renew() {
+        // SAFETY: Can be called in any context.
+        SECRET.store(unsafe { kernel::bindings::get_random_u64() }, Relaxed);
     }
 }
 

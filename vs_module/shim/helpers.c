@@ -62,6 +62,11 @@ struct net *vs_dev_net(const struct net_device *dev)
 	return dev_net(dev);
 }
 
+bool vs_dev_is_local(const struct net_device *dev)
+{
+	return dev->flags & IFF_LOOPBACK || dev->netdev_ops->ndo_get_peer_dev || netif_is_macvlan(dev);
+}
+
 struct vs_packet_note {
 	const struct sk_buff *skb;	/* only compared, as is `head` */
 	const unsigned char *head;

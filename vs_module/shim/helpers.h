@@ -25,6 +25,7 @@ u64 vs_per_cpu_sum_u64(const u64 __percpu *counter); /* over all possible CPUs *
 bool vs_skb_is_copy(const struct sk_buff *skb);
 int vs_skb_network_offset(const struct sk_buff *skb);
 struct net *vs_dev_net(const struct net_device *dev);
+bool vs_dev_is_local(const struct net_device *dev);
 
 /*
  * The tag of the packet that this CPU's device handed over last, for network

@@ -18,6 +18,7 @@
 	VS_FIELD(sk_buff_dev, struct sk_buff, dev)			\
 	VS_FIELD(sk_buff_secmark, struct sk_buff, secmark)		\
 	VS_FIELD(sk_buff_protocol, struct sk_buff, protocol)		\
+	VS_FIELD(sk_buff_cb, struct sk_buff, cb)			\
 	VS_FIELD(sk_buff_len, struct sk_buff, len)			\
 	VS_FIELD(sk_buff_data_len, struct sk_buff, data_len)		\
 	VS_FIELD(sk_buff_data, struct sk_buff, data)			\

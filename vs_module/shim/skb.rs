@@ -73,6 +73,24 @@ impl<'a> Skb<'a> {
         unsafe { field!(self.raw.as_ptr(), sk_buff_secmark: u32).write(secmark) };
     }
 
+    /// The last eight bytes of the field that belongs to the layer which has the packet.
+    pub(crate) fn scratch(&self) -> u64 {
+        // SAFETY: The packet is valid, by the type invariant; the field is aligned to 8.
+        unsafe { self.last_of_cb().read() }
+    }
+
+    /// Writes them. Right only where no layer keeps anything there: on the way from one device of
+    /// this machine to another.
+    pub(crate) fn set_scratch(&mut self, value: u64) {
+        // SAFETY: As above; `self` is borrowed exclusively.
+        unsafe { self.last_of_cb().write(value) };
+    }
+
+    fn last_of_cb(&self) -> *mut u64 {
+        let cb = field!(self.raw.as_ptr(), sk_buff_cb: [u8; 48]);
+        cb.cast::<u64>().wrapping_add(5)
+    }
+
     /// `ETH_P_*`, host byte order.
     pub(crate) fn protocol(&self) -> u32 {
         // SAFETY: The packet is valid, by the type invariant.
@@ -168,6 +186,13 @@ impl Device<'_> {
     pub(crate) fn is_hosts(&self) -> bool {
         // SAFETY: The device is alive, and so is its namespace.
         unsafe { c::vs_net_is_hosts(self.net()) }
+    }
+
+    /// Does it hand packets over to another device of this machine, or to itself: loopback, veth,
+    /// netkit, macvlan?
+    pub(crate) fn is_local(&self) -> bool {
+        // SAFETY: The device is alive.
+        unsafe { c::vs_dev_is_local(self.raw.as_ptr()) }
     }
 
     /// Its network namespace, alive as long as the device.

@@ -72,7 +72,7 @@ def apply(dev):
     """vs_apply says how much there is now; a configuration that is only checked is not put into force"""
     config = [vs.config_service("a"), vs.config_service("b")], [vs.rule("socket", right=[vs.ANY, 1])]
     with traced() as events:
-        dev.apply(*config, flags=uapi.VS_APPLY_CHECK)
+        dev.apply(*config, check=True)
         dev.apply(*config)
     seen = [event for name, event in events if name == "vs_apply"]
     vs.eq([(event["services"], event["rules"]) for event in seen], [("3", "1")], "events")
