@@ -111,9 +111,8 @@ fn one(task: *mut c::task_struct, vs: u32) -> Result<(), Failure> {
     }
 }
 
-/// Makes the socket that is open as `fd` of the caller `id`'s. No limit refuses it. May sleep; under the
-/// mutex for changes.
-pub(crate) fn socket(fd: i32, id: VsId) -> Result<(), Why> {
+/// Calls `f` with the socket that is open as `fd` of the caller, if it is one that carries a tag.
+fn with_socket<R>(fd: i32, f: impl FnOnce(Sock<'_>) -> Result<R, Why>) -> Result<R, Why> {
     let file = File::open(fd)?;
     // SAFETY: The file is open; it keeps its socket.
     let sock = unsafe {
@@ -123,11 +122,23 @@ pub(crate) fn socket(fd: i32, id: VsId) -> Result<(), Why> {
         }
         Sock::of(socket)
     };
-    let sock = sock.filter(|sock| sock.is_tagged_kind()).ok_or(Why::Fd)?;
-    // SAFETY: It may be called in any context.
-    if unsafe { c::vs_sockets_counted() } == 0 {
-        return Err(Why::NoGates);
-    }
-    state::with(|s| sock.force(s, id));
-    Ok(())
+    f(sock.filter(|sock| sock.is_tagged_kind()).ok_or(Why::Fd)?)
+}
+
+/// Makes the socket that is open as `fd` of the caller `id`'s. No limit refuses it. May sleep; under the
+/// mutex for changes.
+pub(crate) fn socket(fd: i32, id: VsId) -> Result<(), Why> {
+    with_socket(fd, |sock| {
+        // SAFETY: It may be called in any context.
+        if unsafe { c::vs_sockets_counted() } == 0 {
+            return Err(Why::NoGates);
+        }
+        state::with(|s| sock.force(s, id));
+        Ok(())
+    })
+}
+
+/// The service that the socket open as `fd` of the caller belongs to. May sleep.
+pub(crate) fn socket_of(fd: i32) -> Result<VsId, Why> {
+    with_socket(fd, |sock| Ok(state::with(|s| s.resolve(sock.tag()))))
 }

@@ -48,9 +48,13 @@ def tag(tid=0):
         os.close(pidfd)
 
 
-def vs_of(sock, shift=18):
-    """The VS in a socket's mark."""
-    return sock.getsockopt(socket.SOL_SOCKET, SO_MARK) >> shift & 0x3fff
+def vs_of(sock):
+    """The VS that a socket belongs to."""
+    asker = vs.Device(flags=os.O_RDONLY)
+    try:
+        return asker.socket_of(sock)
+    finally:
+        asker.close()
 
 
 def enter(dev, id):

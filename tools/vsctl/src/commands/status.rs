@@ -21,8 +21,8 @@ record! {
         pub module: bool,
         /// Version of the ABI that the module speaks.
         pub abi: u32,
-        /// Lowest bit of the service's id in a mark.
-        pub mark_shift: u32,
+        /// Ids of services are below this.
+        pub ids_max: u32,
         /// How many services there are, root among them.
         pub services: u32,
         /// How many rules.
@@ -45,7 +45,7 @@ record! {
 impl Status {
     /// Does it.
     pub fn run(self, output: Output) -> Result<()> {
-        match Device::open_if_loaded()? {
+        match Device::ask_if_loaded()? {
             Some(device) => print(&device, output),
             None => output.value(&report(None)?, text),
         }
@@ -76,7 +76,7 @@ fn report(device: Option<&Device>) -> Result<Report> {
     Ok(Report {
         module: device.is_some() || loaded(),
         abi: info.abi,
-        mark_shift: info.mark_shift,
+        ids_max: info.ids_max,
         services: info.services,
         rules: info.rules,
         generation: info.generation,
@@ -109,9 +109,8 @@ fn text(report: &Report) -> String {
         _ => "off: the kernel's own schedules".to_owned(),
     };
     let mut text = format!(
-        "module     loaded, ABI {}, mark shift {}\nservices   {}\nrules      {}\ngates      {}\n",
+        "module     loaded, ABI {}\nservices   {}\nrules      {}\ngates      {}\n",
         report.abi,
-        report.mark_shift,
         report.services,
         report.rules,
         none(&report.gates)
