@@ -7,12 +7,19 @@
  * must be zero. Structures grow only at their end. The size a caller was built
  * with travels in the ioctl number, and the kernel treats it as openat2(2)
  * does: shorter than version 1 is EINVAL, longer is accepted as long as the
- * part the kernel does not know is zero, else E2BIG.
+ * part the kernel does not know is zero, else E2BIG. Structures that a pointer
+ * names carry their size in a field of their own and are treated likewise;
+ * none is longer than a page (E2BIG).
+ *
+ * INFO, QUERY, LIST, STAT, RULE_LIST, RULE_TEST and SOCKET ask: they need the
+ * device open for reading, and no capability. All others change something:
+ * they need the device open for writing, and CAP_SYS_ADMIN.
  *
  * Errors common to all commands: ENOTTY unknown command, EINVAL a reserved
  * field or an unknown flag is set, E2BIG see above, EFAULT a bad pointer,
- * EPERM the caller lacks CAP_SYS_ADMIN. Where a command can fail for several
- * causes, its `reason` says which: enum vs_reason.
+ * EBADF the device is not open in the way that is needed, EPERM the caller
+ * lacks CAP_SYS_ADMIN. Where a command can fail for several causes, its
+ * `reason` says which: enum vs_reason.
  */
 #ifndef _UAPI_VS_H
 #define _UAPI_VS_H
@@ -22,41 +29,48 @@
 
 #define VS_ABI_VERSION	1
 
-#define VS_ID_BITS	14	/* width of a VS id, also in a socket's mark */
-#define VS_ID_COUNT	(1 << VS_ID_BITS)
 #define VS_ROOT		0	/* the service of all that is unclassified */
 #define VS_DEPTH_MAX	16	/* levels below root */
 #define VS_RULES_MAX	262144
 #define VS_SHAPES_MAX	64	/* distinct sets of conditions among the rules of one gate */
-#define VS_NAME_LEN	32	/* bytes, with the final NUL */
+#define VS_NAME_LEN	64	/* bytes, with the final NUL */
 #define VS_PATH_LEN	256	/* bytes, with the final NUL */
 #define VS_IFACE_LEN	16	/* bytes, with the final NUL */
 #define VS_ENTITIES	3	/* entities a rule can name */
 
-/*
- * Where a VS id is expected in a rule, these stand for something else than one
- * service. On the left side only VS_ANY is allowed.
- */
-#define VS_REF(n)	(0xfff0 + (n))	/* the VS that entity n (0: caller) had before the call */
-#define VS_HOME		0xfff8		/* the caller's home VS */
-#define VS_ANY		0xffff		/* left: any VS; right: unchanged */
+/* How much there is room for in structures. What is not in use is zero. */
+#define VS_GATE_MAX	64
+#define VS_ATTR_MAX	32
+#define VS_RESOURCE_MAX	8
 
-/* Interception points. The entities of each, S1 first, and its properties. */
+/*
+ * A VS id is a number below vs_info.ids_max. Where one is expected in a rule,
+ * these stand for something else than one service. On the left side only VS_ANY
+ * is allowed.
+ */
+#define VS_REF(n)	(0xfffffff0u + (n))	/* the VS that entity n (0: caller) had before the call */
+#define VS_HOME		0xfffffff8u	/* the caller's home VS */
+#define VS_ANY		0xffffffffu	/* left: any VS; right: unchanged */
+
+/*
+ * Interception points: their entities, S1 first, and the properties that their
+ * rules can ask for. Made from the table of gates (vs_module/logic/gate.rs).
+ */
 enum vs_gate {
-	VS_GATE_FORK,		/* task, child          uid gid cgroup */
-	VS_GATE_EXEC,		/* task                 path uid gid cgroup */
-	VS_GATE_EXIT,		/* counts only */
-	VS_GATE_SETUID,		/* task                 uid gid cgroup (new ones) */
-	VS_GATE_SETGID,		/* task                 uid gid cgroup (new ones) */
-	VS_GATE_SOCKET,		/* task, socket         proto uid gid cgroup */
-	VS_GATE_SOCKETPAIR,	/* task, socket, peer   proto uid gid cgroup */
-	VS_GATE_CONNECT,	/* task, socket         proto local peer ports unix uid gid cgroup */
-	VS_GATE_ACCEPT,		/* task, conn           proto local peer ports unix uid gid cgroup */
-	VS_GATE_SEND,		/* task, socket, msg    proto local peer ports unix uid gid cgroup */
-	VS_GATE_RECV,		/* task, socket, msg    proto local peer ports unix uid gid cgroup */
-	VS_GATE_CLOSE,		/* counts; the work that came by this socket has ended */
-	VS_GATE_WAIT,		/* counts; the work in hand has ended */
-	VS_GATE_PACKET,		/* conn                 proto local peer ports iface */
+	VS_GATE_FORK,		/* task, child: cgroup uid gid */
+	VS_GATE_EXEC,		/* task: path cgroup uid gid */
+	VS_GATE_EXIT,		/* counts, and takes no rules */
+	VS_GATE_SETUID,		/* task: cgroup uid gid */
+	VS_GATE_SETGID,		/* task: cgroup uid gid */
+	VS_GATE_SOCKET,		/* task, socket: cgroup uid gid proto */
+	VS_GATE_SOCKETPAIR,	/* task, socket, peersocket: cgroup uid gid proto */
+	VS_GATE_CONNECT,	/* task, socket: unix cgroup uid gid proto local lport peer pport */
+	VS_GATE_ACCEPT,		/* task, conn: unix cgroup uid gid proto local lport peer pport */
+	VS_GATE_SEND,		/* task, socket, msg: unix cgroup uid gid proto local lport peer pport */
+	VS_GATE_RECV,		/* task, socket, msg: unix cgroup uid gid proto local lport peer pport */
+	VS_GATE_CLOSE,		/* counts, and takes no rules */
+	VS_GATE_WAIT,		/* counts, and takes no rules */
+	VS_GATE_PACKET,		/* conn: proto local lport peer pport iface */
 	VS_GATE_COUNT
 };
 
@@ -87,8 +101,9 @@ enum vs_proto {
 /*
  * Attributes. A new service shares each with its parent until it is detached.
  * Where cpu_weight and cpu_cap are both shared, the service is scheduled together
- * with its parent, as one; where cpu_cap alone is detached, by a weight of 100. A shared limit means: bounded by the parent's. A detached limit bounds
- * the service and all below it, and those above bound it still.
+ * with its parent, as one; where cpu_cap alone is detached, by a weight of 100. A
+ * shared limit means: bounded by the parent's. A detached limit bounds the service
+ * and all below it, and those above bound it still.
  */
 enum vs_attr {
 	VS_ATTR_CPU_WEIGHT,	/* 1..10000, 100 by default: share among siblings */
@@ -97,10 +112,18 @@ enum vs_attr {
 	VS_ATTR_SOCKETS_MAX,	/* sockets; VS_UNLIMITED */
 	VS_ATTR_TASKS_ERRNO,	/* 1..133: what fork fails with at the limit, EAGAIN by default */
 	VS_ATTR_SOCKETS_ERRNO,	/* 1..133: what socket and socketpair fail with at the limit, and connect() to a
-				   unix socket of who has reached it; a TCP request is dropped. ENOBUFS by default */
+				   unix socket of a service that has reached it; a TCP request is dropped.
+				   ENOBUFS by default */
 	VS_ATTR_COUNT
 };
 #define VS_UNLIMITED	0xffffffffu
+
+/* What limits bound, and vs_stat.refused counts. */
+enum vs_resource {
+	VS_RESOURCE_TASKS,
+	VS_RESOURCE_SOCKETS,
+	VS_RESOURCE_COUNT
+};
 
 /* Why a command was refused; errno alone would not tell. */
 enum vs_reason {
@@ -129,12 +152,13 @@ enum vs_reason {
 	VS_WHY_NO_GATES,	/* ENOTCONN: the gates that keep tags are not attached */
 	VS_WHY_DUPLICATE,	/* EEXIST: a service stands twice in the configuration */
 	VS_WHY_ORDER,		/* EINVAL: a parent stands after its child in the configuration */
+	VS_WHY_OTHER_ID,	/* EEXIST: the service exists, and has another id than the configuration says */
 	VS_WHY_COUNT
 };
 
 struct vs_info {
 	__u32 abi;		/* out: VS_ABI_VERSION */
-	__u32 mark_shift;	/* out: lowest bit of the id in sk_mark and skb->mark */
+	__u32 ids_max;		/* out: ids are below this */
 	__u64 features;		/* out: VS_FEATURE_* */
 	__u32 services;		/* out: how many there are, root among them */
 	__u32 rules;		/* out */
@@ -200,7 +224,7 @@ struct vs_service {
 	__u32 depth;
 	__u32 children;
 	__u32 detached;		/* bit n: attribute n is its own */
-	__u32 attr[8];		/* effective values, by enum vs_attr; the rest is zero */
+	__u32 attr[VS_ATTR_MAX];	/* effective values, by enum vs_attr; the rest is zero */
 };
 
 struct vs_query {
@@ -227,10 +251,10 @@ struct vs_list {
  */
 struct vs_rule {
 	__u32 id;		/* out, and for VS_IOC_RULE_DEL in; grows with age */
-	__u16 gate;		/* enum vs_gate */
-	__u16 from[VS_ENTITIES];	/* left: VS id or VS_ANY */
-	__u16 to[VS_ENTITIES];	/* right: VS id, VS_REF(n), VS_HOME or VS_ANY */
-	__u16 props;		/* VS_P_*: which of the following count */
+	__u32 gate;		/* enum vs_gate */
+	__u32 from[VS_ENTITIES];	/* left: VS id or VS_ANY */
+	__u32 to[VS_ENTITIES];	/* right: VS id, VS_REF(n), VS_HOME or VS_ANY */
+	__u32 props;		/* VS_P_*: which of the following count */
 	__u32 uid;
 	__u32 gid;
 	__u8 proto;		/* enum vs_proto */
@@ -248,17 +272,21 @@ struct vs_rule {
 	__u64 hits;		/* out */
 };
 
-/* What a call would be classified as: the same code that the gates run, without effects. */
+/*
+ * What a call would be classified as: the same code that the gates run, without
+ * effects. The call is a struct vs_rule: `from` has ids, `props` says what is
+ * known of the call; `to` and the lengths of prefixes do not count.
+ */
 struct vs_rule_test {
-	struct vs_rule call;	/* from: concrete ids; props: what is known of the call */
-	__u32 home;		/* the caller's home VS */
+	__u64 call;		/* in: struct vs_rule, which is not written */
+	__u32 call_size;	/* in: sizeof it, as the caller knows it */
+	__u32 home;		/* in: the caller's home VS */
 	__u32 rule;		/* out: number of the rule that wins, VS_LIST_START: none */
 	__u32 matching;		/* out: how many rules match */
 	__u32 shapes;		/* out: how many look-ups it took */
-	__u16 to[VS_ENTITIES];	/* out: the resulting ids */
-	__u16 reserved;
+	__u32 to[VS_ENTITIES];	/* out: the resulting ids */
 	__u32 reason;		/* out */
-	__u32 reserved2;
+	__u32 reserved;
 };
 
 #define VS_PLACE_THREAD	(1 << 0)	/* only the thread the pidfd names, not its process */
@@ -277,14 +305,6 @@ struct vs_place_socket {
 	__u32 reason;		/* out */
 };
 
-/* Asks which service a socket belongs to. */
-struct vs_socket {
-	__s32 fd;		/* of the caller */
-	__u32 id;		/* out */
-	__u32 flags;		/* 0 */
-	__u32 reason;		/* out */
-};
-
 struct vs_stat {
 	__u32 id;
 	__u32 reason;		/* out */
@@ -293,22 +313,30 @@ struct vs_stat {
 	__u64 sockets;		/* sockets that carry its tag now */
 	__u64 rebinds;		/* times a task's current VS became this one */
 	__u64 unattributed;	/* times a rule asked for the VS of something that had none */
-	__u64 refused;		/* calls a limit refused */
+	__u64 refused[VS_RESOURCE_MAX];	/* calls a limit refused, by enum vs_resource */
 	__u64 packets_in;
 	__u64 bytes_in;
 	__u64 packets_out;
 	__u64 bytes_out;
-	__u64 hits[16];		/* calls seen, by enum vs_gate, the caller being of this VS */
+	__u64 hits[VS_GATE_MAX];	/* calls seen, by enum vs_gate, the caller being of this VS */
+};
+
+/* Asks to which service a socket of the caller's belongs. */
+struct vs_socket {
+	__s32 fd;		/* of the caller; EBADF, VS_WHY_FD: no socket that carries a tag */
+	__u32 id;		/* out */
+	__u32 flags;		/* 0 */
+	__u32 reason;		/* out */
 };
 
 /* A service of a configuration; `parent` is a place in it. */
 struct vs_config_service {
 	char name[VS_NAME_LEN];
-	__u32 parent;		/* 0: root, n: the n-th service of the configuration, from 1 */
+	__u32 id;		/* 0 or VS_ANY: its present one, or one of the kernel's choice */
+	__u32 parent;		/* 0: the scope, n: the n-th service of the configuration, from 1 */
 	__s32 priority;
 	__u32 detached;		/* bit n: attr[n] is its own */
-	__u32 reserved;
-	__u32 attr[8];
+	__u32 attr[VS_ATTR_MAX];
 };
 
 /*
@@ -330,6 +358,8 @@ struct vs_apply {
 	__u32 at_rule;		/* out: likewise */
 	__u32 service_size;	/* in: sizeof one of services[], as the caller knows it */
 	__u32 rule_size;	/* in: likewise of rules[] */
+	__u32 scope;		/* in: the service below which this is the configuration: VS_ROOT, else EINVAL */
+	__u32 reserved;
 };
 
 /*

@@ -50,6 +50,8 @@ fn abi(headers: &[PathBuf; 3], out: &Path) -> Result<()> {
             writeln!(wrapper, "static const unsigned int NR_{name} = {name};")?;
         }
     }
+    // a macro with an argument is left out by bindgen: the first of the values that stand for an entity
+    writeln!(wrapper, "static const unsigned int NR_VS_REF = VS_REF(0);")?;
     bindgen::builder()
         .header_contents("wrapper.h", &wrapper)
         .allowlist_item("(NR_)?(VS|vs)_.*")

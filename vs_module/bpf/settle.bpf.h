@@ -37,7 +37,7 @@
 #include "tag.bpf.h"
 
 #ifndef VS_ID_COUNT
-#define VS_ID_COUNT	(1 << 14)	/* as in uapi/vs.h, which cannot be included beside vmlinux.h */
+#define VS_ID_COUNT	(1 << 14)	/* VsId::COUNT of vs.ko, vs_info.ids_max */
 #endif
 
 extern const struct rq runqueues __ksym;

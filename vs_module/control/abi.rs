@@ -3,13 +3,13 @@
 //! What `uapi/vs.h` says, in the words of [`crate::logic`], and how an error is told.
 
 use crate::logic::classify::{Classifier, SHAPES_MAX};
+use crate::logic::gate::Proto;
 use crate::logic::hierarchy::{Attr, Name, Tree, DEPTH_MAX, NAME_LEN, UNLIMITED};
 use crate::logic::id::VsId;
-use crate::logic::rule::{
-    props, Facts, Gate, Rule, Spec, ENTITIES, PROTO_COUNT, PROTO_UDP, RULES_MAX,
-};
+use crate::logic::rule::{self, props, Facts, Gate, Rule, Spec, ENTITIES, RULES_MAX};
 use crate::logic::why::{Refusal, Why};
 use crate::shim::bindings as c;
+use crate::state::counter::Resource;
 use crate::table::NoMemory;
 use kernel::bindings;
 use kernel::prelude::*;
@@ -44,21 +44,14 @@ impl From<kernel::alloc::AllocError> for Failure {
 
 impl From<Why> for Failure {
     fn from(why: Why) -> Self {
-        let errno = match why {
-            Why::NameBad | Why::Root | Why::Gate | Why::Property | Why::Entity => bindings::EINVAL,
-            Why::Value | Why::Order => bindings::EINVAL,
-            Why::NameTaken | Why::IdTaken | Why::Duplicate => bindings::EEXIST,
-            Why::NoService | Why::NoRule => bindings::ENOENT,
-            Why::Depth => bindings::EMLINK,
-            Why::Cycle => bindings::ELOOP,
-            Why::Full => bindings::ENOSPC,
-            Why::HasChildren | Why::HasTasks | Why::HasSockets | Why::HasRules => bindings::EBUSY,
-            Why::Shared => bindings::EPERM,
-            Why::Range => bindings::ERANGE,
-            Why::NoTask => bindings::ESRCH,
-            Why::Fd => bindings::EBADF,
-            Why::NoGates => bindings::ENOTCONN,
-        };
+        macro_rules! errno {
+            ($($why:ident $abi:ident $errno:ident $what:literal $advice:literal;)*) => {
+                match why {
+                    $(Why::$why => bindings::$errno,)*
+                }
+            };
+        }
+        let errno = crate::each_reason!(errno);
         Failure {
             error: Error::from_errno(-(errno as i32)),
             reason: why as u32,
@@ -93,7 +86,7 @@ fn put_text<const N: usize>(text: &[u8]) -> [u8; N] {
 
 /// What a rule of user space says of the call.
 pub(crate) fn facts(raw: &c::vs_rule) -> Result<Facts<'_>, Why> {
-    let has = |property: u16| raw.props & property != 0;
+    let has = |property: u32| raw.props & property != 0;
     let mut iface = [0; 16];
     if has(props::IFACE) {
         let name = text(&raw.iface)?;
@@ -140,9 +133,9 @@ pub(crate) fn show_rule(rules: &Classifier, rule: &Rule, hits: u64) -> c::vs_rul
     let shape = rule.shape();
     let mut raw = c::vs_rule {
         id: rule.number(),
-        gate: rule.gate() as u16,
-        from: *rule.from(),
-        to: *rule.to(),
+        gate: rule.gate() as u32,
+        from: rule.from(),
+        to: rule.to(),
         props: facts.props,
         uid: facts.uid,
         gid: facts.gid,
@@ -195,74 +188,64 @@ pub(crate) fn named(tree: &Tree, raw: &[u8; NAME_LEN]) -> Result<VsId, Why> {
 
 // What the logic knows of the ABI, held to it.
 const _: () = {
-    assert!(c::VS_ID_BITS == VsId::BITS);
-    assert!(c::VS_ID_COUNT as usize == VsId::COUNT);
     assert!(c::VS_DEPTH_MAX as usize == DEPTH_MAX);
     assert!(c::VS_RULES_MAX as usize == RULES_MAX);
     assert!(c::VS_SHAPES_MAX as usize == SHAPES_MAX);
     assert!(c::VS_NAME_LEN as usize == NAME_LEN);
     assert!(c::VS_ENTITIES as usize == ENTITIES);
     assert!(c::VS_UNLIMITED == UNLIMITED);
-    assert!(c::VS_ANY == crate::logic::rule::ANY as u32);
-    assert!(c::VS_GATE_COUNT as usize == Gate::COUNT);
-    assert!(c::VS_GATE_FORK == Gate::Fork as u32);
-    assert!(c::VS_GATE_EXEC == Gate::Exec as u32);
-    assert!(c::VS_GATE_EXIT == Gate::Exit as u32);
-    assert!(c::VS_GATE_SETUID == Gate::Setuid as u32);
-    assert!(c::VS_GATE_SETGID == Gate::Setgid as u32);
-    assert!(c::VS_GATE_SOCKET == Gate::Socket as u32);
-    assert!(c::VS_GATE_SOCKETPAIR == Gate::Socketpair as u32);
-    assert!(c::VS_GATE_CONNECT == Gate::Connect as u32);
-    assert!(c::VS_GATE_ACCEPT == Gate::Accept as u32);
-    assert!(c::VS_GATE_SEND == Gate::Send as u32);
-    assert!(c::VS_GATE_RECV == Gate::Recv as u32);
-    assert!(c::VS_GATE_CLOSE == Gate::Close as u32);
-    assert!(c::VS_GATE_WAIT == Gate::Wait as u32);
-    assert!(c::VS_GATE_PACKET == Gate::Packet as u32);
-    assert!(c::VS_P_PATH == props::PATH as u32);
-    assert!(c::VS_P_UNIX == props::UNIX as u32);
-    assert!(c::VS_P_CGROUP == props::CGROUP as u32);
-    assert!(c::VS_P_UID == props::UID as u32);
-    assert!(c::VS_P_GID == props::GID as u32);
-    assert!(c::VS_P_PROTO == props::PROTO as u32);
-    assert!(c::VS_P_LOCAL == props::LOCAL as u32);
-    assert!(c::VS_P_LPORT == props::LPORT as u32);
-    assert!(c::VS_P_PEER == props::PEER as u32);
-    assert!(c::VS_P_PPORT == props::PPORT as u32);
-    assert!(c::VS_P_IFACE == props::IFACE as u32);
-    assert!(c::VS_P_ALL == (props::IFACE as u32) * 2 - 1);
-    assert!(c::VS_PROTO_COUNT == PROTO_COUNT as u32);
-    assert!(c::VS_PROTO_UDP == PROTO_UDP as u32);
+    assert!(c::VS_ANY == rule::ANY);
+    assert!(c::VS_HOME == rule::HOME);
+    assert!(c::VS_REF == rule::REF);
+    assert!(VsId::COUNT <= rule::REF as usize);
+    assert!(c::VS_P_ALL == props::ALL);
+    assert!(c::VS_PROTO_COUNT as usize == Proto::COUNT);
     assert!(c::VS_ATTR_COUNT as usize == Attr::COUNT);
-    assert!(c::VS_ATTR_CPU_WEIGHT == Attr::CpuWeight as u32);
-    assert!(c::VS_ATTR_CPU_CAP == Attr::CpuCap as u32);
-    assert!(c::VS_ATTR_TASKS_MAX == Attr::TasksMax as u32);
-    assert!(c::VS_ATTR_SOCKETS_MAX == Attr::SocketsMax as u32);
-    assert!(c::VS_ATTR_TASKS_ERRNO == Attr::TasksErrno as u32);
-    assert!(c::VS_ATTR_SOCKETS_ERRNO == Attr::SocketsErrno as u32);
-    assert!(c::VS_WHY_NAME_BAD == Why::NameBad as u32);
-    assert!(c::VS_WHY_NAME_TAKEN == Why::NameTaken as u32);
-    assert!(c::VS_WHY_ID_TAKEN == Why::IdTaken as u32);
-    assert!(c::VS_WHY_NO_SERVICE == Why::NoService as u32);
-    assert!(c::VS_WHY_ROOT == Why::Root as u32);
-    assert!(c::VS_WHY_DEPTH == Why::Depth as u32);
-    assert!(c::VS_WHY_CYCLE == Why::Cycle as u32);
-    assert!(c::VS_WHY_FULL == Why::Full as u32);
-    assert!(c::VS_WHY_HAS_CHILDREN == Why::HasChildren as u32);
-    assert!(c::VS_WHY_HAS_TASKS == Why::HasTasks as u32);
-    assert!(c::VS_WHY_HAS_SOCKETS == Why::HasSockets as u32);
-    assert!(c::VS_WHY_HAS_RULES == Why::HasRules as u32);
-    assert!(c::VS_WHY_SHARED == Why::Shared as u32);
-    assert!(c::VS_WHY_RANGE == Why::Range as u32);
-    assert!(c::VS_WHY_GATE == Why::Gate as u32);
-    assert!(c::VS_WHY_PROPERTY == Why::Property as u32);
-    assert!(c::VS_WHY_ENTITY == Why::Entity as u32);
-    assert!(c::VS_WHY_VALUE == Why::Value as u32);
-    assert!(c::VS_WHY_NO_RULE == Why::NoRule as u32);
-    assert!(c::VS_WHY_NO_TASK == Why::NoTask as u32);
-    assert!(c::VS_WHY_FD == Why::Fd as u32);
-    assert!(c::VS_WHY_NO_GATES == Why::NoGates as u32);
-    assert!(c::VS_WHY_DUPLICATE == Why::Duplicate as u32);
-    assert!(c::VS_WHY_ORDER == Why::Order as u32);
-    assert!(c::VS_WHY_COUNT == Why::Order as u32 + 1);
+    assert!(Attr::COUNT <= c::VS_ATTR_MAX as usize);
+    assert!(c::VS_GATE_COUNT as usize == Gate::COUNT);
+    assert!(Gate::COUNT <= c::VS_GATE_MAX as usize);
+    assert!(c::VS_WHY_COUNT as usize == Why::ALL.len() + 1);
+    assert!(c::VS_RESOURCE_COUNT as usize == Resource::COUNT);
+    assert!(Resource::COUNT <= c::VS_RESOURCE_MAX as usize);
+    assert!(c::VS_RESOURCE_TASKS == Resource::Tasks as u32);
+    assert!(c::VS_RESOURCE_SOCKETS == Resource::Sockets as u32);
 };
+
+// Each row of a table, held to the constant of its name.
+macro_rules! hold_gates {
+    ($(#[doc = $about:literal] $gate:ident $abi:ident $name:literal [$($entity:tt)*]
+        [$($props:ident)*] $trigger:ident $untold:literal;)*) => {
+        const _: () = { $(assert!(c::$abi == Gate::$gate as u32);)* };
+    };
+}
+crate::each_gate!(hold_gates);
+
+macro_rules! hold_properties {
+    ($(#[doc = $about:literal] $property:ident $abi:ident $bit:ident $name:literal
+        $form:literal;)*) => {
+        const _: () = { $(assert!(c::$abi == props::$bit);)* };
+    };
+}
+crate::each_property!(hold_properties);
+
+macro_rules! hold_protos {
+    ($(#[doc = $about:literal] $proto:ident $abi:ident $name:literal;)*) => {
+        const _: () = { $(assert!(c::$abi == Proto::$proto as u32);)* };
+    };
+}
+crate::each_proto!(hold_protos);
+
+macro_rules! hold_attrs {
+    ($($(#[doc = $about:literal])* $attr:ident $abi:ident $name:literal $kind:ident
+        $default:expr;)*) => {
+        const _: () = { $(assert!(c::$abi == Attr::$attr as u32);)* };
+    };
+}
+crate::each_attr!(hold_attrs);
+
+macro_rules! hold_reasons {
+    ($($why:ident $abi:ident $errno:ident $what:literal $advice:literal;)*) => {
+        const _: () = { $(assert!(c::$abi == Why::$why as u32);)* };
+    };
+}
+crate::each_reason!(hold_reasons);

@@ -8,7 +8,7 @@
 
 use crate::control::abi::{self, Failure};
 use crate::control::registry::Registry;
-use crate::control::wire;
+use crate::control::wire::UserArray;
 use crate::logic::classify::Classifier;
 use crate::logic::hierarchy::{Attr, Name, Tree};
 use crate::logic::id::{IdTurn, VsId};
@@ -22,7 +22,6 @@ use crate::state::service::Service;
 use crate::state;
 use crate::table::Table;
 use kernel::prelude::*;
-use kernel::uaccess::{UserPtr, UserSlice};
 use pin_init::Zeroable;
 
 /// Checks a configuration, and unless it is only to be checked, puts it into force. Process context,
@@ -91,37 +90,48 @@ impl Plan {
         registry: &mut Registry,
         apply: &mut c::vs_apply,
     ) -> Result<(), Failure> {
-        let (count, size) = (apply.nr_services as usize, apply.service_size as usize);
-        if count >= VsId::COUNT {
+        if apply.nr_services as usize >= VsId::COUNT {
             return Err(Why::Full.into());
         }
-        if count != 0 && size < size_of::<c::vs_config_service>() {
-            return Err(EINVAL.into());
-        }
-        let user = UserPtr::from_addr(apply.services as usize);
-        let length = count.checked_mul(size).ok_or(EINVAL)?;
-        let mut reader = UserSlice::new(user, length).reader();
+        let mut services = UserArray::new(apply.services, apply.nr_services, apply.service_size)?;
+        // All are read before the first is planned for: an id that one of them asks for is not
+        // chosen for another.
+        let mut wanted = Table::with_capacity(services.left())?;
+        let mut asked = Table::filled(VsId::COUNT, false)?;
         for place in 1..=apply.nr_services {
             apply.at_service = place;
             let mut service = c::vs_config_service::zeroed();
-            wire::read(&mut reader, size, &mut service)?;
-            self.add_service(registry, &service, apply.nr_services)?;
+            services.read(&mut service)?;
+            if let Some(id) = VsId::new(service.id) {
+                asked[id.index()] = true;
+            }
+            wanted.push(service)?;
+        }
+        for (place, service) in (1..).zip(wanted.iter()) {
+            apply.at_service = place;
+            self.add_service(registry, service, apply.nr_services, &asked)?;
         }
         apply.at_service = 0;
         Ok(())
     }
 
-    /// Plans for the next service of the configuration.
+    /// Plans for the next service of the configuration. `asked` says by id which ids it asks for.
     fn add_service(
         &mut self,
         registry: &mut Registry,
         wanted: &c::vs_config_service,
         count: u32,
+        asked: &[bool],
     ) -> Result<(), Failure> {
         let name = Name::new(&wanted.name)?;
-        if wanted.detached & !Attr::MASK != 0 || wanted.attr[Attr::COUNT..] != [0; 2] {
+        let unknown = &wanted.attr[Attr::COUNT..];
+        if wanted.detached & !Attr::MASK != 0 || unknown.iter().any(|value| *value != 0) {
             return Err(EINVAL.into());
         }
+        let id = match wanted.id {
+            0 | abi::ANY => None,
+            raw => Some(VsId::new(raw).ok_or(Why::Range)?),
+        };
         // Parents come first, so that all above a service has its final place.
         let (parent, above) = match wanted.parent as usize {
             0 => (VsId::ROOT, registry.writer.pointer(VsId::ROOT)),
@@ -135,6 +145,9 @@ impl Plan {
         let (id, service) = match self.tree.named(&name) {
             Some(VsId::ROOT) => return Err(Why::Root.into()),
             Some(id) if self.named[id.index()] => return Err(Why::Duplicate.into()),
+            Some(present) if id.is_some_and(|id| id != present) => {
+                return Err(Why::OtherId.into());
+            }
             Some(id) => {
                 if self.tree.get(id).is_some_and(|node| node.parent != parent) {
                     // SAFETY: The parent is in the planned tree, and not destroyed before this has
@@ -148,10 +161,15 @@ impl Plan {
             }
             None => {
                 let taken = |id| self.tree.get(id).is_some();
-                let id = registry
-                    .writer
-                    .choose(&mut self.turn, taken)
-                    .ok_or(Why::Full)?;
+                let id = match id {
+                    Some(id) => (!taken(id) && registry.writer.claim(id))
+                        .then_some(id)
+                        .ok_or(Why::IdTaken)?,
+                    None => registry
+                        .writer
+                        .choose(&mut self.turn, |id| taken(id) || asked[id.index()])
+                        .ok_or(Why::Full)?,
+                };
                 self.tree.create(id, name, parent, wanted.priority)?;
                 // SAFETY: As above.
                 let service = unsafe { Service::new(id, above) }?;
@@ -197,31 +215,24 @@ impl Plan {
         registry: &mut Registry,
         apply: &mut c::vs_apply,
     ) -> Result<(), Failure> {
-        let (count, size) = (apply.nr_rules as usize, apply.rule_size as usize);
+        let count = apply.nr_rules as usize;
         if count > RULES_MAX || apply.nr_rules >= c::VS_LIST_START - self.last_rule {
             return Err(Why::Full.into());
         }
-        if count != 0 && size < size_of::<c::vs_rule>() {
-            return Err(EINVAL.into());
-        }
-        let user = UserPtr::from_addr(apply.rules as usize);
-        let length = count.checked_mul(size).ok_or(EINVAL)?;
-        let mut reader = UserSlice::new(user, length).reader();
+        let mut rules = UserArray::new(apply.rules, apply.nr_rules, apply.rule_size)?;
         let mut set = RuleSet::with_room(count)?;
         let mut raw = KBox::<c::vs_rule>::zeroed(GFP_KERNEL)?;
         for place in 1..=apply.nr_rules {
             apply.at_rule = place;
-            wire::read(&mut reader, size, &mut *raw)?;
+            rules.read(&mut *raw)?;
             let number = self.last_rule + 1;
-            set.push(number, &abi::spec(&raw)?, |place| {
-                match usize::from(place) {
-                    0 => Ok(VsId::ROOT),
-                    place => self
-                        .placed
-                        .get(place - 1)
-                        .map(|placed| placed.id)
-                        .ok_or(Why::NoService),
-                }
+            set.push(number, &abi::spec(&raw)?, |place| match place as usize {
+                0 => Ok(VsId::ROOT),
+                place => self
+                    .placed
+                    .get(place - 1)
+                    .map(|placed| placed.id)
+                    .ok_or(Why::NoService),
             })?;
             registry.writer.make_hits(number)?;
             self.last_rule = number;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `/dev/vsctl`: the one way in for the administrator.
+//! `/dev/vsctl`: the one way in for the administrator, and for those that ask.
 //!
 //! Every command has one fixed-layout argument. Its size travels in the request and is treated as
 //! openat2(2) does; what the caller does not know is not written, what the module does not know
@@ -11,8 +11,10 @@
 //! the module could go while the device is open.
 
 use crate::control::abi::Failure;
+use crate::control::access::{Access, Caller};
 use crate::control::commands;
 use crate::control::wire::{read, Structure};
+use crate::logic::id::VsId;
 use crate::shim::bindings as c;
 use kernel::bindings;
 use kernel::error::to_result;
@@ -23,65 +25,46 @@ use kernel::types::Opaque;
 use kernel::uaccess::{UserPtr, UserSlice};
 use pin_init::Zeroable;
 
-type Command = (u32, fn(u32, usize) -> Result);
+/// A command: its request in version 1, what it does, and how it is served.
+struct Command {
+    first: u32,
+    access: Access,
+    serve: fn(u32, usize) -> Result,
+}
 
-/// All commands, each with its request in version 1.
-static COMMANDS: [Command; 18] = [
-    (c::VS_IOC_INFO, |request, user| {
-        serve(request, user, commands::info)
-    }),
-    (c::VS_IOC_CREATE, |request, user| {
-        serve(request, user, commands::create)
-    }),
-    (c::VS_IOC_DESTROY, |request, user| {
-        serve(request, user, commands::destroy)
-    }),
-    (c::VS_IOC_CHANGE, |request, user| {
-        serve(request, user, commands::change)
-    }),
-    (c::VS_IOC_SET_ATTR, |request, user| {
-        serve(request, user, commands::set_attr)
-    }),
-    (c::VS_IOC_QUERY, |request, user| {
-        serve(request, user, commands::query)
-    }),
-    (c::VS_IOC_LIST, |request, user| {
-        serve(request, user, commands::list)
-    }),
-    (c::VS_IOC_STAT, |request, user| {
-        serve(request, user, commands::stat)
-    }),
-    (c::VS_IOC_RULE_ADD, |request, user| {
-        serve(request, user, commands::rule_add)
-    }),
-    (c::VS_IOC_RULE_DEL, |request, user| {
-        serve(request, user, commands::rule_del)
-    }),
-    (c::VS_IOC_RULE_LIST, |request, user| {
-        serve(request, user, commands::rule_list)
-    }),
-    (c::VS_IOC_RULE_TEST, |request, user| {
-        serve(request, user, commands::rule_test)
-    }),
-    (c::VS_IOC_PLACE_TASK, |request, user| {
-        serve(request, user, commands::place_task)
-    }),
-    (c::VS_IOC_PLACE_SOCKET, |request, user| {
-        serve(request, user, commands::place_socket)
-    }),
-    (c::VS_IOC_APPLY, |request, user| {
-        serve(request, user, commands::apply)
-    }),
-    (c::VS_IOC_GATE_PACKET, |request, user| {
-        serve(request, user, commands::gate_packet)
-    }),
-    (c::VS_IOC_SOCKET, |request, user| {
-        serve(request, user, commands::socket)
-    }),
-    (c::VS_IOC_TAGS, |request, user| {
-        serve(request, user, commands::tags)
-    }),
-];
+macro_rules! commands {
+    ($($first:ident $access:ident $run:ident;)*) => {
+        /// All commands.
+        static COMMANDS: [Command; [$(stringify!($run)),*].len()] = [$(
+            Command {
+                first: c::$first,
+                access: Access::$access,
+                serve: |request, user| serve(request, user, commands::$run),
+            }
+        ),*];
+    };
+}
+
+commands! {
+    VS_IOC_INFO Ask info;
+    VS_IOC_CREATE Change create;
+    VS_IOC_DESTROY Change destroy;
+    VS_IOC_CHANGE Change change;
+    VS_IOC_SET_ATTR Change set_attr;
+    VS_IOC_QUERY Ask query;
+    VS_IOC_LIST Ask list;
+    VS_IOC_STAT Ask stat;
+    VS_IOC_RULE_ADD Change rule_add;
+    VS_IOC_RULE_DEL Change rule_del;
+    VS_IOC_RULE_LIST Ask rule_list;
+    VS_IOC_RULE_TEST Ask rule_test;
+    VS_IOC_PLACE_TASK Change place_task;
+    VS_IOC_PLACE_SOCKET Change place_socket;
+    VS_IOC_APPLY Change apply;
+    VS_IOC_GATE_PACKET Change gate_packet;
+    VS_IOC_SOCKET Ask socket;
+    VS_IOC_TAGS Change tags;
+}
 
 /// A request without the size that it carries.
 const fn command(request: u32) -> u32 {
@@ -114,15 +97,17 @@ fn serve<T: Structure>(
 }
 
 /// The file's only operation. Process context, may sleep.
-unsafe extern "C" fn ioctl(_file: *mut bindings::file, request: c_uint, user: c_ulong) -> c_long {
+unsafe extern "C" fn ioctl(file: *mut bindings::file, request: c_uint, user: c_ulong) -> c_long {
+    // SAFETY: The kernel calls this with the file that the system call names.
+    let caller = unsafe { Caller::new(file) };
     let found = COMMANDS
         .iter()
-        .find(|(first, _)| command(*first) == command(request));
+        .find(|one| command(one.first) == command(request));
     let result = match found {
         None => Err(ENOTTY),
-        // SAFETY: Needs process context only.
-        Some(_) if !unsafe { bindings::capable(bindings::CAP_SYS_ADMIN as c_int) } => Err(EPERM),
-        Some((_, run)) => run(request, user),
+        Some(one) => caller
+            .may(one.access, VsId::ROOT)
+            .and_then(|()| (one.serve)(request, user)),
     };
     match result {
         Ok(()) => 0,

@@ -5,24 +5,25 @@
 //! All run in process context, take the mutex for changes and may sleep.
 
 use crate::control::abi::{self, Failure};
-use crate::control::registry::{self, AttrOp};
-use crate::control::wire::{self, Structure};
+use crate::control::registry::{self, AttrOp, Registry};
+use crate::control::wire::{Structure, UserArray};
 use crate::control::{apply, place};
 use crate::logic::hierarchy::{Attr, Change};
 use crate::logic::id::VsId;
 use crate::logic::rule::Gate;
 use crate::logic::why::Why;
 use crate::shim::bindings as c;
+use crate::state::counter::Resource;
 use crate::state::stat::Count;
+use crate::table::Table;
 use crate::{netfilter, state};
 use kernel::prelude::*;
-use kernel::uaccess::{UserPtr, UserSlice, UserSliceWriter};
 
 pub(crate) fn info(info: &mut c::vs_info) -> Result<(), Failure> {
     registry::with(|registry| {
         *info = c::vs_info {
             abi: c::VS_ABI_VERSION,
-            mark_shift: 0,
+            ids_max: VsId::COUNT as u32,
             features: features(),
             services: registry.tree.nodes().len() as u32,
             rules: registry.writer.classifier().set().rules().len() as u32,
@@ -90,50 +91,50 @@ pub(crate) fn query(query: &mut c::vs_query) -> Result<(), Failure> {
     })
 }
 
-/// Where a list goes to.
-struct Items<'a> {
-    list: &'a mut c::vs_list,
-    writer: UserSliceWriter,
-}
+/// How many items of a list are looked up at a time.
+const CHUNK: usize = 16;
 
-impl<'a> Items<'a> {
-    /// Begins a list of `T`, and says from which number on.
-    fn new<T: Structure>(list: &'a mut c::vs_list) -> Result<(u32, Self), Failure> {
-        let size = list.item_size as usize;
-        if size < T::FIRST {
-            return Err(EINVAL.into());
+/// Makes a list: `find` puts the next items from a number on, with their numbers, into a table that
+/// has room for some, `CHUNK` at most. Items are copied to the caller without the mutex, for a copy
+/// can take as long as the caller wants.
+fn make_list<T: Structure>(
+    list: &mut c::vs_list,
+    find: impl Fn(&Registry, u32, usize, &mut Table<(u32, T)>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    if (list.item_size as usize) < T::FIRST {
+        return Err(EINVAL.into());
+    }
+    let mut items = UserArray::<T>::new(list.items, list.room, list.item_size)?;
+    list.count = 0;
+    let mut from = match list.after {
+        c::VS_LIST_START => 0,
+        after => after + 1,
+    };
+    while items.left() != 0 {
+        let room = items.left().min(CHUNK);
+        let mut found = Table::with_capacity(room)?;
+        registry::with(|registry| find(registry, from, room, &mut found))?;
+        for (number, item) in found.iter_mut() {
+            items.write(item)?;
+            list.count += 1;
+            list.after = *number;
+            from = *number + 1;
         }
-        let length = size.checked_mul(list.room as usize).ok_or(EINVAL)?;
-        let writer = UserSlice::new(UserPtr::from_addr(list.items as usize), length).writer();
-        list.count = 0;
-        let from = match list.after {
-            c::VS_LIST_START => 0,
-            after => after + 1,
-        };
-        Ok((from, Items { list, writer }))
+        if found.len() < room {
+            break;
+        }
     }
-
-    fn is_full(&self) -> bool {
-        self.list.count == self.list.room
-    }
-
-    fn add<T: Structure>(&mut self, number: u32, item: &mut T) -> Result {
-        wire::write(&mut self.writer, self.list.item_size as usize, item)?;
-        self.list.count += 1;
-        self.list.after = number;
-        Ok(())
-    }
+    Ok(())
 }
 
 pub(crate) fn list(list: &mut c::vs_list) -> Result<(), Failure> {
-    let (from, mut items) = Items::new::<c::vs_service>(list)?;
-    registry::with(|registry| {
+    make_list(list, |registry, from, room, found| {
         for id in VsId::all().skip(from as usize) {
-            if items.is_full() {
+            if found.len() == room {
                 break;
             }
-            if let Some(mut service) = abi::show_service(&registry.tree, id) {
-                items.add(id.get().into(), &mut service)?;
+            if let Some(service) = abi::show_service(&registry.tree, id) {
+                found.push((id.get().into(), service))?;
             }
         }
         Ok(())
@@ -141,16 +142,13 @@ pub(crate) fn list(list: &mut c::vs_list) -> Result<(), Failure> {
 }
 
 pub(crate) fn rule_list(list: &mut c::vs_list) -> Result<(), Failure> {
-    let (from, mut items) = Items::new::<c::vs_rule>(list)?;
-    registry::with(|registry| {
+    make_list(list, |registry, from, room, found| {
         let classifier = registry.writer.classifier();
         let rules = classifier.set().rules();
-        for rule in &rules[rules.partition_point(|rule| rule.number() < from)..] {
-            if items.is_full() {
-                break;
-            }
+        let first = rules.partition_point(|rule| rule.number() < from);
+        for rule in rules[first..].iter().take(room) {
             let hits = registry.writer.hits(rule.number());
-            items.add(rule.number(), &mut abi::show_rule(classifier, rule, hits))?;
+            found.push((rule.number(), abi::show_rule(classifier, rule, hits)))?;
         }
         Ok(())
     })
@@ -167,13 +165,15 @@ pub(crate) fn stat(stat: &mut c::vs_stat) -> Result<(), Failure> {
             sockets: stats.get(Count::Sockets),
             rebinds: stats.get(Count::Rebinds),
             unattributed: stats.get(Count::Unattributed),
-            refused: stats.get(Count::Refused),
             packets_in: stats.get(Count::PacketsIn),
             bytes_in: stats.get(Count::BytesIn),
             packets_out: stats.get(Count::PacketsOut),
             bytes_out: stats.get(Count::BytesOut),
             ..Default::default()
         };
+        for resource in Resource::ALL {
+            stat.refused[resource as usize] = stats.get(resource.refused());
+        }
         for gate in Gate::ALL {
             stat.hits[gate as usize] = stats.hits(gate);
         }
@@ -192,7 +192,9 @@ pub(crate) fn rule_del(rule: &mut c::vs_rule) -> Result<(), Failure> {
 }
 
 pub(crate) fn rule_test(test: &mut c::vs_rule_test) -> Result<(), Failure> {
-    registry::with(|registry| registry.test_rules(test))
+    let mut call = KBox::<c::vs_rule>::zeroed(GFP_KERNEL)?;
+    UserArray::new(test.call, 1, test.call_size)?.read(&mut *call)?;
+    registry::with(|registry| registry.test_rules(test, &call))
 }
 
 pub(crate) fn place_task(place: &mut c::vs_place_task) -> Result<(), Failure> {
@@ -216,8 +218,17 @@ pub(crate) fn place_socket(place: &mut c::vs_place_socket) -> Result<(), Failure
     })
 }
 
+pub(crate) fn socket(socket: &mut c::vs_socket) -> Result<(), Failure> {
+    if socket.flags != 0 {
+        return Err(EINVAL.into());
+    }
+    socket.id = place::socket_of(socket.fd)?.get().into();
+    Ok(())
+}
+
 pub(crate) fn apply(apply: &mut c::vs_apply) -> Result<(), Failure> {
-    if apply.flags & !(c::VS_APPLY_CHECK | c::VS_APPLY_PRUNE) != 0 {
+    // Only the whole tree has a configuration of its own yet.
+    if apply.flags & !(c::VS_APPLY_CHECK | c::VS_APPLY_PRUNE) != 0 || apply.scope != c::VS_ROOT {
         return Err(EINVAL.into());
     }
     registry::with(|registry| apply::run(registry, apply))
@@ -228,14 +239,6 @@ pub(crate) fn gate_packet(gate: &mut c::vs_gate_packet) -> Result<(), Failure> {
         return Err(EINVAL.into());
     }
     Ok(netfilter::set_packets(gate.on == 1)?)
-}
-
-pub(crate) fn socket(socket: &mut c::vs_socket) -> Result<(), Failure> {
-    if socket.flags != 0 {
-        return Err(EINVAL.into());
-    }
-    socket.id = place::socket_of(socket.fd)?.get().into();
-    Ok(())
 }
 
 pub(crate) fn tags(tags: &mut c::vs_tags) -> Result<(), Failure> {

@@ -7,6 +7,7 @@
 //! | file | noun |
 //! | --- | --- |
 //! | `chardev` | the device and its table of commands |
+//! | `access` | the rights that commands need |
 //! | `wire` | copying the structures of `uapi/vs.h` |
 //! | `commands` | one function a command |
 //! | `abi` | the words of `uapi/vs.h` and those of `logic`, held together |
@@ -16,6 +17,7 @@
 //! | `place` | tasks and sockets given to a service |
 
 mod abi;
+mod access;
 mod apply;
 pub(crate) mod chardev;
 mod commands;

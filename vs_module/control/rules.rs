@@ -37,7 +37,7 @@ impl Registry {
         }
         let number = self.number_after(self.last_rule)?;
         let mut set = rules.copy(1)?;
-        set.push(number, &abi::spec(raw)?, |id| self.tree.find(u32::from(id)))?;
+        set.push(number, &abi::spec(raw)?, |id| self.tree.find(id))?;
         let rules = self.compile(set, |id| self.tree.priority(id))?;
         self.writer.make_hits(number)?;
 
@@ -58,19 +58,18 @@ impl Registry {
     }
 
     /// Tells what the gates would say to a call.
-    pub(crate) fn test_rules(&self, test: &mut vs_rule_test) -> Result<(), Failure> {
-        let raw = &test.call;
+    pub(crate) fn test_rules(&self, test: &mut vs_rule_test, raw: &vs_rule) -> Result<(), Failure> {
         let gate = Gate::new(raw.gate)
-            .filter(|gate| gate.entities() != 0)
+            .filter(|gate| gate.takes_rules())
             .ok_or(Why::Gate)?;
         if raw.props & !gate.props() != 0 {
             return Err(Why::Property.into());
         }
         let mut from = [VsId::ROOT; ENTITIES];
         for (n, id) in from.iter_mut().enumerate() {
-            if n < gate.entities() {
-                *id = self.tree.find(u32::from(raw.from[n]))?;
-            } else if raw.from[n] != ANY && raw.from[n] != VsId::ROOT.get() {
+            if n < gate.entities().len() {
+                *id = self.tree.find(raw.from[n])?;
+            } else if raw.from[n] != ANY && raw.from[n] != u32::from(VsId::ROOT.get()) {
                 return Err(Why::Entity.into());
             }
         }
@@ -83,8 +82,8 @@ impl Registry {
         let mut cost = Cost::default();
         let verdict = state::with(|state| state.evaluate(&mut call, &mut cost));
         let mut to = [ANY; ENTITIES];
-        for n in 0..gate.entities() {
-            to[n] = verdict.to[n].unwrap_or(from[n]).get();
+        for n in 0..gate.entities().len() {
+            to[n] = verdict.to[n].unwrap_or(from[n]).get().into();
         }
         test.matching = self.writer.classifier().matching(&call) as u32;
         test.rule = verdict.rule.unwrap_or(VS_LIST_START);

@@ -7,8 +7,10 @@
 //! and the part that the caller does not know is neither read nor written. May sleep.
 
 use crate::shim::bindings as c;
+use core::marker::PhantomData;
+use kernel::page::PAGE_SIZE;
 use kernel::prelude::*;
-use kernel::uaccess::{UserSliceReader, UserSliceWriter};
+use kernel::uaccess::{UserPtr, UserSlice, UserSliceReader, UserSliceWriter};
 use pin_init::Zeroable;
 
 /// A structure of `uapi/vs.h`: a command's argument, or an item of a list.
@@ -50,27 +52,26 @@ macro_rules! structures {
                 true $(&& self.$($reserved).+ == 0)*
             }
         }
-        const _: () = assert!(size_of::<c::$type>() == $first);
+        const _: () = assert!(size_of::<c::$type>() >= $first);
     )*};
 }
 
 structures! {
     vs_info: 32;
-    vs_create: 48, reason reason;
+    vs_create: 80, reason reason;
     vs_destroy: 40, reason reason, reserved reserved;
-    vs_change: 56, reason reason, reserved reserved;
+    vs_change: 88, reason reason, reserved reserved;
     vs_set_attr: 16, reason reason;
-    vs_service: 88;
-    vs_query: 96, reason reason;
+    vs_service: 216;
+    vs_query: 224, reason reason;
     vs_list: 24;
-    vs_rule: 608, reason reason, reserved reserved1;
-    vs_rule_test: 640, reason reason, reserved call.reserved1, reserved reserved,
-        reserved reserved2;
+    vs_rule: 624, reason reason, reserved reserved1;
+    vs_rule_test: 48, reason reason, reserved reserved;
     vs_place_task: 16, reason reason;
     vs_place_socket: 16, reason reason;
-    vs_stat: 216, reason reason;
-    vs_config_service: 80, reserved reserved;
-    vs_apply: 48, reason reason;
+    vs_stat: 656, reason reason;
+    vs_config_service: 208;
+    vs_apply: 56, reason reason, reserved reserved;
     vs_gate_packet: 8, reserved reserved;
     vs_socket: 16, reason reason;
     vs_tags: 8, reserved reserved;
@@ -101,11 +102,7 @@ pub(crate) fn read<T: Structure>(
 }
 
 /// Writes a structure that is `given` bytes long for the caller. What is beyond ours becomes zero.
-pub(crate) fn write<T: Structure>(
-    writer: &mut UserSliceWriter,
-    given: usize,
-    structure: &mut T,
-) -> Result {
+fn write<T: Structure>(writer: &mut UserSliceWriter, given: usize, structure: &mut T) -> Result {
     writer.write_slice(structure.known_bytes(given))?;
     let mut more = given.saturating_sub(size_of::<T>());
     while more != 0 {
@@ -114,4 +111,66 @@ pub(crate) fn write<T: Structure>(
         more -= bytes.len();
     }
     Ok(())
+}
+
+/// An array in the caller's memory, of structures that may be shorter or longer for the caller.
+///
+/// Everything that a pointer in a structure names goes this way: lists, configurations, calls.
+pub(crate) struct UserArray<T> {
+    first: UserPtr,
+    /// How long a structure is for the caller.
+    size: usize,
+    count: usize,
+    /// How many have been read or written.
+    done: usize,
+    _of: PhantomData<T>,
+}
+
+impl<T: Structure> UserArray<T> {
+    /// An array of `count` structures of `size` bytes each. `EINVAL`: they are shorter than in
+    /// version 1; `E2BIG`: longer than a page. The size of an empty array does not matter.
+    pub(crate) fn new(address: u64, count: u32, size: u32) -> Result<Self> {
+        let (count, size) = (count as usize, size as usize);
+        if count != 0 && size < T::FIRST {
+            return Err(EINVAL);
+        }
+        if count != 0 && size > PAGE_SIZE {
+            return Err(E2BIG);
+        }
+        Ok(UserArray {
+            first: UserPtr::from_addr(address as usize),
+            size,
+            count,
+            done: 0,
+            _of: PhantomData,
+        })
+    }
+
+    /// How many are yet to be read or written.
+    pub(crate) fn left(&self) -> usize {
+        self.count - self.done
+    }
+
+    /// The next one.
+    fn next(&mut self) -> Result<UserSlice> {
+        if self.left() == 0 {
+            return Err(EINVAL);
+        }
+        // The product is below 2^44; what lies beyond the end of user memory is refused by the copy.
+        let at = self.first.wrapping_byte_add(self.done * self.size);
+        self.done += 1;
+        Ok(UserSlice::new(at, self.size))
+    }
+
+    /// Reads the next one.
+    pub(crate) fn read(&mut self, structure: &mut T) -> Result {
+        let size = self.size;
+        read(&mut self.next()?.reader(), size, structure)
+    }
+
+    /// Writes the next one.
+    pub(crate) fn write(&mut self, structure: &mut T) -> Result {
+        let size = self.size;
+        write(&mut self.next()?.writer(), size, structure)
+    }
 }

@@ -47,7 +47,7 @@ fn with<R>(f: impl FnOnce(&State) -> R) -> R {
 }
 
 /// Counts the call; what the gate's rules ask for, `None` if it has none for this caller.
-fn count(s: &State, gate: Gate, who: Who) -> Option<u16> {
+fn count(s: &State, gate: Gate, who: Who) -> Option<u32> {
     let service = s.service(who.cur);
     service.hit(gate);
     s.classifier().wants(gate, service.id())
@@ -69,7 +69,7 @@ fn classify(
     who: Who,
     from: [VsId; ENTITIES],
     source: Source<'_>,
-    wants: u16,
+    wants: u32,
 ) -> Verdict {
     let mut call = Call {
         gate,
@@ -98,7 +98,7 @@ fn classify(
 
 /// The same with paths and names. Apart, for the sake of its buffers, which cost more than a look-up.
 #[inline(never)]
-fn classify_by_name(s: &State, call: Call<'_>, source: Source<'_>, wants: u16) -> Verdict {
+fn classify_by_name(s: &State, call: Call<'_>, source: Source<'_>, wants: u32) -> Verdict {
     let mut program = path::EMPTY;
     let mut cgroup = path::EMPTY;
     let mut name: NameBuffer = [0; _];
@@ -203,7 +203,7 @@ fn used(who: u32, call: Use<'_>) -> u64 {
 /// The rest of [`used`], where there are rules, or the socket is labelled without. Not inlined: the
 /// calls that end above are the most.
 #[inline(never)]
-fn labelled(s: &State, who: Who, sock: Sock<'_>, call: Use<'_>, wants: Option<u16>) -> u64 {
+fn labelled(s: &State, who: Who, sock: Sock<'_>, call: Use<'_>, wants: Option<u32>) -> u64 {
     let Use {
         gate,
         peer,

@@ -105,7 +105,7 @@ impl Sock<'_> {
 
     /// Puts into `facts` what `wants` asks for of this socket, but its name. `peer`, if given, is
     /// whom this call is about, instead of the one it is connected to.
-    pub(crate) fn facts(self, wants: u16, peer: Option<Peer<'_>>, facts: &mut Facts<'_>) {
+    pub(crate) fn facts(self, wants: u32, peer: Option<Peer<'_>>, facts: &mut Facts<'_>) {
         if wants & props::PROTO != 0 {
             facts.proto = self.proto() as u8;
             facts.props |= props::PROTO;

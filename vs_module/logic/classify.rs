@@ -13,7 +13,7 @@
 
 use super::id::VsId;
 use super::rule::{
-    directory, masked, props, Facts, Gate, Rule, RuleSet, Shape, Target, ANY, ENTITIES,
+    directory, masked, props, Facts, Gate, Rule, RuleSet, Shape, Target, ANYONE, ENTITIES,
 };
 use super::sort::sort;
 use super::why::{Refusal, Why};
@@ -21,46 +21,46 @@ use crate::table::Table;
 use core::cmp::Reverse;
 
 /// How many shapes the rules of one gate can have: `VS_SHAPES_MAX`.
-pub(crate) const SHAPES_MAX: usize = 64;
+pub const SHAPES_MAX: usize = 64;
 /// How many probes one look-up takes at most. A table in which a rule would lie further from its
 /// place is made anew, with another salt and then larger.
-pub(crate) const PROBES_MAX: usize = 32;
+pub const PROBES_MAX: usize = 32;
 
 /// A call that a gate sees.
 #[derive(Clone, Copy)]
-pub(crate) struct Call<'a> {
-    pub(crate) gate: Gate,
+pub struct Call<'a> {
+    pub gate: Gate,
     /// The VS of each entity, the caller's first. Those that the gate does not have are root.
-    pub(crate) from: [VsId; ENTITIES],
+    pub from: [VsId; ENTITIES],
     /// The caller's home VS.
-    pub(crate) home: VsId,
+    pub home: VsId,
     /// What is known of the call; a rule that asks for more does not match.
-    pub(crate) facts: Facts<'a>,
+    pub facts: Facts<'a>,
 }
 
 /// The rule that a call falls under.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Match {
+pub struct Match {
     /// Its number.
-    pub(crate) rule: u32,
-    pub(crate) to: [Target; ENTITIES],
+    pub rule: u32,
+    pub to: [Target; ENTITIES],
 }
 
 /// What a look-up took.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub(crate) struct Cost {
+pub struct Cost {
     /// Shapes visited.
-    pub(crate) lookups: u32,
+    pub lookups: u32,
     /// Slots of the hash table read.
-    pub(crate) probes: u32,
+    pub probes: u32,
 }
 
 /// A set of rules that could not be compiled.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Rejected {
-    pub(crate) refusal: Refusal,
+pub struct Rejected {
+    pub refusal: Refusal,
     /// The place of the rule at which it failed, if it was one rule.
-    pub(crate) at: Option<usize>,
+    pub at: Option<usize>,
 }
 
 impl<T: Into<Refusal>> From<T> for Rejected {
@@ -86,7 +86,7 @@ impl<'a> Left<'a> {
     /// `facts` are those of the rule.
     fn of_rule(rule: &Rule, facts: &'a Facts<'a>) -> Self {
         Left {
-            from: *rule.from(),
+            from: *rule.left(),
             facts,
             path: facts.path,
             cgroup: facts.cgroup,
@@ -112,8 +112,8 @@ impl<'a> Left<'a> {
     }
 
     fn hash(&self, seed: u64, shape: &Shape) -> u64 {
-        let has = |property: u16| shape.props & property != 0;
-        let one = |property: u16, value: u64| if has(property) { value } else { 0 };
+        let has = |property: u32| shape.props & property != 0;
+        let one = |property: u32, value: u64| if has(property) { value } else { 0 };
         let facts = self.facts;
         let mut hash = Hash(seed);
         if shape.from != 0 {
@@ -156,7 +156,7 @@ impl<'a> Left<'a> {
 
 /// Where to look for a hash the `n`th time, among `room` slots, a power of two. The hash can be any
 /// number, of a caller's choice even: it wraps.
-pub(crate) fn probe(hash: u64, n: usize, room: usize) -> usize {
+pub fn probe(hash: u64, n: usize, room: usize) -> usize {
     (hash as usize).wrapping_add(n) & (room - 1)
 }
 
@@ -181,27 +181,45 @@ impl Hash {
 }
 
 /// How good a rule is: the largest wins.
-///
-/// The highest priority among the services that its left side names (none: below all); the number
-/// of conditions; bits of address prefix; components of path, the whole path counting one more than
-/// its directory; the smaller number.
-type Merit = (Option<i32>, u32, u32, u32, Reverse<u32>);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Merit {
+    /// The highest priority among the services that its left side names. `None`: it names none,
+    /// which is below all.
+    pub priority: Option<i32>,
+    /// How many conditions it has, named services among them.
+    pub conditions: u32,
+    /// How many bits of address prefixes.
+    pub bits: u32,
+    /// How many components of paths; a whole path counts one more than its directory.
+    pub depth: u32,
+    /// Its number: the older rule wins.
+    pub number: Reverse<u32>,
+}
 
-fn merit(set: &RuleSet, rule: &Rule, priority: &impl Fn(VsId) -> i32) -> Merit {
-    let shape = rule.shape();
-    let facts = set.facts(rule);
-    let depth = |path: &[u8], below: u8| match below {
-        0 if path.is_empty() => 0,
-        0 => 1 + path.iter().filter(|byte| **byte == b'/').count() as u32,
-        slashes => u32::from(slashes),
-    };
-    (
-        rule.named().map(priority).max(),
-        shape.from.count_ones() + shape.props.count_ones(),
-        u32::from(shape.local_len) + u32::from(shape.peer_len),
-        depth(facts.path, shape.path) + depth(facts.cgroup, shape.cgroup),
-        Reverse(rule.number()),
-    )
+impl Merit {
+    /// That of a rule, where `priority` tells each service's.
+    pub fn of(set: &RuleSet, rule: &Rule, priority: &impl Fn(VsId) -> i32) -> Self {
+        let shape = rule.shape();
+        let facts = set.facts(rule);
+        let depth = |path: &[u8], below: u8| match below {
+            0 if path.is_empty() => 0,
+            0 => 1 + path.iter().filter(|byte| **byte == b'/').count() as u32,
+            slashes => u32::from(slashes),
+        };
+        Merit {
+            priority: rule.named().map(priority).max(),
+            conditions: shape.from.count_ones() + shape.props.count_ones(),
+            bits: u32::from(shape.local_len) + u32::from(shape.peer_len),
+            depth: depth(facts.path, shape.path) + depth(facts.cgroup, shape.cgroup),
+            number: Reverse(rule.number()),
+        }
+    }
+}
+
+/// Whether a rule of `set` asks for a call like this.
+pub fn matches(set: &RuleSet, rule: &Rule, call: &Call<'_>) -> bool {
+    rule.gate() == call.gate
+        && Left::of_call(&rule.shape(), call).is_some_and(|left| left.meets(set, rule))
 }
 
 #[derive(Clone, Copy)]
@@ -217,7 +235,7 @@ struct Group {
 /// The callers that a rule asks for, or a call has, as [`Group::callers`] has them.
 fn caller(id: u16) -> u64 {
     match id {
-        ANY => u64::MAX,
+        ANYONE => u64::MAX,
         id => 1 << (u32::from(id) % u64::BITS),
     }
 }
@@ -241,13 +259,13 @@ const EMPTY: u32 = u32::MAX;
 /// - Each rule lies less than [`PROBES_MAX`] slots behind the one its hash names, with no empty slot
 ///   between. Of rules with the same left side only the one that wins is there.
 /// - The length of `slots` is a power of two, or 0 where there is no rule.
-pub(crate) struct Classifier {
+pub struct Classifier {
     set: RuleSet,
     /// By place of the rule: how many rules are better.
     ranks: Table<u32>,
     groups: Table<Group>,
     gates: [(u16, u16); Gate::COUNT],
-    wants: [u16; Gate::COUNT],
+    wants: [u32; Gate::COUNT],
     /// By gate: those of its groups.
     callers: [u64; Gate::COUNT],
     slots: Table<Slot>,
@@ -255,7 +273,7 @@ pub(crate) struct Classifier {
 
 impl Classifier {
     /// No rule at all.
-    pub(crate) const fn new() -> Self {
+    pub const fn new() -> Self {
         Classifier {
             set: RuleSet::new(),
             ranks: Table::new(),
@@ -269,10 +287,7 @@ impl Classifier {
 
     /// Compiles `set`, where `priority` tells each service's. Takes time in proportion to the
     /// number of rules (and its logarithm).
-    pub(crate) fn compile(
-        set: RuleSet,
-        priority: impl Fn(VsId) -> i32,
-    ) -> Result<Classifier, Rejected> {
+    pub fn compile(set: RuleSet, priority: impl Fn(VsId) -> i32) -> Result<Classifier, Rejected> {
         let order = ranked(&set, &priority)?;
         let mut ranks = Table::filled(order.len(), 0)?;
         for (rank, rule) in order.iter().enumerate() {
@@ -305,7 +320,7 @@ impl Classifier {
         for (place, rule) in self.set.rules().iter().enumerate() {
             let shape = rule.shape();
             let rank = self.ranks[place];
-            let callers = caller(rule.from()[0]);
+            let callers = caller(rule.left()[0]);
             self.callers[shape.gate as usize] |= callers;
             match self.groups.iter_mut().find(|group| group.shape == shape) {
                 Some(group) => {
@@ -393,18 +408,18 @@ impl Classifier {
 
     /// The properties that rules of `gate` ask for. `None`: none can match a call whose first entity
     /// is of `id`, leave at once.
-    pub(crate) fn wants(&self, gate: Gate, id: VsId) -> Option<u16> {
+    pub fn wants(&self, gate: Gate, id: VsId) -> Option<u32> {
         let named = self.callers[gate as usize] & caller(id.get()) != 0;
         named.then_some(self.wants[gate as usize])
     }
 
     /// Whether `gate` has any rule.
-    pub(crate) fn has_rules(&self, gate: Gate) -> bool {
+    pub fn has_rules(&self, gate: Gate) -> bool {
         self.callers[gate as usize] != 0
     }
 
     /// The rule that `call` falls under; adds what it took to `cost`. Allocates nothing, bounded.
-    pub(crate) fn classify(&self, call: &Call<'_>, cost: &mut Cost) -> Option<Match> {
+    pub fn classify(&self, call: &Call<'_>, cost: &mut Cost) -> Option<Match> {
         let (start, end) = self.gates[call.gate as usize];
         let mut best = EMPTY;
         let mut winner = None;
@@ -428,7 +443,7 @@ impl Classifier {
         let rule = &self.set.rules()[winner?];
         Some(Match {
             rule: rule.number(),
-            to: [rule.target(0), rule.target(1), rule.target(2)],
+            to: *rule.targets(),
         })
     }
 
@@ -452,17 +467,13 @@ impl Classifier {
     }
 
     /// How many rules match `call`: looks at all of them, for the administrator only.
-    pub(crate) fn matching(&self, call: &Call<'_>) -> usize {
-        let matches = |rule: &&Rule| {
-            rule.gate() == call.gate
-                && Left::of_call(&rule.shape(), call)
-                    .is_some_and(|left| left.meets(&self.set, rule))
-        };
-        self.set.rules().iter().filter(matches).count()
+    pub fn matching(&self, call: &Call<'_>) -> usize {
+        let rules = self.set.rules().iter();
+        rules.filter(|rule| matches(&self.set, rule, call)).count()
     }
 
     /// The rules.
-    pub(crate) fn set(&self) -> &RuleSet {
+    pub fn set(&self) -> &RuleSet {
         &self.set
     }
 }
@@ -472,7 +483,7 @@ fn ranked(set: &RuleSet, priority: &impl Fn(VsId) -> i32) -> Result<Table<u32>, 
     let rules = set.rules();
     let mut merits = Table::with_capacity(rules.len())?;
     for (place, rule) in rules.iter().enumerate() {
-        merits.push((merit(set, rule, priority), place as u32))?;
+        merits.push((Merit::of(set, rule, priority), place as u32))?;
     }
     sort(&mut merits, |a, b| a.0 > b.0);
     let mut order = Table::with_capacity(rules.len())?;

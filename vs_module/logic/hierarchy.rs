@@ -5,76 +5,15 @@
 //! An attribute is shared with the parent until it is detached. Every method that can fail checks
 //! and allocates first, so that one that fails has changed nothing.
 
+pub use super::attr::{Attr, UNLIMITED};
 use super::id::VsId;
 use super::why::{Refusal, Why};
 use crate::table::Table;
 
 /// Levels below root: `VS_DEPTH_MAX`.
-pub(crate) const DEPTH_MAX: usize = 16;
-/// No limit, no cap: `VS_UNLIMITED`.
-pub(crate) const UNLIMITED: u32 = u32::MAX;
+pub const DEPTH_MAX: usize = 16;
 /// Longest name, with the NUL at its end: `VS_NAME_LEN`.
-pub(crate) const NAME_LEN: usize = 32;
-/// Largest errno that an attribute can be.
-const ERRNO_MAX: u32 = 133;
-
-/// Attributes: `enum vs_attr`, in its order.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub(crate) enum Attr {
-    CpuWeight,
-    CpuCap,
-    TasksMax,
-    SocketsMax,
-    TasksErrno,
-    SocketsErrno,
-}
-
-impl Attr {
-    pub(crate) const COUNT: usize = 6;
-
-    pub(crate) const ALL: [Attr; Attr::COUNT] = [
-        Attr::CpuWeight,
-        Attr::CpuCap,
-        Attr::TasksMax,
-        Attr::SocketsMax,
-        Attr::TasksErrno,
-        Attr::SocketsErrno,
-    ];
-
-    /// All of them, as bits.
-    pub(crate) const MASK: u32 = (1 << Attr::COUNT) - 1;
-
-    pub(crate) fn new(raw: u16) -> Option<Attr> {
-        Self::ALL.get(usize::from(raw)).copied()
-    }
-
-    pub(crate) const fn bit(self) -> u32 {
-        1 << self as u8
-    }
-
-    /// What root has unless it is told otherwise: EAGAIN and ENOBUFS are what these calls fail with
-    /// at the kernel's own limits.
-    const fn default(self) -> u32 {
-        match self {
-            Attr::CpuWeight => 100,
-            Attr::CpuCap | Attr::TasksMax | Attr::SocketsMax => UNLIMITED,
-            Attr::TasksErrno => 11,
-            Attr::SocketsErrno => 105,
-        }
-    }
-
-    /// Checks a value that it is to take.
-    pub(crate) fn check(self, value: u32) -> Result<(), Why> {
-        let fits = match self {
-            Attr::CpuWeight => (1..=10_000).contains(&value),
-            Attr::CpuCap => value >= 10,
-            Attr::TasksMax | Attr::SocketsMax => true,
-            Attr::TasksErrno | Attr::SocketsErrno => (1..=ERRNO_MAX).contains(&value),
-        };
-        fits.then_some(()).ok_or(Why::Range)
-    }
-}
+pub const NAME_LEN: usize = 64;
 
 /// A service's name, filled up with zeros.
 ///
@@ -82,7 +21,7 @@ impl Attr {
 ///
 /// 1 to `NAME_LEN - 1` characters of `[a-z0-9._-]`, then zeros only.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct Name([u8; NAME_LEN]);
+pub struct Name([u8; NAME_LEN]);
 
 impl Name {
     const ROOT: Name = {
@@ -96,7 +35,7 @@ impl Name {
     };
 
     /// Reads a name up to its NUL; what follows that is ignored.
-    pub(crate) fn new(raw: &[u8; NAME_LEN]) -> Result<Name, Why> {
+    pub fn new(raw: &[u8; NAME_LEN]) -> Result<Name, Why> {
         let len = raw.iter().position(|byte| *byte == 0).ok_or(Why::NameBad)?;
         let fits = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
         if len == 0 || !raw[..len].iter().all(fits) {
@@ -108,42 +47,42 @@ impl Name {
         Ok(Name(bytes))
     }
 
-    pub(crate) fn bytes(&self) -> &[u8; NAME_LEN] {
+    pub fn bytes(&self) -> &[u8; NAME_LEN] {
         &self.0
     }
 }
 
 /// A service in the tree.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Node {
-    pub(crate) id: VsId,
-    pub(crate) name: Name,
-    pub(crate) parent: VsId,
-    pub(crate) priority: i32,
-    pub(crate) depth: u8,
-    pub(crate) children: u32,
+pub struct Node {
+    pub id: VsId,
+    pub name: Name,
+    pub parent: VsId,
+    pub priority: i32,
+    pub depth: u8,
+    pub children: u32,
     /// Bit n: attribute n is its own.
-    pub(crate) detached: u32,
+    pub detached: u32,
     /// Its own values, where detached.
     own: [u32; Attr::COUNT],
 }
 
 /// What hot paths ask of a service.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Effective {
-    pub(crate) attrs: [u32; Attr::COUNT],
-    pub(crate) detached: u32,
+pub struct Effective {
+    pub attrs: [u32; Attr::COUNT],
+    pub detached: u32,
     /// The nearest service upwards, itself included, with a weight or a cap of its own.
-    pub(crate) node: VsId,
+    pub node: VsId,
 }
 
 /// What a service is to become.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Change {
-    pub(crate) name: Option<[u8; NAME_LEN]>,
+pub struct Change {
+    pub name: Option<[u8; NAME_LEN]>,
     /// As the request has it.
-    pub(crate) parent: Option<u32>,
-    pub(crate) priority: Option<i32>,
+    pub parent: Option<u32>,
+    pub priority: Option<i32>,
 }
 
 /// No place in `nodes`.
@@ -158,7 +97,7 @@ const NOWHERE: u16 = u16::MAX;
 /// - `places` says for each id where in `nodes` it is, `by_name` lists all ids by name; no two names
 ///   are equal.
 /// - Root has all attributes detached; a detached attribute's own value has passed its check.
-pub(crate) struct Tree {
+pub struct Tree {
     nodes: Table<Node>,
     places: Table<u16>,
     by_name: Table<VsId>,
@@ -166,7 +105,7 @@ pub(crate) struct Tree {
 
 impl Tree {
     /// Root alone.
-    pub(crate) fn new() -> Result<Self, Refusal> {
+    pub fn new() -> Result<Self, Refusal> {
         let mut tree = Tree {
             nodes: Table::with_capacity(1)?,
             places: Table::filled(VsId::COUNT, NOWHERE)?,
@@ -187,7 +126,7 @@ impl Tree {
         Ok(tree)
     }
 
-    pub(crate) fn copy(&self) -> Result<Self, Refusal> {
+    pub fn copy(&self) -> Result<Self, Refusal> {
         let mut copy = Tree {
             nodes: Table::with_capacity(self.nodes.len())?,
             places: Table::with_capacity(self.places.len())?,
@@ -200,11 +139,11 @@ impl Tree {
     }
 
     /// All services, in no order but that root is first.
-    pub(crate) fn nodes(&self) -> &[Node] {
+    pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
 
-    pub(crate) fn get(&self, id: VsId) -> Option<&Node> {
+    pub fn get(&self, id: VsId) -> Option<&Node> {
         match self.places[id.index()] {
             NOWHERE => None,
             place => Some(&self.nodes[usize::from(place)]),
@@ -219,14 +158,14 @@ impl Tree {
     }
 
     /// The service that a request means by `raw`.
-    pub(crate) fn find(&self, raw: u32) -> Result<VsId, Why> {
+    pub fn find(&self, raw: u32) -> Result<VsId, Why> {
         VsId::new(raw)
             .filter(|id| self.get(*id).is_some())
             .ok_or(Why::NoService)
     }
 
     /// The service of this name.
-    pub(crate) fn named(&self, name: &Name) -> Option<VsId> {
+    pub fn named(&self, name: &Name) -> Option<VsId> {
         self.place_of_name(name)
             .ok()
             .map(|place| self.by_name[place])
@@ -240,12 +179,12 @@ impl Tree {
     }
 
     /// The priority of a service; that of one that does not exist is the lowest.
-    pub(crate) fn priority(&self, id: VsId) -> i32 {
+    pub fn priority(&self, id: VsId) -> i32 {
         self.get(id).map_or(i32::MIN, |node| node.priority)
     }
 
     /// The service itself and those above it, up to root.
-    pub(crate) fn upwards(&self, id: VsId) -> impl Iterator<Item = &Node> {
+    pub fn upwards(&self, id: VsId) -> impl Iterator<Item = &Node> {
         let mut at = self.get(id);
         core::iter::from_fn(move || {
             let node = at?;
@@ -259,18 +198,18 @@ impl Tree {
     }
 
     /// Whether `id` is `top` or below it.
-    pub(crate) fn is_within(&self, id: VsId, top: VsId) -> bool {
+    pub fn is_within(&self, id: VsId, top: VsId) -> bool {
         self.upwards(id).any(|node| node.id == top)
     }
 
     /// The effective value of an attribute: the nearest own one, upwards.
-    pub(crate) fn attr(&self, id: VsId, attr: Attr) -> u32 {
+    pub fn attr(&self, id: VsId, attr: Attr) -> u32 {
         self.upwards(id)
             .find(|node| node.detached & attr.bit() != 0)
             .map_or(attr.default(), |node| node.own[attr as usize])
     }
 
-    pub(crate) fn effective(&self, id: VsId) -> Effective {
+    pub fn effective(&self, id: VsId) -> Effective {
         let scheduled = Attr::CpuWeight.bit() | Attr::CpuCap.bit();
         Effective {
             attrs: Attr::ALL.map(|attr| self.attr(id, attr)),
@@ -283,7 +222,7 @@ impl Tree {
     }
 
     /// Adds a service, with all attributes shared. `id` is not in the tree.
-    pub(crate) fn create(
+    pub fn create(
         &mut self,
         id: VsId,
         name: Name,
@@ -325,7 +264,7 @@ impl Tree {
     }
 
     /// Takes a service without children away.
-    pub(crate) fn destroy(&mut self, id: VsId) -> Result<(), Why> {
+    pub fn destroy(&mut self, id: VsId) -> Result<(), Why> {
         let node = *self.get(id).ok_or(Why::NoService)?;
         if id.is_root() {
             return Err(Why::Root);
@@ -347,7 +286,7 @@ impl Tree {
     }
 
     /// Renames, moves and ranks a service: all that is asked for, or nothing.
-    pub(crate) fn change(&mut self, id: VsId, change: &Change) -> Result<(), Why> {
+    pub fn change(&mut self, id: VsId, change: &Change) -> Result<(), Why> {
         let node = *self.get(id).ok_or(Why::NoService)?;
         if id.is_root() && (change.name.is_some() || change.parent.is_some()) {
             return Err(Why::Root);
@@ -404,7 +343,7 @@ impl Tree {
 
     /// Puts a service below another, which is not below it. Leaves the depths of what is below it
     /// to [`settle`](Self::settle).
-    pub(crate) fn move_below(&mut self, id: VsId, parent: VsId) {
+    pub fn move_below(&mut self, id: VsId, parent: VsId) {
         let depth = self.get(parent).map_or(0, |node| node.depth);
         let Some(node) = self.get_mut(id) else { return };
         node.depth = depth.saturating_add(1);
@@ -416,7 +355,7 @@ impl Tree {
     /// Works all depths out anew.
     ///
     /// `Err`: a service that is too deep. Then the tree is no longer to be used.
-    pub(crate) fn settle(&mut self) -> Result<(), VsId> {
+    pub fn settle(&mut self) -> Result<(), VsId> {
         for place in 0..self.nodes.len() {
             let id = self.nodes[place].id;
             let depth = self.upwards(id).count() - 1;
@@ -429,14 +368,14 @@ impl Tree {
     }
 
     /// Gives a service another priority.
-    pub(crate) fn rank(&mut self, id: VsId, priority: i32) {
+    pub fn rank(&mut self, id: VsId, priority: i32) {
         if let Some(node) = self.get_mut(id) {
             node.priority = priority;
         }
     }
 
     /// Sets a detached attribute.
-    pub(crate) fn set(&mut self, id: VsId, attr: Attr, value: u32) -> Result<(), Why> {
+    pub fn set(&mut self, id: VsId, attr: Attr, value: u32) -> Result<(), Why> {
         attr.check(value)?;
         let node = self.get_mut(id).ok_or(Why::NoService)?;
         if node.detached & attr.bit() == 0 {
@@ -447,7 +386,7 @@ impl Tree {
     }
 
     /// Makes an attribute the service's own, with the value that it has.
-    pub(crate) fn detach(&mut self, id: VsId, attr: Attr) -> Result<(), Why> {
+    pub fn detach(&mut self, id: VsId, attr: Attr) -> Result<(), Why> {
         if id.is_root() {
             return Err(Why::Root);
         }
@@ -459,7 +398,7 @@ impl Tree {
     }
 
     /// Shares an attribute with the parent again.
-    pub(crate) fn share(&mut self, id: VsId, attr: Attr) -> Result<(), Why> {
+    pub fn share(&mut self, id: VsId, attr: Attr) -> Result<(), Why> {
         if id.is_root() {
             return Err(Why::Root);
         }

@@ -10,18 +10,18 @@
 /// Less than [`VsId::COUNT`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(transparent)]
-pub(crate) struct VsId(u16);
+pub struct VsId(u16);
 
 impl VsId {
     /// Width of an id: `VS_ID_BITS`.
-    pub(crate) const BITS: u32 = 14;
+    pub const BITS: u32 = 14;
     /// How many ids there are.
-    pub(crate) const COUNT: usize = 1 << Self::BITS;
+    pub const COUNT: usize = 1 << Self::BITS;
     /// The service of all that is unclassified.
-    pub(crate) const ROOT: VsId = VsId(0);
+    pub const ROOT: VsId = VsId(0);
 
     /// The id `raw`, if there is such an id.
-    pub(crate) const fn new(raw: u32) -> Option<VsId> {
+    pub const fn new(raw: u32) -> Option<VsId> {
         if raw < Self::COUNT as u32 {
             // INVARIANT: Just checked.
             Some(VsId(raw as u16))
@@ -31,27 +31,27 @@ impl VsId {
     }
 
     /// The id in the low bits of `bits`.
-    pub(crate) const fn from_bits(bits: u32) -> VsId {
+    pub const fn from_bits(bits: u32) -> VsId {
         // INVARIANT: The mask leaves `BITS` bits.
         VsId((bits & Self::MASK) as u16)
     }
 
-    pub(crate) const MASK: u32 = Self::COUNT as u32 - 1;
+    pub const MASK: u32 = Self::COUNT as u32 - 1;
 
-    pub(crate) const fn get(self) -> u16 {
+    pub const fn get(self) -> u16 {
         self.0
     }
 
-    pub(crate) const fn index(self) -> usize {
+    pub const fn index(self) -> usize {
         self.0 as usize
     }
 
-    pub(crate) const fn is_root(self) -> bool {
+    pub const fn is_root(self) -> bool {
         self.0 == 0
     }
 
     /// All ids, root first.
-    pub(crate) fn all() -> impl Iterator<Item = VsId> {
+    pub fn all() -> impl Iterator<Item = VsId> {
         // INVARIANT: The range ends at `COUNT`.
         (0..Self::COUNT as u16).map(VsId)
     }
@@ -59,18 +59,18 @@ impl VsId {
 
 /// Gives ids out in turn, so that the one that has been free for longest is next.
 #[derive(Clone)]
-pub(crate) struct IdTurn {
+pub struct IdTurn {
     last: VsId,
 }
 
 impl IdTurn {
     /// Begins after `last`.
-    pub(crate) const fn new(last: VsId) -> Self {
+    pub const fn new(last: VsId) -> Self {
         IdTurn { last }
     }
 
     /// The next id for which `free` holds; root is never given out. `None`: all are in use.
-    pub(crate) fn next(&mut self, mut free: impl FnMut(VsId) -> bool) -> Option<VsId> {
+    pub fn next(&mut self, mut free: impl FnMut(VsId) -> bool) -> Option<VsId> {
         let start = self.last.0 as u32;
         for step in 1..=VsId::COUNT as u32 {
             // INVARIANT: A remainder of `COUNT`.

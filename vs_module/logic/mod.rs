@@ -3,14 +3,20 @@
 //! What vs.ko decides, without the kernel.
 //!
 //! These files make no kernel call, hold no lock and know no RCU, so that the same text is
-//! compiled into the module and into the host crate `tools/logic`, where unit and property tests
-//! run it. All memory comes from [`crate::table::Table`], which each side has of its own, and
-//! whose every allocation can fail.
+//! compiled into the module and into the crate `vs-logic` (tools/logic), where unit and property
+//! tests run it, and by which vsctl reads the same tables and decides the same contests. All memory
+//! comes from [`crate::table::Table`], which each side has of its own, and whose every allocation
+//! can fail.
 
-pub(crate) mod classify;
-pub(crate) mod hierarchy;
-pub(crate) mod id;
-pub(crate) mod rule;
-pub(crate) mod sort;
-pub(crate) mod tag;
-pub(crate) mod why;
+// vsctl uses parts that the module does not, and reaches them from outside of the crate.
+#![allow(dead_code, unreachable_pub)]
+
+pub mod attr;
+pub mod classify;
+pub mod gate;
+pub mod hierarchy;
+pub mod id;
+pub mod rule;
+pub mod sort;
+pub mod tag;
+pub mod why;

@@ -8,7 +8,7 @@
 
 /// Sorts `items` so that of two neighbours `less` never holds for the second and the first. Those
 /// that are neither less nor greater come in any order.
-pub(crate) fn sort<T>(items: &mut [T], less: impl Fn(&T, &T) -> bool) {
+pub fn sort<T>(items: &mut [T], less: impl Fn(&T, &T) -> bool) {
     for root in (0..items.len() / 2).rev() {
         sift(items, root, &less);
     }

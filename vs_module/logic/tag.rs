@@ -24,16 +24,16 @@ use super::id::VsId;
 /// Zero, or the top bit is set and the id is not root's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(transparent)]
-pub(crate) struct Tag(u32);
+pub struct Tag(u32);
 
 const SET: u32 = 1 << 31;
 
 impl Tag {
     /// Nobody's: root's.
-    pub(crate) const NOBODYS: Tag = Tag(0);
+    pub const NOBODYS: Tag = Tag(0);
 
     /// The tag of the service that has `id` in this generation.
-    pub(crate) const fn new(id: VsId, generation: Generation) -> Tag {
+    pub const fn new(id: VsId, generation: Generation) -> Tag {
         if id.is_root() {
             Tag::NOBODYS
         } else {
@@ -43,7 +43,7 @@ impl Tag {
     }
 
     /// Reads what stands in a field. All that is no tag is nobody's.
-    pub(crate) const fn from_raw(raw: u32) -> Tag {
+    pub const fn from_raw(raw: u32) -> Tag {
         if raw & SET == 0 || raw & VsId::MASK == 0 {
             Tag::NOBODYS
         } else {
@@ -52,20 +52,20 @@ impl Tag {
         }
     }
 
-    pub(crate) const fn raw(self) -> u32 {
+    pub const fn raw(self) -> u32 {
         self.0
     }
 
     /// The id, whether it is still the same service's or not.
-    pub(crate) const fn id(self) -> VsId {
+    pub const fn id(self) -> VsId {
         VsId::from_bits(self.0)
     }
 
-    pub(crate) const fn generation(self) -> Generation {
+    pub const fn generation(self) -> Generation {
         Generation((self.0 & !SET) >> VsId::BITS)
     }
 
-    pub(crate) const fn is_nobodys(self) -> bool {
+    pub const fn is_nobodys(self) -> bool {
         self.0 == 0
     }
 }
@@ -77,31 +77,31 @@ impl Tag {
 /// At most [`Generation::LAST`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(transparent)]
-pub(crate) struct Generation(u32);
+pub struct Generation(u32);
 
 impl Generation {
     /// The last one there is; an id that has reached it is spent until the module is loaded anew.
     /// With all ids in turn that is after two thousand million services.
-    pub(crate) const LAST: u32 = (1 << (31 - VsId::BITS)) - 1;
+    pub const LAST: u32 = (1 << (31 - VsId::BITS)) - 1;
 
     /// A generation of the first half, made of any number.
-    pub(crate) const fn first(seed: u32) -> Generation {
+    pub const fn first(seed: u32) -> Generation {
         // INVARIANT: Not above half of the last.
         Generation(seed & (Self::LAST >> 1))
     }
 
     /// What [`get`](Self::get) gave.
-    pub(crate) const fn from_raw(raw: u32) -> Generation {
+    pub const fn from_raw(raw: u32) -> Generation {
         // INVARIANT: The mask is the last one.
         Generation(raw & Self::LAST)
     }
 
-    pub(crate) const fn get(self) -> u32 {
+    pub const fn get(self) -> u32 {
         self.0
     }
 
     /// The one after this. `None`: the id is spent.
-    pub(crate) const fn next(self) -> Option<Generation> {
+    pub const fn next(self) -> Option<Generation> {
         if self.0 < Self::LAST {
             // INVARIANT: Just checked.
             Some(Generation(self.0 + 1))

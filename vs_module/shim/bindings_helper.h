@@ -64,6 +64,11 @@ VS_CONST(unsigned int, VS_IOC_APPLY);
 VS_CONST(unsigned int, VS_IOC_GATE_PACKET);
 VS_CONST(unsigned int, VS_IOC_SOCKET);
 VS_CONST(unsigned int, VS_IOC_TAGS);
+VS_CONST(unsigned int, FMODE_READ);
+VS_CONST(unsigned int, FMODE_WRITE);
+
+/* Macros with an argument bindgen leaves out: the first of the values that stand for an entity. */
+static const unsigned int VS_CONST_VS_REF = VS_REF(0);
 
 /* clang's offsets; helpers.c compares them with those of the compiler that built the kernel. */
 #define VS_FIELD(name, type, field) \

@@ -49,6 +49,14 @@ impl Resource {
             Resource::Sockets => Count::Sockets,
         }
     }
+
+    /// The statistic that counts calls refused for it.
+    pub(crate) fn refused(self) -> Count {
+        match self {
+            Resource::Tasks => Count::RefusedTasks,
+            Resource::Sockets => Count::RefusedSockets,
+        }
+    }
 }
 
 /// A service's place in the tree, and what is held through it.
@@ -131,7 +139,7 @@ pub(crate) fn try_charge(service: &Service, resource: Resource) -> Result {
             for link in way.iter().flatten() {
                 link.add(resource, -1);
             }
-            service.stats().add(Count::Refused, 1);
+            service.stats().add(resource.refused(), 1);
             return Err(Error::from_errno(-errno));
         }
         at = link.parent();

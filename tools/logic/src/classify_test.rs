@@ -10,19 +10,19 @@ use crate::table::failing_after;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-const SERVICES: u16 = 5;
+const SERVICES: u32 = 5;
 
-fn id(raw: u16) -> VsId {
-    VsId::new(raw.into()).unwrap()
+fn id(raw: u32) -> VsId {
+    VsId::new(raw).unwrap()
 }
 
 /// What a rule asks for, or what a call is like, from domains so small that they often meet.
 #[derive(Clone, Debug)]
 struct Wish {
     gate: Gate,
-    from: [u16; ENTITIES],
-    to: [u16; ENTITIES],
-    props: u16,
+    from: [u32; ENTITIES],
+    to: [u32; ENTITIES],
+    props: u32,
     proto: u8,
     uid: u32,
     gid: u32,
@@ -75,7 +75,7 @@ impl Wish {
 
     fn spec(&self) -> Spec<'static> {
         Spec {
-            gate: self.gate as u16,
+            gate: self.gate as u32,
             from: self.from,
             to: self.to,
             facts: self.facts(),
@@ -106,7 +106,7 @@ impl Wish {
                 .is_some_and(|rest| rest.starts_with('/') && rest.len() > 1),
             None => pattern == path,
         };
-        let holds = |property: u16, condition: bool| {
+        let holds = |property: u32, condition: bool| {
             self.props & property == 0 || (call.props & property != 0 && condition)
         };
         let same_service = |n: usize| {
@@ -136,8 +136,8 @@ impl Wish {
     /// Which of two rules that match wins: the one whose merit is larger, else the older one.
     fn merit(&self, priorities: &[i32]) -> (bool, i32, u32, u32, usize) {
         let named: Vec<_> = self.from.iter().filter(|raw| **raw != ANY).collect();
-        let highest = named.iter().map(|raw| priorities[usize::from(**raw)]).max();
-        let has = |property: u16| self.props & property != 0;
+        let highest = named.iter().map(|raw| priorities[**raw as usize]).max();
+        let has = |property: u32| self.props & property != 0;
         let depth =
             |pattern: &str| pattern.matches('/').count() + usize::from(!pattern.ends_with("/*"));
         let mut bits = 0;
@@ -207,7 +207,7 @@ fn wish(paths: &'static [&'static str]) -> impl Strategy<Value = Wish> {
     (
         select(GATES.to_vec()),
         [service.clone(), service.clone(), service],
-        (any::<u16>(), any::<u16>(), 0_u8..3, 0_u32..3, 0_u32..3),
+        (any::<u32>(), any::<u32>(), 0_u8..3, 0_u32..3, 0_u32..3),
         (address(), len(), address(), len()),
         (0_u16..3, 0_u16..3),
         1_u8..3,
@@ -218,7 +218,7 @@ fn wish(paths: &'static [&'static str]) -> impl Strategy<Value = Wish> {
         .prop_map(
             |(gate, from, (some, more, proto, uid, gid), ends, ports, iface, path, cgroup, all)| {
                 let mut wish = Wish::none(gate);
-                for (n, from) in from.into_iter().enumerate().take(gate.entities()) {
+                for (n, from) in from.into_iter().enumerate().take(gate.entities().len()) {
                     wish.from[n] = from;
                 }
                 // Rules with few conditions match more often.
@@ -243,7 +243,7 @@ fn call() -> impl Strategy<Value = Wish> {
 
 fn push(set: &mut RuleSet, number: u32, wish: &Wish) -> Result<(), Refusal> {
     let service = |raw| {
-        VsId::new(u32::from(raw))
+        VsId::new(raw)
             .filter(|id| id.get() < 9)
             .ok_or(Why::NoService)
     };
@@ -267,7 +267,7 @@ fn asked(classifier: &Classifier, call: &Wish) -> (Option<Match>, Cost) {
 fn priorities() -> impl Strategy<Value = Vec<i32>> {
     prop::collection::vec(
         prop_oneof![-2_i32..3, Just(i32::MIN), Just(i32::MAX)],
-        usize::from(SERVICES),
+        SERVICES as usize,
     )
 }
 

@@ -2,20 +2,29 @@
 
 //! The pure logic of vs.ko on the host.
 //!
-//! `vs_module/logic` and the parser of `vs_netfilter` are compiled here as they stand; only the
-//! memory below ([`table`]) is the host's. There is nothing to use in this crate: it is its tests.
+//! `vs_module/logic` is compiled here as it stands; only the memory below ([`table`]) is the host's.
+//! So vsctl has the tables of gates, properties, attributes and reasons, and the contest between
+//! rules, from the files that the module is made of. The parser of `vs_netfilter` is compiled for
+//! its tests.
 
-// The module uses all of it, the tests what they test.
-#![allow(dead_code)]
+// The files of the module are documented as the kernel's are: what a name says is not said again.
+#![allow(missing_docs)]
 
 #[path = "../../../vs_module/logic/mod.rs"]
 mod logic;
+pub mod table;
+
+pub use logic::*;
+
+#[cfg(test)]
 #[path = "../../../vs_netfilter/parse.rs"]
+#[allow(dead_code)] // the module uses all of it, its tests what they test
 mod parse;
-mod table;
 
 #[cfg(test)]
 mod classify_test;
+#[cfg(test)]
+mod gate_test;
 #[cfg(test)]
 mod hierarchy_test;
 #[cfg(test)]

@@ -2,20 +2,17 @@
 
 //! What a rule may ask for, and what it is kept as.
 
+use crate::logic::gate::Proto;
 use crate::logic::id::VsId;
 use crate::logic::rule::{
-    directory, masked, props, Facts, Gate, RuleSet, Spec, Target, ANY, ENTITIES, PROTO_COUNT,
-    PROTO_UDP,
+    directory, masked, props, Facts, Gate, RuleSet, Spec, Target, ANY, ENTITIES, HOME, REF,
 };
 use crate::logic::why::{Refusal, Why};
 use proptest::prelude::*;
 
-const HOME: u16 = 0xfff8;
-const REF: u16 = 0xfff0;
-
 fn spec(gate: Gate) -> Spec<'static> {
     Spec {
-        gate: gate as u16,
+        gate: gate as u32,
         from: [ANY; ENTITIES],
         to: [ANY; ENTITIES],
         facts: Facts::NONE,
@@ -28,7 +25,7 @@ fn spec(gate: Gate) -> Spec<'static> {
 fn pushed(spec: &Spec<'_>) -> Result<RuleSet, Refusal> {
     let mut set = RuleSet::new();
     set.push(1, spec, |raw| {
-        VsId::new(raw.into())
+        VsId::new(raw)
             .filter(|id| id.get() < 10)
             .ok_or(Why::NoService)
     })?;
@@ -42,7 +39,7 @@ fn refused(spec: &Spec<'_>) -> Option<Why> {
     }
 }
 
-fn with_path(gate: Gate, property: u16, path: &[u8]) -> Option<Why> {
+fn with_path(gate: Gate, property: u32, path: &[u8]) -> Option<Why> {
     refused(&Spec {
         facts: Facts {
             props: property,
@@ -61,7 +58,7 @@ fn gates_that_only_count_take_no_rules() {
     }
     assert_eq!(
         refused(&Spec {
-            gate: Gate::COUNT as u16,
+            gate: Gate::COUNT as u32,
             ..spec(Gate::Exec)
         }),
         Some(Why::Gate)
@@ -70,23 +67,23 @@ fn gates_that_only_count_take_no_rules() {
 
 #[test]
 fn a_gate_has_the_entities_and_properties_it_has() {
-    for gate in Gate::ALL.into_iter().filter(|gate| gate.entities() != 0) {
+    for gate in Gate::ALL.into_iter().filter(|gate| gate.takes_rules()) {
         for n in 0..ENTITIES {
             let mut left = spec(gate);
             left.from[n] = 1;
             let mut right = spec(gate);
             right.to[n] = 1;
             let mut other = spec(gate);
-            other.to[0] = REF + n as u16;
-            let wanted = (n >= gate.entities()).then_some(Why::Entity);
+            other.to[0] = REF + n as u32;
+            let wanted = (n >= gate.entities().len()).then_some(Why::Entity);
             for spec in [left, other] {
                 assert_eq!(refused(&spec), wanted, "{gate:?} {n}");
             }
             let received = gate == Gate::Recv && n == 2;
-            let wanted = (n >= gate.entities() || received).then_some(Why::Entity);
+            let wanted = (n >= gate.entities().len() || received).then_some(Why::Entity);
             assert_eq!(refused(&right), wanted, "{gate:?} {n}");
         }
-        for bit in 0..16 {
+        for bit in 0..32 {
             let facts = Facts {
                 props: 1 << bit,
                 iface: [b'x'; 16],
@@ -109,14 +106,16 @@ fn a_gate_has_the_entities_and_properties_it_has() {
 
 #[test]
 fn a_message_is_given_a_service_by_udp_alone() {
-    for proto in 0..PROTO_COUNT {
+    for proto in Proto::ALL {
+        let is_udp = proto == Proto::Udp;
+        let proto = proto as u8;
         let facts = Facts {
             props: props::PROTO,
             proto,
             ..Facts::NONE
         };
         let to = [ANY, ANY, 1];
-        let wanted = (proto != PROTO_UDP).then_some(Why::Entity);
+        let wanted = (!is_udp).then_some(Why::Entity);
         assert_eq!(
             refused(&Spec {
                 facts,
@@ -148,7 +147,7 @@ fn a_message_is_given_a_service_by_udp_alone() {
 
 #[test]
 fn the_left_side_names_services_only() {
-    for special in [HOME, REF, REF + 1, 10, 0x3fff, 0x4000] {
+    for special in [HOME, REF, REF + 1, REF - 1, 10, 0x3fff, 0x4000, 0xffff] {
         let mut spec = spec(Gate::Recv);
         spec.from[0] = special;
         assert_eq!(refused(&spec), Some(Why::NoService), "{special:#x}");
@@ -169,11 +168,11 @@ fn the_right_side_is_kept_as_it_was_said() {
         let set = pushed(&spec).unwrap();
         let rule = set.rules()[0];
         assert_eq!(
-            (rule.target(1), rule.to()[1], target.raw()),
+            (rule.targets()[1], rule.to()[1], target.raw()),
             (target, raw, raw)
         );
         assert_eq!(
-            (rule.target(0), rule.target(2)),
+            (rule.targets()[0], rule.targets()[2]),
             (Target::Unchanged, Target::Unchanged)
         );
     }
@@ -182,7 +181,7 @@ fn the_right_side_is_kept_as_it_was_said() {
         spec.to[0] = raw;
         assert_eq!(refused(&spec), Some(Why::Entity));
     }
-    for raw in [HOME + 1, ANY - 1, 10] {
+    for raw in [HOME + 1, ANY - 1, REF - 1, 10] {
         let mut spec = spec(Gate::Recv);
         spec.to[0] = raw;
         assert_eq!(refused(&spec), Some(Why::NoService));

@@ -7,7 +7,7 @@ use std::ops::{Deref, DerefMut};
 
 /// An allocation failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct NoMemory;
+pub struct NoMemory;
 
 thread_local! {
     /// How many more allocations succeed; `None`: all do.
@@ -15,7 +15,7 @@ thread_local! {
 }
 
 /// Lets all allocations of this thread in `f` fail but the first `left`.
-pub(crate) fn failing_after<R>(left: usize, f: impl FnOnce() -> R) -> R {
+pub fn failing_after<R>(left: usize, f: impl FnOnce() -> R) -> R {
     LEFT.set(Some(left));
     let result = f();
     LEFT.set(None);
@@ -34,20 +34,20 @@ fn allocate() -> Result<(), NoMemory> {
 }
 
 /// A growing array, as in the module.
-pub(crate) struct Table<T>(Vec<T>);
+pub struct Table<T>(Vec<T>);
 
 impl<T> Table<T> {
-    pub(crate) const fn new() -> Self {
+    pub const fn new() -> Self {
         Table(Vec::new())
     }
 
-    pub(crate) fn with_capacity(room: usize) -> Result<Self, NoMemory> {
+    pub fn with_capacity(room: usize) -> Result<Self, NoMemory> {
         let mut table = Table::new();
         table.reserve(room)?;
         Ok(table)
     }
 
-    pub(crate) fn reserve(&mut self, more: usize) -> Result<(), NoMemory> {
+    pub fn reserve(&mut self, more: usize) -> Result<(), NoMemory> {
         if self.0.capacity() - self.0.len() < more {
             allocate()?;
             self.0.reserve(more);
@@ -55,24 +55,24 @@ impl<T> Table<T> {
         Ok(())
     }
 
-    pub(crate) fn push(&mut self, item: T) -> Result<(), NoMemory> {
+    pub fn push(&mut self, item: T) -> Result<(), NoMemory> {
         self.reserve(1)?;
         self.0.push(item);
         Ok(())
     }
 
-    pub(crate) fn pop(&mut self) -> Option<T> {
+    pub fn pop(&mut self) -> Option<T> {
         self.0.pop()
     }
 }
 
 impl<T: Clone> Table<T> {
-    pub(crate) fn filled(count: usize, item: T) -> Result<Self, NoMemory> {
+    pub fn filled(count: usize, item: T) -> Result<Self, NoMemory> {
         allocate()?;
         Ok(Table(vec![item; count]))
     }
 
-    pub(crate) fn extend_from_slice(&mut self, items: &[T]) -> Result<(), NoMemory> {
+    pub fn extend_from_slice(&mut self, items: &[T]) -> Result<(), NoMemory> {
         self.reserve(items.len())?;
         self.0.extend_from_slice(items);
         Ok(())

@@ -68,7 +68,7 @@ fn a_limit_is_never_exceeded_and_refusals_leave_nothing() {
                     inside.fetch_sub(1, shuttle::sync::atomic::Ordering::SeqCst);
                     rcu.read(|| uncharge(service, TASKS));
                 } else {
-                    assert!(service.stats().get(Count::Refused) > 0);
+                    assert!(service.stats().get(Count::RefusedTasks) > 0);
                 }
             })
         });

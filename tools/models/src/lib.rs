@@ -15,12 +15,10 @@
 // What the module calls `kernel` is this crate.
 extern crate self as kernel;
 
-#[path = "../../../vs_module/logic/mod.rs"]
-mod logic;
+use vs_logic as logic;
+
 mod rcu;
 mod state;
-#[path = "../../logic/src/table.rs"]
-mod table;
 
 #[cfg(test)]
 mod counter_test;

@@ -103,7 +103,7 @@ void check_info(struct fuzz *f, const struct vs_info *info)
 {
 	if (!f->m)
 		return;
-	if (info->abi != VS_ABI_VERSION || info->services != f->m->nr_services || info->rules != f->m->nr_rules)
+	if (info->abi != VS_ABI_VERSION || info->ids_max != IDS || info->services != f->m->nr_services || info->rules != f->m->nr_rules)
 		fail(f, "%u services, %u rules; wanted %u, %u", info->services, info->rules, f->m->nr_services, f->m->nr_rules);
 	if (f->changed ? info->generation <= f->generation : info->generation != f->generation)
 		fail(f, "generation %llu after %llu, with%s a change between", (unsigned long long)info->generation,

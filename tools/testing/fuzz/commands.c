@@ -26,16 +26,16 @@ void do_create(struct fuzz *f)
 	c.id = chance(&f->random, 90) ? VS_ANY : below(&f->random, 20000);
 	c.parent = any_service(&f->random, f->m);
 	must = f->m ? model_create(f->m, &c) : 0;
-	if (c.id < VS_ID_COUNT && f->freed[c.id])
+	if (c.id < IDS && f->freed[c.id])
 		may |= WHY(ID_TAKEN);
-	if (c.id == VS_ANY && f->nr_freed + 2 * SERVICES_MANY > VS_ID_COUNT)
+	if (c.id == VS_ANY && f->nr_freed + 2 * SERVICES_MANY > IDS)
 		may |= WHY(FULL);
 
 	struct vs_create given = c;
 
 	if (!issue(f, VS_IOC_CREATE, &c, &error) || !judge(f, 1, error, c.reason, must, may) || !f->m)
 		return;
-	if (c.id == VS_ROOT || c.id >= VS_ID_COUNT || model_find(f->m, c.id) || (given.id != VS_ANY && c.id != given.id))
+	if (c.id == VS_ROOT || c.id >= IDS || model_find(f->m, c.id) || (given.id != VS_ANY && c.id != given.id))
 		fail(f, "was given id %u", c.id);
 	model_created(f->m, &given, c.id);
 	f->changed = true;
@@ -128,7 +128,8 @@ void do_stat(struct fuzz *f)
 
 	if (issue(f, VS_IOC_STAT, &s, &error) &&
 	    judge(f, 7, error, s.reason, !f->m || model_find(f->m, s.id) ? 0 : WHY(NO_SERVICE), 0) && f->m &&
-	    s.id != VS_ROOT && s.tasks + s.sockets + s.rebinds + s.refused + s.cpu_ns)
+	    s.id != VS_ROOT &&
+	    s.tasks + s.sockets + s.rebinds + s.refused[VS_RESOURCE_TASKS] + s.refused[VS_RESOURCE_SOCKETS] + s.cpu_ns)
 		fail(f, "service %u has done something", s.id);
 }
 
@@ -165,4 +166,18 @@ void do_gate_packet(struct fuzz *f)
 	if (error != (g.on > 1 ? EINVAL : 0))
 		fail(f, "on=%u: errno %d", g.on, error);
 	f->accepted[15] += !error;
+}
+
+/* The fuzzer's own socket is root's. */
+void do_socket(struct fuzz *f)
+{
+	const int fds[] = { f->socket, -1, f->fd, f->pidfd, 1000 };
+	struct vs_socket s = { .fd = fds[below(&f->random, 5)], .id = below(&f->random, ~0u) };
+	int error;
+
+	s.flags = chance(&f->random, 95) ? 0 : below(&f->random, ~0u);
+	if (issue(f, VS_IOC_SOCKET, &s, &error) &&
+	    judge(f, 16, error, s.reason, (s.fd != f->socket ? WHY(FD) : 0) | (s.flags ? INVALID : 0), 0) &&
+	    s.id != VS_ROOT)
+		fail(f, "the socket is that of %u", s.id);
 }

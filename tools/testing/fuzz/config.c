@@ -13,7 +13,7 @@ void do_apply(struct fuzz *f)
 		.service_size = sizeof(services[0]), .rule_size = sizeof(rules[0]),
 		.flags = chance(&f->random, 20) ? VS_APPLY_CHECK : 0,
 	};
-	reasons must = 0, may = f->nr_freed + 2 * SERVICES_MANY > VS_ID_COUNT ? WHY(FULL) : 0;
+	reasons must = 0, may = f->nr_freed + 2 * SERVICES_MANY > IDS ? WHY(FULL) : 0;
 	int error;
 
 	if (chance(&f->random, 2))
@@ -23,12 +23,17 @@ void do_apply(struct fuzz *f)
 	generate_config(&f->random, services, a.nr_services);
 	for (unsigned int n = 0; n < a.nr_rules; n++)
 		generate_rule(&f->random, f->m, &rules[n], a.nr_services + chance(&f->random, 2));
+	for (unsigned int n = 0; n < a.nr_services; n++)
+		if (services[n].id < IDS && f->freed[services[n].id])
+			may |= WHY(ID_TAKEN);
+	if (chance(&f->random, 1))
+		a.scope = any_service(&f->random, f->m);
 	if (f->m)
 		must = model_apply(f->m, &a, &f->next);
 
 	struct vs_apply given = a;
 
-	if (!issue(f, VS_IOC_APPLY, &a, &error) || !judge(f, 14, error, a.reason, must, may) ||
+	if (!ISSUE_RESERVED(f, VS_IOC_APPLY, &a, reserved, &error) || !judge(f, 14, error, a.reason, must, may) ||
 	    given.flags & VS_APPLY_CHECK || !f->m)
 		return;
 

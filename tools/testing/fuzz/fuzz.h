@@ -10,7 +10,7 @@
 #include <errno.h>
 #include "generate.h"
 
-#define COMMANDS	16
+#define COMMANDS	17
 #define SERVICES_MANY	300	/* from here on services are rather destroyed than created */
 #define RULES_MANY	100
 
@@ -24,7 +24,7 @@ struct fuzz {
 	bool changed;		/* since the generation was last looked at */
 	unsigned long count[COMMANDS], accepted[COMMANDS], spoilt;
 	uint64_t nanoseconds[COMMANDS];
-	unsigned char freed[VS_ID_COUNT];	/* ids that may be resting */
+	unsigned char freed[IDS];	/* ids that may be resting */
 	unsigned int nr_freed;
 	const char *name;
 	struct tape *input;	/* what is being replayed, or NULL */
@@ -69,6 +69,7 @@ void do_rule_test(struct fuzz *f);
 void do_place_task(struct fuzz *f);
 void do_place_socket(struct fuzz *f);
 void do_gate_packet(struct fuzz *f);
+void do_socket(struct fuzz *f);
 void do_list(struct fuzz *f);
 void do_apply(struct fuzz *f);
 

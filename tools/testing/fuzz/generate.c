@@ -40,9 +40,9 @@ bool chance(struct random *r, uint32_t percent)
 uint32_t any_service(struct random *r, struct model *m)
 {
 	if (chance(r, 3))
-		return PICK(r, 0x3fff, 0x4000, 0xfff0, 0xfff8, VS_ANY, 0x10000, 0xffffffff);
+		return PICK(r, 0x3fff, 0x4000, VS_REF(0), VS_HOME, VS_ANY, 0x10000, 0xffff);
 	if (chance(r, 3))
-		return below(r, VS_ID_COUNT);
+		return below(r, IDS);
 	if (!m)
 		return below(r, 64);
 	return m->services[below(r, m->nr_services)].id;
@@ -147,7 +147,7 @@ static unsigned int generate_props(struct random *r, unsigned int gate, unsigned
 		default:
 			props |= PICK(r, VS_P_CGROUP, VS_P_UID, VS_P_GID);
 		}
-	return chance(r, 98) ? props : props ^ 1u << below(r, 16);
+	return chance(r, 98) ? props : props ^ 1u << below(r, 32);
 }
 
 /* A rule over services, or (places != 0) over the places of a configuration. */
@@ -175,12 +175,12 @@ void generate_rule(struct random *r, struct model *m, struct vs_rule *rule, unsi
 }
 
 /* A call of which much is known, so that many rules match. */
-void generate_call(struct random *r, struct model *m, struct vs_rule_test *test)
+void generate_call(struct random *r, struct model *m, struct vs_rule *call, struct vs_rule_test *test)
 {
-	struct vs_rule *call = &test->call;
 	unsigned int entities;
 
-	memset(test, 0, sizeof(*test));
+	memset(call, 0, sizeof(*call));
+	*test = (struct vs_rule_test) { .call = (uintptr_t)call, .call_size = sizeof(*call) };
 	call->gate = generate_gate(r);
 	entities = gate_entities(call->gate);
 	for (unsigned int e = 0; e < VS_ENTITIES; e++)
@@ -210,8 +210,8 @@ void generate_config(struct random *r, struct vs_config_service *services, unsig
 		s->attr[VS_ATTR_TASKS_ERRNO] = EPERM;
 		s->attr[VS_ATTR_SOCKETS_ERRNO] = chance(r, 98) ? ENOMEM : 0;
 		if (chance(r, 1))
-			s->attr[6 + below(r, 2)] = 1;
-		if (chance(r, 1))
-			s->reserved = 1;
+			s->attr[VS_ATTR_COUNT + below(r, VS_ATTR_MAX - VS_ATTR_COUNT)] = 1;
+		if (chance(r, 5))
+			s->id = chance(r, 50) ? VS_ANY : below(r, 20000);
 	}
 }

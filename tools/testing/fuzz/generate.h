@@ -30,7 +30,7 @@ bool chance(struct random *r, uint32_t percent);
 uint32_t any_service(struct random *r, struct model *m);
 void generate_name(struct random *r, char name[VS_NAME_LEN]);
 void generate_rule(struct random *r, struct model *m, struct vs_rule *rule, unsigned int places);
-void generate_call(struct random *r, struct model *m, struct vs_rule_test *test);
+void generate_call(struct random *r, struct model *m, struct vs_rule *call, struct vs_rule_test *test);
 void generate_config(struct random *r, struct vs_config_service *services, unsigned int nr);
 
 #endif

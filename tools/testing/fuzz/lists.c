@@ -85,8 +85,8 @@ void do_list(struct fuzz *f)
 /* What holds whatever was done in whatever order: every parent is there, depth and number of children are right. */
 void well_formed(struct fuzz *f)
 {
-	static struct vs_service all[VS_ID_COUNT + 256];
-	unsigned int nr = list_services(f, all, VS_ID_COUNT + 256, 256);
+	static struct vs_service all[IDS + 256];
+	unsigned int nr = list_services(f, all, IDS + 256, 256);
 
 	for (unsigned int n = 0; n < nr; n++) {
 		unsigned int children = 0, parent = 0;

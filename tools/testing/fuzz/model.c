@@ -24,7 +24,7 @@ int model_errno(unsigned int reason)
 		[VS_WHY_GATE] = EINVAL, [VS_WHY_PROPERTY] = EINVAL, [VS_WHY_ENTITY] = EINVAL,
 		[VS_WHY_VALUE] = EINVAL, [VS_WHY_NO_RULE] = ENOENT, [VS_WHY_NO_TASK] = ESRCH,
 		[VS_WHY_FD] = EBADF, [VS_WHY_NO_GATES] = ENOTCONN, [VS_WHY_DUPLICATE] = EEXIST,
-		[VS_WHY_ORDER] = EINVAL,
+		[VS_WHY_ORDER] = EINVAL, [VS_WHY_OTHER_ID] = EEXIST,
 	};
 
 	return reason < VS_WHY_COUNT ? numbers[reason] : -1;
@@ -133,7 +133,7 @@ reasons model_create(struct model *m, const struct vs_create *c)
 		why |= WHY(NAME_BAD);
 	else if (model_named(m, c->name))
 		why |= WHY(NAME_TAKEN);
-	if (c->id != VS_ANY && c->id >= VS_ID_COUNT)
+	if (c->id != VS_ANY && c->id >= IDS)
 		why |= WHY(RANGE);
 	else if (c->id != VS_ANY && model_find(m, c->id))
 		why |= WHY(ID_TAKEN);

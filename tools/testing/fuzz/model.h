@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <vs.h>
 
+#define IDS		(1 << 14)	/* what vs_info.ids_max must say */
 #define MODEL_SERVICES	512
 #define MODEL_RULES	256
 
@@ -60,7 +61,7 @@ reasons model_query(struct model *m, const struct vs_query *q, struct vs_service
 reasons model_rule_add(struct model *m, const struct vs_rule *rule);
 void model_rule_added(struct model *m, const struct vs_rule *rule, uint32_t id);
 reasons model_rule_del(struct model *m, uint32_t id);
-reasons model_rule_test(struct model *m, const struct vs_rule_test *t, struct vs_rule_test *out);
+reasons model_rule_test(struct model *m, const struct vs_rule_test *t, struct vs_rule_test *out);	/* of t->call */
 
 /* model_rules.c */
 unsigned int gate_entities(unsigned int gate);

@@ -16,10 +16,16 @@ static reasons apply_services(struct model *next, const struct vs_config_service
 
 	for (unsigned int n = 0; n < nr; n++) {
 		const struct vs_config_service *w = &wanted[n];
+		uint32_t id = w->id == VS_ANY ? 0 : w->id;
 		struct service *s;
 
-		if (w->reserved || w->detached >> VS_ATTR_COUNT || w->attr[6] || w->attr[7])
+		if (w->detached >> VS_ATTR_COUNT)
 			why |= INVALID;
+		for (unsigned int attr = VS_ATTR_COUNT; attr < VS_ATTR_MAX; attr++)
+			if (w->attr[attr])
+				why |= INVALID;
+		if (id >= IDS)
+			why |= WHY(RANGE);
 		if (w->parent > nr)
 			why |= WHY(NO_SERVICE);
 		else if (w->parent > n)
@@ -36,13 +42,17 @@ static reasons apply_services(struct model *next, const struct vs_config_service
 				why |= WHY(DUPLICATE);
 		if (!strcmp(w->name, "root"))
 			why |= WHY(ROOT);
+		s = model_named(next, w->name);
+		if (id && s && s->id != id)
+			why |= WHY(OTHER_ID);
+		if (id && !s && model_find(next, id))
+			why |= WHY(ID_TAKEN);
 		if (why)
 			continue;
 
-		s = model_named(next, w->name);
 		if (!s) {
 			s = &next->services[next->nr_services++];
-			*s = (struct service) { .id = NEW_ID - n };
+			*s = (struct service) { .id = id ? id : NEW_ID - n };
 			memcpy(s->name, w->name, strlen(w->name));
 		}
 		places[n + 1] = s->id;
@@ -74,7 +84,7 @@ reasons model_apply(struct model *m, const struct vs_apply *a, struct model *nex
 
 	*next = *m;
 	why = apply_services(next, (const void *)(uintptr_t)a->services, a->nr_services, places);
-	if (a->flags & ~(VS_APPLY_CHECK | VS_APPLY_PRUNE))
+	if (a->flags & ~(VS_APPLY_CHECK | VS_APPLY_PRUNE) || a->scope != VS_ROOT)
 		why |= INVALID;
 	if (!why && a->flags & VS_APPLY_PRUNE)
 		prune(next, places, a->nr_services);
@@ -96,14 +106,14 @@ reasons model_apply(struct model *m, const struct vs_apply *a, struct model *nex
 		rule_normalize(r);
 		for (unsigned int e = 0; e < VS_ENTITIES; e++) {
 			/* a new service's id is learnt later: until then its place stands for it */
-			if (r->from[e] < VS_ID_COUNT && places[r->from[e]] < VS_ID_COUNT)
+			if (r->from[e] < IDS && places[r->from[e]] < IDS)
 				r->from[e] = places[r->from[e]];
-			else if (r->from[e] < VS_ID_COUNT)
-				r->from[e] |= VS_ID_COUNT;
-			if (r->to[e] < VS_ID_COUNT && places[r->to[e]] < VS_ID_COUNT)
+			else if (r->from[e] < IDS)
+				r->from[e] |= IDS;
+			if (r->to[e] < IDS && places[r->to[e]] < IDS)
 				r->to[e] = places[r->to[e]];
-			else if (r->to[e] < VS_ID_COUNT)
-				r->to[e] |= VS_ID_COUNT;
+			else if (r->to[e] < IDS)
+				r->to[e] |= IDS;
 		}
 	}
 	if (!why && !rules_fit(next->rules, next->nr_rules))
@@ -121,7 +131,7 @@ bool model_learn(struct model *next, const struct vs_apply *a, const struct vs_s
 		struct service *s = &next->services[n];
 		uint32_t old = s->id, place = 0;
 
-		if (old < VS_ID_COUNT)
+		if (old < IDS)
 			continue;
 		for (unsigned int other = 0; other < nr; other++)
 			if (!strcmp(listed[other].name, s->name))
@@ -138,9 +148,9 @@ bool model_learn(struct model *next, const struct vs_apply *a, const struct vs_s
 				next->services[other].parent = s->id;
 		for (unsigned int rule = 0; rule < next->nr_rules; rule++)
 			for (unsigned int e = 0; e < VS_ENTITIES; e++) {
-				if (next->rules[rule].from[e] == ((place + 1) | VS_ID_COUNT))
+				if (next->rules[rule].from[e] == ((place + 1) | IDS))
 					next->rules[rule].from[e] = s->id;
-				if (next->rules[rule].to[e] == ((place + 1) | VS_ID_COUNT))
+				if (next->rules[rule].to[e] == ((place + 1) | IDS))
 					next->rules[rule].to[e] = s->id;
 			}
 	}

@@ -137,7 +137,7 @@ reasons rule_check(struct model *m, const struct vs_rule *r, bool (*exists)(stru
 		if (r->to[e] == VS_ANY || r->to[e] == VS_HOME)
 			continue;
 		if (r->to[e] >= VS_REF(0) && r->to[e] < VS_HOME) {
-			if ((unsigned int)(r->to[e] - VS_REF(0)) >= entities)
+			if (r->to[e] - VS_REF(0) >= entities)
 				why |= WHY(ENTITY);
 		} else if (!exists(m, r->to[e])) {
 			why |= WHY(NO_SERVICE);
@@ -290,7 +290,7 @@ static bool wins(struct model *m, const struct vs_rule *a, const struct vs_rule 
 
 reasons model_rule_test(struct model *m, const struct vs_rule_test *t, struct vs_rule_test *out)
 {
-	const struct vs_rule *call = &t->call, *best = NULL;
+	const struct vs_rule *call = (const void *)(uintptr_t)t->call, *best = NULL;
 	unsigned int entities = gate_entities(call->gate);
 	reasons why = 0;
 

@@ -38,18 +38,19 @@ void do_rule_del(struct fuzz *f)
 void do_rule_test(struct fuzz *f)
 {
 	struct vs_rule_test test, wanted;
+	struct vs_rule tried;
 	reasons must = 0;
 	int error;
 
-	generate_call(&f->random, f->m, &test);
+	generate_call(&f->random, f->m, &tried, &test);
 	wanted = test;
 	if (f->m)
 		must = model_rule_test(f->m, &test, &wanted);
-	if (!ISSUE_RESERVED(f, VS_IOC_RULE_TEST, &test, reserved2, &error) ||
+	if (!ISSUE_RESERVED(f, VS_IOC_RULE_TEST, &test, reserved, &error) ||
 	    !judge(f, 11, error, test.reason, must, 0) || !f->m)
 		return;
 	if (test.rule != wanted.rule || test.matching != wanted.matching || memcmp(test.to, wanted.to, sizeof(test.to)))
-		fail(f, "gate %u: rule %u of %u, to %x %x %x; wanted rule %u of %u, to %x %x %x", test.call.gate, test.rule,
+		fail(f, "gate %u: rule %u of %u, to %x %x %x; wanted rule %u of %u, to %x %x %x", tried.gate, test.rule,
 		     test.matching, test.to[0], test.to[1], test.to[2], wanted.rule, wanted.matching, wanted.to[0],
 		     wanted.to[1], wanted.to[2]);
 	if (test.shapes > VS_SHAPES_MAX)

@@ -41,11 +41,12 @@ def sound(dev, command):
     elif command == "RULE_DEL":
         vs.fill(made, id=dev.add("exec", right=[vs.HOME], path="/bin/" + name))
     elif command == "RULE_TEST":
-        made.call = vs.rule("exec", [vs.ROOT], path="/bin/x", uid=0)
+        made.kept = vs.rule("exec", [vs.ROOT], path="/bin/x", uid=0)
+        vs.fill(made, call=ctypes.addressof(made.kept), call_size=ctypes.sizeof(made.kept))
     elif command == "PLACE_TASK":
         made.kept = Owned(os.pidfd_open(os.getpid()))
         vs.fill(made, pidfd=made.kept.fd, id=vs.ROOT)
-    elif command == "PLACE_SOCKET":
+    elif command in ("PLACE_SOCKET", "SOCKET"):
         made.kept = socket.socket()
         vs.fill(made, fd=made.kept.fileno(), id=vs.ROOT)
     elif command == "APPLY":
@@ -167,7 +168,7 @@ def reserved_fields(dev):
         probe = sound(dev, command)
         fields = [(name,) for name, _ in probe._fields_ if name.startswith("reserved")]
         if isinstance(probe, uapi.vs_rule_test):
-            fields.append(("call", "reserved1"))
+            fields.append(("kept", "reserved1"))
         for path in fields:
             for value in (1, 0x80):
                 argument = sound(dev, command)
@@ -177,17 +178,17 @@ def reserved_fields(dev):
                 setattr(holder, path[-1], value)
                 vs.eq(name_of(unchanged(dev, lambda: issue(dev, command, argument))), "EINVAL", f"{command}.{path[-1]}")
             tried.add(command)
-    vs.eq({"DESTROY", "CHANGE", "RULE_ADD", "RULE_DEL", "RULE_TEST", "GATE_PACKET"} <= tried, True, f"tried {tried}")
+    vs.eq({"DESTROY", "CHANGE", "RULE_ADD", "RULE_DEL", "RULE_TEST", "APPLY", "GATE_PACKET"} <= tried, True, f"tried {tried}")
 
 
 @vs.test
 def reserved_fields_in_configurations(dev):
     """A reserved field that is not zero in a configuration: EINVAL, and the place is told"""
-    def spoil_reserved(argument):
-        argument.kept[0][0].reserved = 1
-
     def spoil_unknown_attribute(argument):
         argument.kept[0][0].attr[uapi.VS_ATTR_COUNT] = 1
+
+    def spoil_last_attribute(argument):
+        argument.kept[0][0].attr[uapi.VS_ATTR_MAX - 1] = 1
 
     def spoil_unknown_detached(argument):
         argument.kept[0][0].detached = 1 << uapi.VS_ATTR_COUNT
@@ -195,7 +196,7 @@ def reserved_fields_in_configurations(dev):
     def spoil_rule(argument):
         argument.kept[1][0].reserved1 = 1
 
-    for spoil, place in ((spoil_reserved, (1, 0)), (spoil_unknown_attribute, (1, 0)), (spoil_unknown_detached, (1, 0)),
+    for spoil, place in ((spoil_last_attribute, (1, 0)), (spoil_unknown_attribute, (1, 0)), (spoil_unknown_detached, (1, 0)),
                          (spoil_rule, (0, 1))):
         argument = sound(dev, "APPLY")
         spoil(argument)
@@ -207,7 +208,7 @@ def reserved_fields_in_configurations(dev):
 def unknown_flags(dev):
     """Unknown flags, operations and choices: EINVAL"""
     wrong = {"CHANGE": {"what": 1 << 3}, "SET_ATTR": {"op": uapi.VS_ATTR_OP_COUNT}, "PLACE_TASK": {"flags": 1 << 1},
-             "PLACE_SOCKET": {"flags": 1}, "APPLY": {"flags": 1 << 2}, "GATE_PACKET": {"on": 2}}
+             "PLACE_SOCKET": {"flags": 1}, "SOCKET": {"flags": 1}, "APPLY": {"flags": 1 << 2}, "GATE_PACKET": {"on": 2}}
     for command, fields in wrong.items():
         for name, value in fields.items():
             argument = sound(dev, command)
@@ -240,7 +241,8 @@ def bad_pointers(dev):
 def bad_inner_pointers(dev):
     """Bad addresses of lists and configurations: EFAULT"""
     dev.add("exec", right=[vs.HOME])
-    for command, field in (("LIST", "items"), ("RULE_LIST", "items"), ("APPLY", "services"), ("APPLY", "rules")):
+    for command, field in (("LIST", "items"), ("RULE_LIST", "items"), ("APPLY", "services"), ("APPLY", "rules"),
+                           ("RULE_TEST", "call")):
         for where in (0, 8, 0xffff888000000000, (1 << 64) - 64):
             argument = sound(dev, command)
             setattr(argument, field, where)
@@ -268,10 +270,15 @@ def item_sizes(dev):
         rest = bytes(page)[len(plain) * stride:]
         vs.eq(rest.strip(b"\xaa"), b"", f"{command}: behind the last item")
     vs.eq(len(services), 2)
-    for field in ("service_size", "rule_size"):
-        argument = sound(dev, "APPLY")
+    for command, field in (("APPLY", "service_size"), ("APPLY", "rule_size"), ("RULE_TEST", "call_size")):
+        argument = sound(dev, command)
         setattr(argument, field, getattr(argument, field) - 1)
-        vs.eq(name_of(unchanged(dev, lambda: issue(dev, "APPLY", argument))), "EINVAL", field)
+        vs.eq(name_of(unchanged(dev, lambda: issue(dev, command, argument))), "EINVAL", field)
+    for command, field in (("LIST", "item_size"), ("RULE_LIST", "item_size"), ("APPLY", "service_size"),
+                           ("APPLY", "rule_size"), ("RULE_TEST", "call_size")):
+        for size in (mmap.PAGESIZE + 1, 0xffffffff):
+            argument = vs.fill(sound(dev, command), **{field: size})
+            vs.eq(name_of(unchanged(dev, lambda: issue(dev, command, argument))), "E2BIG", f"{command}.{field}")
 
 
 @vs.test
@@ -290,6 +297,10 @@ def longer_items_in_configurations(dev):
                                  service_size=len(one), flags=uapi.VS_APPLY_CHECK)
         vs.eq(name_of(issue(dev, "APPLY", argument)), name_of(wanted), "rules")
         vs.eq(argument.at_rule, 1 if wanted else 0, "place")
+        call = bytes(vs.rule("exec", [vs.ROOT]))
+        table = ctypes.create_string_buffer(call + tail, len(call) + 16)
+        argument = uapi.vs_rule_test(call=ctypes.addressof(table), call_size=len(call) + 16)
+        vs.eq(name_of(issue(dev, "RULE_TEST", argument)), name_of(wanted), "a call")
 
 
 @vs.test
@@ -313,36 +324,108 @@ def read_only_argument(dev):
         vs.eq(name_of(vs.ioctl(dev.fd, request(command), where)), "EFAULT", command)
 
 
-def _each_is(dev, wanted):
+ASKING = ("INFO", "QUERY", "LIST", "STAT", "RULE_LIST", "RULE_TEST", "SOCKET")
+
+
+def _answers(dev, asker, wanted, asking="0"):
+    """A function that issues all commands, those that ask first; it says which answered neither as wanted nor, if they
+    ask, `asking`."""
     arguments = {command: sound(dev, command) for command in COMMANDS}
-    return lambda: " ".join(command for command, argument in arguments.items()
-                            if name_of(issue(dev, command, argument)) != wanted)
+
+    def issue_all():
+        wrong = []
+        for command in sorted(arguments, key=lambda command: command not in ASKING):
+            got = name_of(issue(asker, command, arguments[command]))
+            if got != (asking if command in ASKING else wanted):
+                wrong.append(f"{command}: {got}")
+        return ", ".join(wrong)
+    return issue_all
+
+
+def become_nobody():
+    os.setgroups([])
+    os.setresgid(65534, 65534, 65534)
+    os.setresuid(65534, 65534, 65534)
 
 
 @vs.test
 def callers_without_the_right(dev):
-    """A caller without CAP_SYS_ADMIN who was given the open device: EPERM, for every command"""
-    probe = _each_is(dev, "EPERM")
+    """A caller without CAP_SYS_ADMIN to whom the open device was given may ask; what changes something is refused: EPERM"""
+    probe = _answers(dev, dev, "EPERM")
 
     def unprivileged():
-        os.setgroups([])
-        os.setresgid(65534, 65534, 65534)
-        os.setresuid(65534, 65534, 65534)
+        become_nobody()
         return probe()
     before = dev.state()
-    vs.eq(vs.in_child(unprivileged), "", "commands that were not refused")
+    vs.eq(vs.in_child(unprivileged), "", "answers")
     vs.eq(dev.state() == before, True, "state unchanged")
 
 
 @vs.test
 def root_of_another_user_namespace(dev):
     """CAP_SYS_ADMIN in another user namespace is not enough: EPERM"""
-    probe = _each_is(dev, "EPERM")
+    probe = _answers(dev, dev, "EPERM")
 
     def namespaced():
         os.unshare(os.CLONE_NEWUSER)
         return probe()
-    vs.eq(vs.in_child(namespaced), "", "commands that were not refused")
+    before = dev.state()
+    vs.eq(vs.in_child(namespaced), "", "answers")
+    vs.eq(dev.state() == before, True, "state unchanged")
+
+
+@vs.test
+def opened_for_one_thing(dev):
+    """Open for reading, the device answers, and changes nothing even for root: EBADF; open for writing alone it does not answer"""
+    for flags, asking, changing in ((os.O_RDONLY, "0", "EBADF"), (os.O_WRONLY, "EBADF", None)):
+        asker = vs.Device(flags=flags)
+        try:
+            if changing:
+                probe = _answers(dev, asker, changing, asking)
+                before = dev.state()
+                vs.eq(probe(), "", "answers")
+                vs.eq(dev.state() == before, True, "state unchanged")
+            for command in ASKING:
+                vs.eq(name_of(issue(asker, command, sound(dev, command))), asking, command)
+        finally:
+            asker.close()
+    writer = vs.Device(flags=os.O_WRONLY)
+    vs.eq(writer.create("written") != vs.ROOT, True, "open for writing")
+    writer.close()
+
+
+@vs.test
+def readers_ask(dev):
+    """A caller whose group may read the device asks, without a capability; it can neither write nor change"""
+    a = dev.create("a")
+    os.chown(vs.DEVICE, 0, 65534)
+    os.chmod(vs.DEVICE, 0o640)
+    try:
+        def reader():
+            become_nobody()
+            asker = vs.Device(flags=os.O_RDONLY)
+            try:
+                os.open(vs.DEVICE, os.O_RDWR)
+            except PermissionError:
+                pass
+            else:
+                return "opened for writing"
+            return [vs.text(service.name) for service in asker.services()], asker.stat(a).tasks, asker.info().services
+        vs.eq(vs.in_child(reader), str((["root", "a"], 0, 2)))
+    finally:
+        os.chown(vs.DEVICE, 0, 0)
+        os.chmod(vs.DEVICE, 0o600)
+
+
+@vs.test
+def whose_a_socket_is(dev):
+    """SOCKET tells of sockets that carry tags; of anything else EBADF, FD"""
+    with socket.socket() as sock:
+        vs.eq(dev.socket_of(sock), vs.ROOT)
+    for fd in (-1, 10000, dev.fd):
+        vs.refused(errno.EBADF, "FD", dev.call, "SOCKET", fd=fd)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW) as sock:
+        vs.refused(errno.EBADF, "FD", dev.socket_of, sock)
 
 
 @vs.test

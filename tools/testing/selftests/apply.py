@@ -49,6 +49,27 @@ def services_are_known_by_name(dev):
 
 
 @vs.test
+def ids_can_be_asked_for(dev):
+    """A service gets the id that the configuration says, and keeps it"""
+    for _ in range(2):
+        dev.apply([vs.config_service("x", id=4003), vs.config_service("y", 1, id=vs.ANY)], [vs.rule("exec", [1])])
+        vs.eq((dev.find("x").id, getattr(dev.rules()[0], "from")[0]), (4003, 4003))
+    dev.apply([vs.config_service("x")])
+    vs.eq(dev.find("x").id, 4003)
+
+
+@vs.test
+def scope_is_the_whole_tree(dev):
+    """A configuration is that of root: another scope is refused, be it a service or not"""
+    settle(dev)
+    before = dev.state()
+    for scope in (dev.find("a").id, dev.info().ids_max, vs.ANY):
+        argument = uapi.vs_apply(scope=scope)
+        vs.refused(errno.EINVAL, "NONE", dev.call, "APPLY", argument)
+        vs.eq(dev.state() == before, True, "state unchanged")
+
+
+@vs.test
 def parents_can_change_places(dev):
     """A child can become its parent's parent in one step"""
     dev.apply([vs.config_service("a"), vs.config_service("b", 1), vs.config_service("c", 2)])
@@ -88,6 +109,9 @@ REFUSED = {
     "a parent after its child": ([vs.config_service("x", 2), vs.config_service("y")], [], {}, errno.EINVAL, "ORDER", (1, 0)),
     "its own parent": ([vs.config_service("x", 1)], [], {}, errno.EINVAL, "ORDER", (1, 0)),
     "a parent that is not there": ([vs.config_service("x", 7)], [], {}, errno.ENOENT, "NO_SERVICE", (1, 0)),
+    "an id that is too large": ([vs.config_service("x", id=0xffff)], [], {}, errno.ERANGE, "RANGE", (1, 0)),
+    "an id in use": ([vs.config_service("x", id=4001), vs.config_service("y", id=4001)], [], {}, errno.EEXIST, "ID_TAKEN", (2, 0)),
+    "another id than it has": ([vs.config_service("x"), vs.config_service("a", id=4002)], [], {}, errno.EEXIST, "OTHER_ID", (2, 0)),
     "a weight of 0": ([vs.config_service("x", cpu_weight=0)], [], {}, errno.ERANGE, "RANGE", (1, 0)),
     "a cap of 1": ([vs.config_service("a"), vs.config_service("x", cpu_cap=1)], [], {}, errno.ERANGE, "RANGE", (2, 0)),
     "too deep": ([vs.config_service(f"n{n}", n) for n in range(17)], [], {}, errno.EMLINK, "DEPTH", (17, 0)),

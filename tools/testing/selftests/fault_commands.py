@@ -126,7 +126,9 @@ def asking(dev):
     short(dev, lambda a, *_: Call(dev, "STAT", id=a), False)
     short(dev, lambda *_: Call(dev, "LIST", items=ctypes.addressof(services), item_size=ctypes.sizeof(uapi.vs_service), **listing), False)
     short(dev, lambda *_: Call(dev, "RULE_LIST", items=ctypes.addressof(rules), item_size=ctypes.sizeof(uapi.vs_rule), **listing), False)
-    short(dev, lambda a, *_: Call(dev, "RULE_TEST", call=vs.rule("exec", [a], path=f"/usr/bin/{TEXT}")), False)
+    tried = vs.rule("exec", [vs.ROOT], path=f"/usr/bin/{TEXT}")
+    short(dev, lambda a, *_: Call(dev, "RULE_TEST", call=ctypes.addressof(vs.fill(tried, **{"from": [a]})),
+                                  call_size=ctypes.sizeof(tried)), False)
 
 
 @vs.test

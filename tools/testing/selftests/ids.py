@@ -17,7 +17,7 @@ def ids_go_round(dev):
         given.append(dev.create(f"n{n}"))
         dev.destroy(given[-1])
     vs.eq(len(set(given)), 200, "different ids")
-    vs.within(min(given), 1, uapi.VS_ID_COUNT - 1)
+    vs.within(min(given), 1, dev.info().ids_max - 1)
 
 
 @vs.test
@@ -26,8 +26,8 @@ def ids_can_be_asked_for(dev):
     vs.eq(dev.create("a", id=4321), 4321)
     vs.refused(errno.EEXIST, "ID_TAKEN", dev.create, "b", id=4321)
     vs.refused(errno.EEXIST, "ID_TAKEN", dev.create, "b", id=vs.ROOT)
-    vs.eq(dev.create("last", id=uapi.VS_ID_COUNT - 1), uapi.VS_ID_COUNT - 1)
-    for id in (uapi.VS_ID_COUNT, 0xfff0, 0xfff8, 0x10000, 0xfffffffe):
+    vs.eq(dev.create("last", id=dev.info().ids_max - 1), dev.info().ids_max - 1)
+    for id in (dev.info().ids_max, 0xfff0, 0xffff, 0x10000, vs.REF(0), vs.HOME, 0xfffffffe):
         try:
             dev.create("b", id=id)
         except vs.Refused as refusal:

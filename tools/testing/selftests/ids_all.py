@@ -11,11 +11,11 @@ import vs
 @vs.test
 def all_at_once(dev):
     """All 16383 ids can be in use at once; then ENOSPC"""
-    dev.apply([vs.config_service(f"f{n}") for n in range(uapi.VS_ID_COUNT - 1)])
-    vs.eq(dev.info().services, uapi.VS_ID_COUNT)
+    dev.apply([vs.config_service(f"f{n}") for n in range(dev.info().ids_max - 1)])
+    vs.eq(dev.info().services, dev.info().ids_max)
     vs.refused(errno.ENOSPC, "FULL", dev.create, "more")
     services = dev.services(room=4096)
-    vs.eq([service.id for service in services], list(range(uapi.VS_ID_COUNT)), "list")
+    vs.eq([service.id for service in services], list(range(dev.info().ids_max)), "list")
     dev.destroy(dev.find("f77").id)
     dev.create("more")
     dev.apply(prune=True)

@@ -14,7 +14,7 @@ SO_RCVMARK = 75
 
 
 def tag(dev, mark):
-    return mark >> dev.info().mark_shift & (1 << vs.uapi.VS_ID_BITS) - 1
+    return mark >> 18 & dev.info().ids_max - 1
 
 
 def mark_of(sock):

@@ -81,7 +81,7 @@ def gates_without_rules(dev):
     """exit, close, wait and numbers beyond the gates take no rules"""
     for gate in ("exit", "close", "wait"):
         vs.refused(errno.EINVAL, "GATE", dev.add, gate)
-    for number in (uapi.VS_GATE_COUNT, 0xffff):
+    for number in (uapi.VS_GATE_COUNT, uapi.VS_GATE_MAX, 0x10000, 0xffffffff):
         vs.refused(errno.EINVAL, "GATE", dev.call, "RULE_ADD", vs.fill(vs.rule("exec"), gate=number))
 
 
@@ -89,14 +89,14 @@ def gates_without_rules(dev):
 def left_names_services_only(dev):
     """On the left only a service or any; on the right also entities and home"""
     a = dev.create("a")
-    for special in (vs.HOME, vs.REF(0), vs.REF(1), uapi.VS_ID_COUNT, a + 5):
+    for special in (vs.HOME, vs.REF(0), vs.REF(1), dev.info().ids_max, 0xffff, a + 5):
         try:
             dev.add("recv", [special])
         except vs.Refused as refusal:
             vs.eq(refusal.errno in (errno.ENOENT, errno.EINVAL), True, str(refusal))
         else:
             raise AssertionError(f"{special:#x} was taken on the left")
-    for special in (uapi.VS_ID_COUNT, 0x7fff, 0xffef, 0xfff9, 0xfffe):
+    for special in (dev.info().ids_max, 0xfff0, 0xffff, 0xffffffef, 0xfffffff9, 0xfffffffe):
         try:
             dev.add("recv", [], [special])
         except vs.Refused as refusal:

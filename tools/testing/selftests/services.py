@@ -29,7 +29,7 @@ def root_is_there(dev):
     [root] = dev.services()
     vs.eq((root.id, root.parent, vs.text(root.name), root.depth, root.children, root.priority), (0, 0, "root", 0, 0, 0))
     vs.eq(root.detached, (1 << uapi.VS_ATTR_COUNT) - 1, "detached")
-    vs.eq(list(root.attr), [*vs.DEFAULTS.values(), 0, 0], "attributes")
+    vs.eq(list(root.attr), [*vs.DEFAULTS.values()] + [0] * (uapi.VS_ATTR_MAX - uapi.VS_ATTR_COUNT), "attributes")
     vs.eq(dev.info().services, 1, "count")
 
 
@@ -49,10 +49,10 @@ def created_is_found(dev):
 
 @vs.test
 def names_are_checked(dev):
-    """Names: 1 to 31 characters of a-z 0-9 . _ -, and one of a kind"""
-    for good in ("a", "0", "web-1.example_org", "x" * 31):
+    """Names: 1 to 63 characters of a-z 0-9 . _ -, and one of a kind"""
+    for good in ("a", "0", "web-1.example_org", "x" * 63):
         dev.create(good)
-    for bad in ("", "A", "a b", "a/b", "\xe9", "a\n", "x" * 32, "a\x01"):
+    for bad in ("", "A", "a b", "a/b", "\xe9", "a\n", "x" * 64, "a\x01"):
         vs.refused(errno.EINVAL, "NAME_BAD", dev.create, bad.encode("latin-1"))
         vs.refused(errno.EINVAL, "NAME_BAD", dev.rename, dev.find("a").id, bad.encode("latin-1"))
     vs.refused(errno.EEXIST, "NAME_TAKEN", dev.create, "a")
@@ -66,7 +66,7 @@ def absent_services(dev):
     a = dev.create("a")
     gone = dev.create("gone")
     dev.destroy(gone)
-    for id in (gone, uapi.VS_ID_COUNT - 1, uapi.VS_ID_COUNT, 0x10000 + a, 0xffffffff):
+    for id in (gone, dev.info().ids_max - 1, dev.info().ids_max, 0x10000 + a, vs.REF(0), vs.HOME, 0xfffffffe):
         vs.refused(errno.ENOENT, "NO_SERVICE", dev.create, "b", id)
         vs.refused(errno.ENOENT, "NO_SERVICE", dev.query, id)
         vs.refused(errno.ENOENT, "NO_SERVICE", dev.stat, id)
@@ -297,8 +297,8 @@ def statistics_begin_at_zero(dev):
     """A new service has done nothing"""
     a = dev.create("a")
     got = dev.stat(a)
-    vs.eq([getattr(got, name) for name, _ in got._fields_ if name not in ("id", "reason", "hits")], [0] * 10)
-    vs.eq(list(got.hits), [0] * 16)
+    vs.eq([getattr(got, name) for name, _ in got._fields_ if name not in ("id", "reason", "refused", "hits")], [0] * 9)
+    vs.eq((list(got.refused), list(got.hits)), ([0] * uapi.VS_RESOURCE_MAX, [0] * uapi.VS_GATE_MAX))
 
 
 vs.main()

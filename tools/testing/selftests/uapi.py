@@ -28,8 +28,13 @@ def request(number, size):
     return 3 << 30 | size << 16 | constants["VS_IOC_MAGIC"] << 8 | number
 
 
+def _plain(expression):
+    """A C expression without the suffixes of its numbers."""
+    return re.sub(r"\b(0x[0-9a-fA-F]+|\d+)[uU]?[lL]{0,2}\b", r"\1", expression)
+
+
 def _value(expression):
-    return eval(re.sub(r"\b(0x[0-9a-fA-F]+|\d+)[uU]?[lL]{0,2}\b", r"\1", expression), {}, constants)
+    return eval(_plain(expression), {}, constants)
 
 
 def _read_struct(name, body):
@@ -60,7 +65,7 @@ def _read(text):
         elif found["struct"]:
             _read_struct(found["struct"], found["members"])
         elif found["arg"]:
-            constants[found["macro"]] = eval(f"lambda {found['arg']}: {found['body']}", dict(constants))
+            constants[found["macro"]] = eval(f"lambda {found['arg']}: {_plain(found['body'])}", dict(constants))
         elif command := re.fullmatch(r"_IOWR\(VS_IOC_MAGIC, (\d+), struct (\w+)\)", found["body"].strip()):
             commands[found["macro"]] = int(command[1]), structs[command[2]]
         else:

@@ -125,9 +125,9 @@ def same_rule(one, other):
     return essence(one) == essence(other)
 
 
-def config_service(name, parent=0, priority=0, **attributes):
+def config_service(name, parent=0, priority=0, id=0, **attributes):
     """A struct vs_config_service; attributes by enum name in lower case (cpu_weight=300) are detached ones."""
-    made = fill(uapi.vs_config_service(), name=name, parent=parent, priority=priority)
+    made = fill(uapi.vs_config_service(), name=name, id=id, parent=parent, priority=priority)
     for attribute, value in attributes.items():
         number = constants["VS_ATTR_" + attribute.upper()]
         made.detached |= 1 << number
@@ -138,8 +138,8 @@ def config_service(name, parent=0, priority=0, **attributes):
 class Device:
     """/dev/vsctl, a method for each command. Each raises Refused if the command is refused."""
 
-    def __init__(self, path=DEVICE):
-        self.fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    def __init__(self, path=DEVICE, flags=os.O_RDWR):
+        self.fd = os.open(path, flags | os.O_CLOEXEC)
 
     def close(self):
         os.close(self.fd)
@@ -220,10 +220,9 @@ class Device:
 
     def try_call(self, gate, left=(ROOT,), home=ROOT, **properties):
         """VS_IOC_RULE_TEST: what a call of the services `left` with these properties would be classified as."""
-        test = uapi.vs_rule_test(home=home)
         left = [*left] + [ROOT] * (ENTITIES.get(gate, 0) - len(left))
-        test.call = rule(gate, left, **properties)
-        return self.call("RULE_TEST", test)
+        made = rule(gate, left, **properties)
+        return self.call("RULE_TEST", call=ctypes.addressof(made), call_size=ctypes.sizeof(made), home=home)
 
     def place(self, pid, id, flags=0):
         pidfd = os.pidfd_open(pid)
@@ -234,6 +233,10 @@ class Device:
 
     def place_socket(self, sock, id):
         self.call("PLACE_SOCKET", fd=sock.fileno(), id=id)
+
+    def socket_of(self, sock):
+        """The id of the service that a socket of ours belongs to."""
+        return self.call("SOCKET", fd=sock.fileno()).id
 
     def apply(self, services=(), rules=(), check=False, prune=False):
         """Rules may also be one array, as of many."""

@@ -40,7 +40,8 @@ refuse 1 "a shared attribute cannot be set" vsctl set shop cpu_weight=5
 says "what to do then" "vsctl detach" vsctl set shop cpu_weight=5
 refuse 2 "an error number that programs do not know" vsctl detach shop tasks_errno=134
 refuse 1 "it is shared still" vsctl set shop tasks_errno=EAGAIN
-refuse 2 "an id that is none" vsctl create one --id 65535
+refuse 1 "an id that is none" vsctl create one --id 65535
+refuse 2 "an id that stands for something else" vsctl create one --id 4294967295
 refuse 2 "an heir that is the service itself" vsctl destroy shop --move-to shop
 refuse 2 "a list of rules of no gate" vsctl rule ls knife
 says "what gates there are" "there are fork, exec" vsctl rule ls knife

@@ -17,8 +17,8 @@
 //! parent = "a"
 //! ```
 //!
-//! A service has the keys `parent` (root if left out), `priority` (0) and those of `Attribute`; an attribute that is left
-//! out is shared with the parent. Every problem of a file is reported, not only the first.
+//! A service has the keys `parent` (root if left out), `priority` (0), `id` (the kernel's choice) and those of
+//! `Attribute`; an attribute that is left out is shared with the parent. Every problem of a file is reported, not only the first.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -26,10 +26,12 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 use toml::Spanned;
+use vs_logic::rule::REF;
 
-use crate::attribute::Attribute;
+use crate::attribute::{self, Attribute};
 use crate::gate::Gate;
 use crate::name::{self, Service as Named, ROOT};
+use crate::number::number;
 use crate::problem::{nearest, Located, Problem};
 use crate::rule::{Conditions, Rule, ENTITIES};
 
@@ -41,6 +43,9 @@ pub type Attributes = [Option<u32>; Attribute::ALL.len()];
 pub struct Service {
     /// Its name.
     pub name: String,
+    /// The id it is to have; None: the one it has, or one of the kernel's choice. What there is has None, for ids
+    /// are no difference between two configurations.
+    pub id: Option<u32>,
     /// The service above it; None: root.
     pub parent: Option<String>,
     /// Between rules, the one that names the service of the highest priority wins.
@@ -218,6 +223,7 @@ impl Reader<'_> {
     fn service(&mut self, name: &str, at: Range<usize>, keys: &DeTable<'_>) -> Found {
         let mut service = Service {
             name: name.to_owned(),
+            id: None,
             parent: None,
             priority: 0,
             attributes: Attributes::default(),
@@ -238,6 +244,14 @@ impl Reader<'_> {
                         "write parent = \"NAME\"",
                     ),
                 },
+                "id" => match integer(value.get_ref()).and_then(|text| number(&text)) {
+                    Some(id) if (1..REF).contains(&id) => service.id = Some(id),
+                    _ => self.problem(
+                        span,
+                        "an id is a whole number from 1",
+                        "leave `id` out to be given a free one",
+                    ),
+                },
                 "priority" => match integer(value.get_ref()).and_then(|text| text.parse().ok()) {
                     Some(priority) => service.priority = priority,
                     None => self.problem(
@@ -246,13 +260,13 @@ impl Reader<'_> {
                         "write priority = 10; higher wins, 0 is usual",
                     ),
                 },
-                other => match Attribute::named(other) {
+                other => match attribute::named(other) {
                     Ok(attribute) => {
                         service.attributes[attribute as usize] =
                             self.attribute(attribute, span, value.get_ref());
                     }
                     Err(_) => {
-                        let known: Vec<&str> = ["parent", "priority"]
+                        let known: Vec<&str> = ["parent", "priority", "id"]
                             .into_iter()
                             .chain(Attribute::ALL.map(Attribute::name))
                             .collect();
@@ -279,7 +293,7 @@ impl Reader<'_> {
             .map(Cow::Borrowed)
             .or_else(|| integer(value).map(Cow::Owned));
         let result = match text {
-            Some(text) => attribute.parse(&text),
+            Some(text) => attribute::parse(attribute, &text),
             None => Err(format!("this is no value of {}", attribute.name())),
         };
         match result {
@@ -288,7 +302,7 @@ impl Reader<'_> {
                 self.problem(
                     span,
                     message,
-                    format!("{} is {}", attribute.name(), attribute.form()),
+                    format!("{} is {}", attribute.name(), attribute::form(attribute)),
                 );
                 None
             }

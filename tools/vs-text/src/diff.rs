@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use crate::attribute::Attribute;
+use crate::attribute::{self, Attribute};
 use crate::config::{Config, Service};
 use crate::name::ROOT;
 use crate::rule::Rule;
@@ -88,8 +88,10 @@ pub fn diff(present: &Config, wanted: &Config, prune: bool) -> Vec<Change> {
 fn fields(old: &Service, new: &Service) -> Vec<Field> {
     let parent = |s: &Service| s.parent.clone().unwrap_or_else(|| ROOT.to_owned());
     let shown = |attribute: Attribute, s: &Service| {
-        s.attributes[attribute as usize]
-            .map_or_else(|| "shared".to_owned(), |value| attribute.show(value))
+        s.attributes[attribute as usize].map_or_else(
+            || "shared".to_owned(),
+            |value| attribute::show(attribute, value),
+        )
     };
     let mut fields = vec![
         Field {
@@ -152,7 +154,12 @@ impl fmt::Display for Change {
                 }
                 for (attribute, value) in Attribute::ALL.into_iter().zip(service.attributes) {
                     if let Some(value) = value {
-                        write!(f, ", {} {}", attribute.name(), attribute.show(value))?;
+                        write!(
+                            f,
+                            ", {} {}",
+                            attribute.name(),
+                            attribute::show(attribute, value)
+                        )?;
                     }
                 }
                 Ok(())

@@ -10,10 +10,12 @@ pub mod attribute;
 pub mod config;
 pub mod contest;
 pub mod diff;
-pub mod gate;
 pub mod name;
 mod number;
 pub mod pattern;
 pub mod problem;
 mod quote;
 pub mod rule;
+
+/// The gates with their properties and protocols: the table that the module is made of.
+pub use vs_logic::gate;

@@ -3,15 +3,16 @@
 
 use crate::gate::Gate;
 use crate::number::number;
+use vs_logic::rule::REF;
 
 /// Longest name in bytes: `VS_NAME_LEN` without the final NUL.
-pub const NAME_MAX: usize = 31;
+pub const NAME_MAX: usize = vs_logic::hierarchy::NAME_LEN - 1;
 /// The service of all that is unclassified.
 pub const ROOT: &str = "root";
 /// On the right side of a rule: the caller's home.
 pub const HOME: &str = "home";
 
-/// Says what is wrong with a name for a new service: it must be 1 to 31 of `a-z 0-9 . _ -`, and no word that means
+/// Says what is wrong with a name for a new service: it must be 1 to 63 of `a-z 0-9 . _ -`, and no word that means
 /// something else in a rule.
 pub fn check(name: &str) -> Result<(), String> {
     check_form(name)?;
@@ -54,7 +55,8 @@ pub fn check_form(name: &str) -> Result<(), String> {
 
 /// Whether a word stands for an entity or for `home` on the right side of rules.
 pub fn is_reserved(name: &str) -> bool {
-    name == HOME || Gate::ALL.iter().any(|gate| gate.entities().contains(&name))
+    let mut entities = Gate::ALL.iter().flat_map(|gate| gate.entities());
+    name == HOME || entities.any(|entity| entity.name == name)
 }
 
 /// A service as the text names it.
@@ -63,7 +65,7 @@ pub enum Service {
     /// By its name.
     Name(String),
     /// By its id, written `#ID`. Printed only for a service whose name has a meaning of its own.
-    Id(u16),
+    Id(u32),
 }
 
 impl Service {
@@ -71,8 +73,10 @@ impl Service {
     pub fn parse(text: &str) -> Result<Self, String> {
         if let Some(id) = text.strip_prefix('#') {
             return match number(id) {
-                Some(id) if id < ID_COUNT => Ok(Self::Id(id)),
-                _ => Err(format!("`#{id}` is no id: ids are 0 to {}", ID_COUNT - 1)),
+                Some(id) if id < REF => Ok(Self::Id(id)),
+                _ => Err(format!(
+                    "`#{id}` is no id: `vsctl ls` shows those there are"
+                )),
             };
         }
         check_form(text)?;
@@ -87,9 +91,6 @@ impl Service {
         }
     }
 }
-
-/// How many ids there are: `VS_ID_COUNT`.
-pub const ID_COUNT: u16 = 1 << 14;
 
 impl std::fmt::Display for Service {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -106,7 +107,7 @@ mod tests {
 
     #[test]
     fn names() {
-        for good in ["a", "pg.main_2-x", &"x".repeat(31)] {
+        for good in ["a", "pg.main_2-x", &"x".repeat(63)] {
             assert_eq!(check(good), Ok(()));
         }
         for bad in [
@@ -121,7 +122,7 @@ mod tests {
             "home",
             "conn",
             "task",
-            &"x".repeat(32),
+            &"x".repeat(64),
         ] {
             assert!(check(bad).is_err(), "{bad}");
         }
@@ -130,7 +131,7 @@ mod tests {
     #[test]
     fn ids() {
         assert_eq!(Service::parse("#16383"), Ok(Service::Id(16383)));
-        for bad in ["#16384", "#", "#-1", "#+5", "#x"] {
+        for bad in ["#4294967280", "#4294967296", "#", "#-1", "#+5", "#x"] {
             assert!(Service::parse(bad).is_err(), "{bad}");
         }
     }

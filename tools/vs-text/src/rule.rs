@@ -8,14 +8,14 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::address::Prefix;
-use crate::gate::{Gate, Properties, Property, Proto};
+use crate::gate::{Gate, Property, Proto};
 use crate::name::{is_reserved, Service, HOME};
 use crate::pattern::{Pattern, BELOW};
 use crate::problem::{nearest, Problem};
 use crate::quote::{quoted, words, Word};
 
-/// Most entities a rule names: `VS_ENTITIES`.
-pub const ENTITIES: usize = 3;
+pub use vs_logic::rule::ENTITIES;
+
 /// Longest interface name in bytes: `VS_IFACE_LEN` without the final NUL.
 const IFACE_MAX: usize = 15;
 const ARROW: &str = "=>";
@@ -254,7 +254,7 @@ fn left(gate: Gate, words: &[Word]) -> Result<([Option<Service>; ENTITIES], Cond
                 Problem::new(
                     span,
                     message,
-                    format!("`{}` takes {}", word.name, form(property)),
+                    format!("`{}` takes {}", word.name, property.form()),
                 )
             })?;
         }
@@ -308,7 +308,7 @@ fn right(
             "nothing stands behind `=>`",
             format!(
                 "say whose each becomes, as in `=> {}=home`; `=*` leaves it as it is",
-                gate.entities()[0]
+                gate.entities()[0].name
             ),
         ));
     }
@@ -317,7 +317,7 @@ fn right(
 
 /// Refuses to give a message another service where it cannot be told from its socket.
 fn binds(gate: Gate, place: usize, proto: Option<Proto>, word: &Word) -> Result<(), Problem> {
-    if gate.binds(place, proto) {
+    if gate.binds_by(place, proto) {
         return Ok(());
     }
     let (message, advice) = match proto {
@@ -331,7 +331,7 @@ fn binds(gate: Gate, place: usize, proto: Option<Proto>, word: &Word) -> Result<
         _ => (
             "a message that is received has its sender's service, and cannot be given another"
                 .to_owned(),
-            "bind whoever receives it: `=> task=msg`",
+            "bind the task that receives it: `=> task=msg`",
         ),
     };
     Err(Problem::new(word.span.clone(), message, advice))
@@ -351,7 +351,7 @@ fn value(gate: Gate, word: &Word) -> Result<(&[u8], Range<usize>), Problem> {
             format!("`{}` has no value", word.name),
             format!(
                 "write name=value without blanks around `=`, as in `{}=home`",
-                gate.entities()[0]
+                gate.entities()[0].name
             ),
         )),
     }
@@ -368,15 +368,22 @@ fn text_of<'a>(value: &'a [u8], span: &Range<usize>) -> Result<&'a str, Problem>
 }
 
 fn entity(gate: Gate, name: &str) -> Option<usize> {
-    gate.entities().iter().position(|entity| *entity == name)
+    gate.entities()
+        .iter()
+        .position(|entity| entity.name == name)
 }
 
 fn entities(gate: Gate) -> String {
     format!(
         "the entities of `{}` are {}",
         gate.name(),
-        gate.entities().join(", ")
+        names(gate).join(", ")
     )
+}
+
+/// The names of a gate's entities.
+fn names(gate: Gate) -> Vec<&'static str> {
+    gate.entities().iter().map(|entity| entity.name).collect()
 }
 
 fn service(gate: Gate, name: &str, span: Range<usize>) -> Result<Service, Problem> {
@@ -392,20 +399,13 @@ fn service(gate: Gate, name: &str, span: Range<usize>) -> Result<Service, Proble
 }
 
 fn property(gate: Gate, word: &Word) -> Result<Property, Problem> {
-    let known = || {
-        Property::ALL
-            .into_iter()
-            .filter(|property| gate.properties() & property.bit() != 0)
-    };
-    let names: Vec<&str> = gate
-        .entities()
-        .iter()
-        .copied()
-        .chain(known().map(Property::name))
+    let names: Vec<&str> = names(gate)
+        .into_iter()
+        .chain(Property::among(gate.props()).map(Property::name))
         .collect();
     let list = format!("`{}` knows {}", gate.name(), names.join(", "));
     match Property::named(&word.name) {
-        Some(property) if gate.properties() & property.bit() != 0 => Ok(property),
+        Some(property) if gate.props() & property.bit() != 0 => Ok(property),
         Some(_) => {
             let message = format!(
                 "the gate `{}` does not have the property `{}`",
@@ -425,24 +425,6 @@ fn property(gate: Gate, word: &Word) -> Result<Property, Problem> {
                 advice,
             ))
         }
-    }
-}
-
-/// What a property's value looks like.
-fn form(property: Property) -> &'static str {
-    match property {
-        Property::Path => "a program's full path, or `/folder/*`",
-        Property::Unix => "a socket's full path, `@name` if abstract, or `/folder/*`",
-        Property::Cgroup => {
-            "a path below the cgroup2 mount such as `/system.slice/x.service`, or `/…/*`"
-        }
-        Property::Uid | Property::Gid => "a number (see `id`)",
-        Property::Proto => "tcp, udp, unix-stream, unix-dgram or unix-seqpacket",
-        Property::Local | Property::Peer => {
-            "an address or prefix such as 10.1.0.0/16 or 2001:db8::1"
-        }
-        Property::Lport | Property::Pport => "a port from 0 to 65535",
-        Property::Iface => "an interface's name such as eth0",
     }
 }
 
@@ -469,7 +451,7 @@ impl Conditions {
     }
 
     /// Which properties are given.
-    pub fn properties(&self) -> Properties {
+    pub fn properties(&self) -> u32 {
         self.shown()
             .into_iter()
             .map(|(property, _)| property.bit())
@@ -535,7 +517,7 @@ impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_left(f, self.gate, &self.from, &self.conditions)?;
         write!(f, " {ARROW}")?;
-        let entities = self.gate.entities();
+        let entities = names(self.gate);
         let mut bare = true;
         for (name, target) in entities.iter().zip(&self.to) {
             bare &= *target == Target::Unchanged;
@@ -571,7 +553,7 @@ fn write_left(
     conditions: &Conditions,
 ) -> fmt::Result {
     f.write_str(gate.name())?;
-    for (name, service) in gate.entities().iter().zip(from) {
+    for (name, service) in names(gate).iter().zip(from) {
         if let Some(service) = service {
             write!(f, " {name}={service}")?;
         }

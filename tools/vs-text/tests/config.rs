@@ -2,7 +2,7 @@
 //! Configurations: what is read, and what is said about each mistake and where.
 
 use proptest::prelude::*;
-use vs_text::attribute::Attribute;
+use vs_text::attribute::{self, Attribute};
 use vs_text::config::{Config, Document, Service};
 use vs_text::diff::{diff, Change};
 
@@ -215,6 +215,7 @@ fn tree() -> impl Strategy<Value = Vec<Service>> {
         for (up, rooted, priority, attributes) in seeds {
             let n = services.len();
             services.push(Service {
+                id: None,
                 name: format!("s{n}"),
                 // taken from those before it: no circles
                 parent: (n > 0 && !rooted).then(|| format!("s{}", up.index(n))),
@@ -238,7 +239,11 @@ fn write(services: &[Service]) -> String {
         }
         for (attribute, value) in Attribute::ALL.into_iter().zip(service.attributes) {
             if let Some(value) = value {
-                text += &format!("{} = '{}'\n", attribute.name(), attribute.show(value));
+                text += &format!(
+                    "{} = '{}'\n",
+                    attribute.name(),
+                    attribute::show(attribute, value)
+                );
             }
         }
     }

@@ -10,8 +10,8 @@ use vs_text::rule::{Call, Conditions, Rule, Target};
 
 fn service() -> impl Strategy<Value = Service> {
     prop_oneof![
-        4 => "[a-z0-9._-]{1,31}".prop_filter("a word with a meaning", |name| !name::is_reserved(name)).prop_map(Service::Name),
-        1 => (0u16..16384).prop_map(Service::Id),
+        4 => "[a-z0-9._-]{1,63}".prop_filter("a word with a meaning", |name| !name::is_reserved(name)).prop_map(Service::Name),
+        1 => (0u32..16384).prop_map(Service::Id),
     ]
 }
 
@@ -57,10 +57,10 @@ fn conditions(gate: Gate) -> impl Strategy<Value = Conditions> {
         any::<u16>(),
         "[a-z][a-z0-9.\"=]{0,14}",
     );
-    (any::<u16>(), paths, ids, ends).prop_map(
+    (any::<u32>(), paths, ids, ends).prop_map(
         move |(bits, (path, unix, cgroup), (uid, gid, proto), ends)| {
             let has =
-                |property: Property| (bits & gate.properties() & property.bit() != 0).then_some(());
+                |property: Property| (bits & gate.props() & property.bit() != 0).then_some(());
             let (local, lport, peer, pport, iface) = ends;
             Conditions {
                 path: has(Property::Path).map(|()| path),
@@ -98,7 +98,7 @@ fn rule() -> impl Strategy<Value = Rule> {
             from.resize(3, None);
             to.resize(3, Target::Unchanged);
             for (place, target) in to.iter_mut().enumerate() {
-                if !gate.binds(place, conditions.proto) {
+                if !gate.binds_by(place, conditions.proto) {
                     *target = Target::Unchanged;
                 }
             }
@@ -223,7 +223,7 @@ fn what_is_wrong_is_marked() {
         ("exec path=/a => path=/b", "path=/b", "cannot change"),
         ("exec => child=a", "child=a", "no entity"),
         ("exec => task=child", "child", "names no service"),
-        ("exec => task=#16384", "#16384", "no id"),
+        ("exec => task=#4294967280", "#4294967280", "no id"),
         ("recv => task=msg msg=a", "msg=a", "its sender's service"),
         (
             "recv task=dns proto=udp => msg=task",

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use vs_text::address::Prefix;
-use vs_text::attribute::Attribute;
+use vs_text::attribute::{self, Attribute};
 use vs_text::config::Document;
 use vs_text::name::Service;
 use vs_text::pattern::Pattern;
@@ -137,18 +137,18 @@ proptest! {
     #[test]
     fn a_value_of_any_text(text in prop_oneof![text(), "-?[0-9_]{0,12}\\.?[0-9]{0,3}(%|m|)", "[A-Z]{1,12}"]) {
         for attribute in Attribute::ALL {
-            if let Ok(value) = attribute.parse(&text) {
-                prop_assert_eq!(attribute.parse(&attribute.show(value)), Ok(value), "{}", attribute.name());
+            if let Ok(value) = attribute::parse(attribute, &text) {
+                prop_assert_eq!(attribute::parse(attribute, &attribute::show(attribute, value)), Ok(value), "{}", attribute.name());
             }
         }
-        let _ = Attribute::named(&text);
+        let _ = attribute::named(&text);
     }
 
     #[test]
     fn every_value_reads_back(value: u32) {
         for attribute in Attribute::ALL {
             // what is no value of it is refused when it is read, too
-            if let Ok(read) = attribute.parse(&attribute.show(value)) {
+            if let Ok(read) = attribute::parse(attribute, &attribute::show(attribute, value)) {
                 prop_assert_eq!(read, value, "{}", attribute.name());
             }
         }

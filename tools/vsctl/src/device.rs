@@ -44,9 +44,20 @@ macro_rules! reasonless {
 reasonless!(vs_info vs_list vs_gate_packet vs_tags);
 
 impl Device {
-    /// Opens the device and sees to it that the module speaks our version of the ABI.
+    /// Opens the device to change something, and sees to it that the module speaks our version of the ABI.
     pub fn open() -> Result<Self> {
-        let device = Self { file: open()? };
+        Self::with(true)
+    }
+
+    /// Opens it to ask, which needs no more than the right to read the file. Commands that change something are refused.
+    pub fn ask() -> Result<Self> {
+        Self::with(false)
+    }
+
+    fn with(changes: bool) -> Result<Self> {
+        let device = Self {
+            file: open(changes)?,
+        };
         let abi = device.info()?.abi;
         if abi != VS_ABI_VERSION {
             let message = format!(
@@ -57,9 +68,18 @@ impl Device {
         Ok(device)
     }
 
-    /// Opens it, if the module is loaded.
+    /// Opens it to change something, if the module is loaded.
     pub fn open_if_loaded() -> Result<Option<Self>> {
-        match Self::open() {
+        Self::if_loaded(Self::open())
+    }
+
+    /// Opens it to ask, if the module is loaded.
+    pub fn ask_if_loaded() -> Result<Option<Self>> {
+        Self::if_loaded(Self::ask())
+    }
+
+    fn if_loaded(device: Result<Self>) -> Result<Option<Self>> {
+        match device {
             Ok(device) => Ok(Some(device)),
             Err(error)
                 if matches!(error.downcast_ref(), Some(Failure::NotLoaded(_))) && !loaded() =>
@@ -72,7 +92,7 @@ impl Device {
 
     /// Waits until no other vsctl changes what is loaded, and holds others off while the lock lives.
     pub fn lock(&self) -> Result<Lock> {
-        match Flock::lock(open()?, FlockArg::LockExclusive) {
+        match Flock::lock(open(true)?, FlockArg::LockExclusive) {
             Ok(file) => Ok(Lock { _file: file }),
             Err((_, errno)) => Err(errno.into()),
         }
@@ -246,8 +266,8 @@ pub fn loaded() -> bool {
     std::path::Path::new("/sys/module/vs").exists()
 }
 
-fn open() -> Result<File> {
-    OpenOptions::new().read(true).write(true).open(PATH).map_err(|error| match error.kind() {
+fn open(changes: bool) -> Result<File> {
+    OpenOptions::new().read(true).write(changes).open(PATH).map_err(|error| match error.kind() {
         ErrorKind::NotFound => Failure::NotLoaded(format!(
             "{PATH} does not exist: the module vs is not loaded\n  do: `modprobe vs`, or `insmod vs.ko`"
         ))
@@ -259,7 +279,7 @@ fn open() -> Result<File> {
 
 fn permission() -> anyhow::Error {
     Failure::Permission(
-        "no permission: virtual services are root's (CAP_SYS_ADMIN)\n  do: run it with sudo"
+        "no permission: virtual services are root's (CAP_SYS_ADMIN), and asking needs the right to read /dev/vsctl\n  do: run it with sudo"
             .to_owned(),
     )
     .into()

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Rules between the text's form, with names, and the kernel's, with ids.
 
+use vs_logic::classify::Call as Classified;
+use vs_logic::id::VsId;
+use vs_logic::rule::{Facts, RuleSet, Spec, REF};
+use vs_logic::why::Why;
 use vs_text::address::Prefix;
 use vs_text::gate::{Gate, Property, Proto};
 use vs_text::name::Service as Named;
@@ -10,46 +14,43 @@ use vs_text::rule::{Call, Conditions, Rule, Target, ENTITIES};
 use crate::abi::*;
 use crate::service::{fill, raw};
 
-/// First of the values that stand for an entity: VS_REF(0), which is an expression that bindgen leaves out.
-const REF: u16 = 0xfff0;
-
 /// The kernel's form of a rule. `id` gives a service's id, or its place in a configuration.
-pub fn to_kernel<E>(rule: &Rule, id: impl Fn(&Named) -> Result<u16, E>) -> Result<vs_rule, E> {
-    let mut out = left(rule.gate, &rule.from, &rule.conditions, VS_ANY as u16, &id)?;
+pub fn to_kernel<E>(rule: &Rule, id: impl Fn(&Named) -> Result<u32, E>) -> Result<vs_rule, E> {
+    let mut out = left(rule.gate, &rule.from, &rule.conditions, VS_ANY, &id)?;
     for (slot, target) in out.to.iter_mut().zip(&rule.to) {
         *slot = match target {
-            Target::Unchanged => VS_ANY as u16,
+            Target::Unchanged => VS_ANY,
             Target::Service(service) => id(service)?,
-            Target::Entity(place) => REF + u16::from(*place),
-            Target::Home => VS_HOME as u16,
+            Target::Entity(place) => REF + u32::from(*place),
+            Target::Home => VS_HOME,
         };
     }
     Ok(out)
 }
 
 /// The kernel's form of a call; entities that are not named are root's.
-pub fn call_to_kernel<E>(call: &Call, id: impl Fn(&Named) -> Result<u16, E>) -> Result<vs_rule, E> {
-    left(call.gate, &call.from, &call.conditions, VS_ROOT as u16, &id)
+pub fn call_to_kernel<E>(call: &Call, id: impl Fn(&Named) -> Result<u32, E>) -> Result<vs_rule, E> {
+    left(call.gate, &call.from, &call.conditions, VS_ROOT, &id)
 }
 
 fn left<E>(
     gate: Gate,
     from: &[Option<Named>; ENTITIES],
     conditions: &Conditions,
-    unnamed: u16,
-    id: &impl Fn(&Named) -> Result<u16, E>,
+    unnamed: u32,
+    id: &impl Fn(&Named) -> Result<u32, E>,
 ) -> Result<vs_rule, E> {
     let mut out = vs_rule {
-        gate: gate as u16,
+        gate: gate as u32,
         props: conditions.properties(),
         ..Default::default()
     };
-    out.to = [VS_ANY as u16; ENTITIES];
+    out.to = [VS_ANY; ENTITIES];
     for (n, (slot, service)) in out.from.iter_mut().zip(from).enumerate() {
         *slot = match service {
             Some(service) => id(service)?,
             None if n < gate.entities().len() => unnamed,
-            None => VS_ANY as u16,
+            None => VS_ANY,
         };
     }
     // no gate has both, so they share a field
@@ -77,8 +78,8 @@ fn left<E>(
 }
 
 /// The text's form of a kernel's rule. None: it names a gate or value that this program does not know.
-pub fn from_kernel(rule: &vs_rule, named: impl Fn(u16) -> Named) -> Option<Rule> {
-    let gate = Gate::numbered(rule.gate)?;
+pub fn from_kernel(rule: &vs_rule, named: impl Fn(u32) -> Named) -> Option<Rule> {
+    let gate = Gate::new(rule.gate)?;
     let has = |property: Property| (rule.props & property.bit() != 0).then_some(());
     let conditions = Conditions {
         path: has(Property::Path).map(|()| Pattern::trusted(&raw(&rule.path))),
@@ -87,7 +88,7 @@ pub fn from_kernel(rule: &vs_rule, named: impl Fn(u16) -> Named) -> Option<Rule>
         uid: has(Property::Uid).map(|()| rule.uid),
         gid: has(Property::Gid).map(|()| rule.gid),
         proto: has(Property::Proto)
-            .map(|()| Proto::numbered(rule.proto))
+            .map(|()| Proto::new(rule.proto))
             .map_or(Some(None), |p| p.map(Some))?,
         local: has(Property::Local).and_then(|()| Prefix::new(rule.local, rule.local_len)),
         lport: has(Property::Lport).map(|()| rule.local_port),
@@ -99,16 +100,14 @@ pub fn from_kernel(rule: &vs_rule, named: impl Fn(u16) -> Named) -> Option<Rule>
     let mut to = [const { Target::Unchanged }; ENTITIES];
     for (target, id) in to.iter_mut().zip(rule.to) {
         *target = match id {
-            id if u32::from(id) == VS_ANY => Target::Unchanged,
-            id if u32::from(id) == VS_HOME => Target::Home,
-            id if id >= REF && usize::from(id - REF) < entities => Target::Entity((id - REF) as u8),
-            id if u32::from(id) < VS_ID_COUNT => Target::Service(named(id)),
+            VS_ANY => Target::Unchanged,
+            VS_HOME => Target::Home,
+            id if id < REF => Target::Service(named(id)),
+            id if ((id - REF) as usize) < entities => Target::Entity((id - REF) as u8),
             _ => return None,
         };
     }
-    let from = rule
-        .from
-        .map(|id| (u32::from(id) != VS_ANY).then(|| named(id)));
+    let from = rule.from.map(|id| (id != VS_ANY).then(|| named(id)));
     Some(Rule {
         gate,
         from,
@@ -117,11 +116,71 @@ pub fn from_kernel(rule: &vs_rule, named: impl Fn(u16) -> Named) -> Option<Rule>
     })
 }
 
+/// What a kernel's rule or call says, with its texts, which are not the field's but up to their NULs.
+pub struct Said<'a> {
+    rule: &'a vs_rule,
+    path: Vec<u8>,
+    cgroup: Vec<u8>,
+}
+
+impl<'a> Said<'a> {
+    /// Of a rule, or of a call in the form of one.
+    pub fn new(rule: &'a vs_rule) -> Self {
+        Self {
+            rule,
+            path: raw(&rule.path),
+            cgroup: raw(&rule.cgroup),
+        }
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        let rule = self.rule;
+        Facts {
+            props: rule.props,
+            proto: rule.proto,
+            uid: rule.uid,
+            gid: rule.gid,
+            local: rule.local,
+            peer: rule.peer,
+            local_port: rule.local_port,
+            peer_port: rule.peer_port,
+            iface: rule.iface.map(|c| c as u8),
+            path: &self.path,
+            cgroup: &self.cgroup,
+        }
+    }
+
+    /// Adds it to a set, as the classifier has it; `false`: it is of a kind this program does not know.
+    pub fn add(&self, set: &mut RuleSet) -> bool {
+        let spec = Spec {
+            gate: self.rule.gate,
+            from: self.rule.from,
+            to: self.rule.to,
+            facts: self.facts(),
+            local_len: self.rule.local_len,
+            peer_len: self.rule.peer_len,
+        };
+        let service = |id| VsId::new(id).ok_or(Why::NoService);
+        set.push(self.rule.id, &spec, service).is_ok()
+    }
+
+    /// The call, as the classifier has it.
+    pub fn call(&self, home: u32) -> Option<Classified<'_>> {
+        let id = |raw| VsId::new(raw).unwrap_or(VsId::ROOT);
+        Some(Classified {
+            gate: Gate::new(self.rule.gate)?,
+            from: self.rule.from.map(id),
+            home: id(home),
+            facts: self.facts(),
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn id(service: &Named) -> Result<u16, String> {
+    fn id(service: &Named) -> Result<u32, String> {
         match service {
             Named::Id(id) => Ok(*id),
             Named::Name(name) => name
@@ -153,14 +212,14 @@ mod tests {
     fn what_the_kernel_gets() {
         let rule = Rule::parse("accept task=s5 peer=10.0.0.0/8 => task=conn").unwrap();
         let kernel = to_kernel(&rule, id).unwrap();
-        assert_eq!(u32::from(kernel.gate), VS_GATE_ACCEPT);
-        assert_eq!(kernel.from, [5, 0xffff, 0xffff]);
+        assert_eq!(kernel.gate, VS_GATE_ACCEPT);
+        assert_eq!(kernel.from, [5, VS_ANY, VS_ANY]);
         assert_eq!(
             kernel.to,
-            [0xfff1, 0xffff, 0xffff],
+            [REF + 1, VS_ANY, VS_ANY],
             "the VS of entity 1, counted from 0"
         );
-        assert_eq!((u32::from(kernel.props), kernel.peer_len), (VS_P_PEER, 104));
+        assert_eq!((kernel.props, kernel.peer_len), (VS_P_PEER, 104));
         assert_eq!(
             kernel.peer,
             [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 0]
@@ -168,7 +227,7 @@ mod tests {
         let call = call_to_kernel(&Call::parse("accept conn=s2").unwrap(), id).unwrap();
         assert_eq!(
             call.from,
-            [0, 2, 0xffff],
+            [0, 2, VS_ANY],
             "a task that is not named is root's"
         );
     }
@@ -180,7 +239,7 @@ mod tests {
         assert!(from_kernel(&vs_rule { gate: 99, ..rule }, named).is_none());
         assert!(from_kernel(
             &vs_rule {
-                to: [0xfff2, 0xffff, 0xffff],
+                to: [REF + 2, VS_ANY, VS_ANY],
                 ..rule
             },
             named
@@ -188,7 +247,7 @@ mod tests {
         .is_none());
         assert!(from_kernel(
             &vs_rule {
-                props: VS_P_PROTO as u16,
+                props: VS_P_PROTO,
                 proto: 77,
                 ..rule
             },
@@ -197,68 +256,53 @@ mod tests {
         .is_none());
     }
 
+    /// Holds each row of a table against the ABI's constant of its name.
+    macro_rules! gates {
+        ($(#[doc = $about:literal] $gate:ident $abi:ident $name:literal [$($entity:tt)*]
+            [$($props:ident)*] $trigger:ident $untold:literal;)*) => {
+            $(assert_eq!(Gate::$gate as u32, $abi);)*
+        };
+    }
+    macro_rules! properties {
+        ($(#[doc = $about:literal] $property:ident $abi:ident $bit:ident $name:literal $form:literal;)*) => {
+            $(assert_eq!(Property::$property.bit(), $abi);)*
+        };
+    }
+    macro_rules! protos {
+        ($(#[doc = $about:literal] $proto:ident $abi:ident $name:literal;)*) => {
+            $(assert_eq!(Proto::$proto as u32, $abi);)*
+        };
+    }
+    macro_rules! attributes {
+        ($($(#[doc = $about:literal])* $attr:ident $abi:ident $name:literal $kind:ident $default:expr;)*) => {
+            $(assert_eq!(Attribute::$attr as u32, $abi);)*
+        };
+    }
+    macro_rules! reasons {
+        ($($why:ident $abi:ident $errno:ident $what:literal $advice:literal;)*) => {
+            $(assert_eq!(Why::$why as u32, $abi);)*
+        };
+    }
+
     #[test]
-    fn the_text_counts_as_the_kernel_does() {
-        for (gate, number) in [
-            (Gate::Fork, VS_GATE_FORK),
-            (Gate::Exec, VS_GATE_EXEC),
-            (Gate::Exit, VS_GATE_EXIT),
-            (Gate::Setuid, VS_GATE_SETUID),
-            (Gate::Setgid, VS_GATE_SETGID),
-            (Gate::Socket, VS_GATE_SOCKET),
-            (Gate::Socketpair, VS_GATE_SOCKETPAIR),
-            (Gate::Connect, VS_GATE_CONNECT),
-            (Gate::Accept, VS_GATE_ACCEPT),
-            (Gate::Send, VS_GATE_SEND),
-            (Gate::Recv, VS_GATE_RECV),
-            (Gate::Close, VS_GATE_CLOSE),
-            (Gate::Wait, VS_GATE_WAIT),
-            (Gate::Packet, VS_GATE_PACKET),
-        ] {
-            assert_eq!(gate as u32, number);
-        }
-        assert_eq!(Gate::ALL.len() as u32, VS_GATE_COUNT);
-        for (property, bit) in [
-            (Property::Path, VS_P_PATH),
-            (Property::Unix, VS_P_UNIX),
-            (Property::Cgroup, VS_P_CGROUP),
-            (Property::Uid, VS_P_UID),
-            (Property::Gid, VS_P_GID),
-            (Property::Proto, VS_P_PROTO),
-            (Property::Local, VS_P_LOCAL),
-            (Property::Lport, VS_P_LPORT),
-            (Property::Peer, VS_P_PEER),
-            (Property::Pport, VS_P_PPORT),
-            (Property::Iface, VS_P_IFACE),
-        ] {
-            assert_eq!(u32::from(property.bit()), bit);
-        }
-        assert_eq!(VS_P_ALL, (1 << Property::ALL.len()) - 1);
-        for (proto, number) in [
-            (Proto::Other, VS_PROTO_OTHER),
-            (Proto::Tcp, VS_PROTO_TCP),
-            (Proto::Udp, VS_PROTO_UDP),
-            (Proto::UnixStream, VS_PROTO_UNIX_STREAM),
-            (Proto::UnixDgram, VS_PROTO_UNIX_DGRAM),
-            (Proto::UnixSeqpacket, VS_PROTO_UNIX_SEQPACKET),
-        ] {
-            assert_eq!(proto as u32, number);
-        }
-        assert_eq!(Proto::ALL.len() as u32, VS_PROTO_COUNT);
+    fn the_tables_count_as_the_header_does() {
         use vs_text::attribute::{Attribute, UNLIMITED};
-        for (attribute, number) in [
-            (Attribute::CpuWeight, VS_ATTR_CPU_WEIGHT),
-            (Attribute::CpuCap, VS_ATTR_CPU_CAP),
-            (Attribute::TasksMax, VS_ATTR_TASKS_MAX),
-            (Attribute::SocketsMax, VS_ATTR_SOCKETS_MAX),
-            (Attribute::TasksErrno, VS_ATTR_TASKS_ERRNO),
-            (Attribute::SocketsErrno, VS_ATTR_SOCKETS_ERRNO),
-        ] {
-            assert_eq!(attribute as u32, number);
-        }
+        vs_logic::each_gate!(gates);
+        assert_eq!(Gate::ALL.len() as u32, VS_GATE_COUNT);
+        vs_logic::each_property!(properties);
+        assert_eq!(VS_P_ALL, vs_logic::gate::props::ALL);
+        vs_logic::each_proto!(protos);
+        assert_eq!(Proto::ALL.len() as u32, VS_PROTO_COUNT);
+        vs_logic::each_attr!(attributes);
         assert_eq!(Attribute::ALL.len() as u32, VS_ATTR_COUNT);
+        vs_logic::each_reason!(reasons);
+        assert_eq!(Why::ALL.len() as u32 + 1, VS_WHY_COUNT);
         assert_eq!(UNLIMITED, VS_UNLIMITED);
-        assert_eq!(u32::from(vs_text::name::ID_COUNT), VS_ID_COUNT);
+        assert_eq!(
+            (VS_ANY, VS_HOME),
+            (vs_logic::rule::ANY, vs_logic::rule::HOME)
+        );
+        assert_eq!(NR_VS_REF, REF);
         assert_eq!(vs_text::name::NAME_MAX + 1, VS_NAME_LEN as usize);
         assert_eq!(vs_text::pattern::PATTERN_MAX + 1, VS_PATH_LEN as usize);
         assert_eq!(ENTITIES, VS_ENTITIES as usize);

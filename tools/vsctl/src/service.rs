@@ -77,7 +77,7 @@ impl Services {
                     format!("there is no service `{name}`\n  do: {advice}")
                 }),
             Named::Id(id) => self
-                .by_id(u32::from(*id))
+                .by_id(*id)
                 .ok_or_else(|| format!("no service has the id {id}\n  do: see `vsctl ls`")),
         }
     }
@@ -89,8 +89,8 @@ impl Services {
     }
 
     /// How a rule names it: by id if its name has a meaning of its own there.
-    pub fn named(&self, id: u16) -> Named {
-        match self.by_id(u32::from(id)).map(|service| text(&service.name)) {
+    pub fn named(&self, id: u32) -> Named {
+        match self.by_id(id).map(|service| text(&service.name)) {
             Some(name) if !is_reserved(&name) => Named::Name(name),
             _ => Named::Id(id),
         }
@@ -128,6 +128,7 @@ impl Services {
     pub fn config(&self) -> Vec<config::Service> {
         let service = |service: &&vs_service| config::Service {
             name: text(&service.name),
+            id: None,
             parent: (service.parent != VS_ROOT).then(|| self.name(service.parent)),
             priority: service.priority,
             attributes: Attribute::ALL.map(|attribute| own(service, attribute)),
@@ -220,7 +221,7 @@ pub mod tests {
     #[test]
     fn own_attributes() {
         let mut shop = service(3, 0, "shop");
-        shop.attr = [300, 1500, 0, 0, 0, 0, 0, 0];
+        shop.attr[..2].copy_from_slice(&[300, 1500]);
         shop.detached = 1;
         assert_eq!(own(&shop, Attribute::CpuWeight), Some(300));
         assert_eq!(own(&shop, Attribute::CpuCap), None);

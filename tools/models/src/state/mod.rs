@@ -12,6 +12,7 @@ pub(crate) mod stat {
     pub(crate) enum Count {
         Tasks,
         Sockets,
-        Refused,
+        RefusedTasks,
+        RefusedSockets,
     }
 }

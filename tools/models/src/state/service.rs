@@ -9,7 +9,7 @@ use crate::state::counter::{transfer, Link, Resource};
 use crate::state::stat::Count;
 use shuttle::sync::atomic::{AtomicI64, AtomicPtr, Ordering};
 
-pub(crate) struct Stats([AtomicI64; 3]);
+pub(crate) struct Stats([AtomicI64; 4]);
 
 impl Stats {
     pub(crate) fn add(&self, count: Count, value: u64) {
@@ -39,7 +39,7 @@ impl Service {
         Box::leak(Box::new(Service {
             link: AtomicPtr::new(new_link(parent)),
             tasks_max,
-            stats: Stats([const { AtomicI64::new(0) }; 3]),
+            stats: Stats([const { AtomicI64::new(0) }; 4]),
         }))
     }
 

@@ -215,37 +215,23 @@ fn holding(device: &Device, document: &Document) -> Result<Option<String>> {
 
 /// A configuration as the kernel takes it: services and rules name services by their place, from 1; root is 0.
 fn kernel_form(config: &Config) -> Result<(Vec<vs_config_service>, Vec<vs_rule>)> {
-    let places: std::collections::HashMap<&str, u16> = config
-        .services
-        .iter()
-        .enumerate()
-        .map(|(n, service)| Ok((service.name.as_str(), u16::try_from(n + 1)?)))
-        .collect::<Result<_>>()
-        .map_err(|_| {
-            Failure::Usage(format!(
-                "{} services: at most {} are possible",
-                config.services.len(),
-                VS_ID_COUNT - 1
-            ))
-        })?;
+    let names = config.services.iter().map(|service| service.name.as_str());
+    let places: std::collections::HashMap<&str, u32> = names.zip(1..).collect();
     let place = |name: &str| {
         if name == ROOT {
-            Some(VS_ROOT as u16)
+            Some(VS_ROOT)
         } else {
             places.get(name).copied()
         }
     };
     let services = config.services.iter().map(|service| {
         let mut out = vs_config_service {
+            id: service.id.unwrap_or(VS_ANY),
             priority: service.priority,
             ..Default::default()
         };
         fill(&mut out.name, service.name.as_bytes());
-        out.parent = service
-            .parent
-            .as_deref()
-            .and_then(place)
-            .map_or(VS_ROOT, u32::from);
+        out.parent = service.parent.as_deref().and_then(place).unwrap_or(VS_ROOT);
         for (n, value) in service.attributes.iter().enumerate() {
             if let Some(value) = value {
                 out.detached |= 1 << n;
@@ -271,7 +257,7 @@ mod tests {
 
     #[test]
     fn what_the_kernel_gets() {
-        let text = "rules = ['accept task=b => task=conn', 'fork => child=root']\n[services.b]\nparent='a'\ncpu_cap='50%'\n[services.a]\npriority=-1";
+        let text = "rules = ['accept task=b => task=conn', 'fork => child=root']\n[services.b]\nparent='a'\ncpu_cap='50%'\n[services.a]\npriority=-1\nid=7";
         let document = Document::parse("x", text).unwrap();
         let (services, rules) = kernel_form(&document.config).unwrap();
         assert_eq!(
@@ -287,6 +273,7 @@ mod tests {
             ),
             (2, 500, -1)
         );
+        assert_eq!((services[0].id, services[1].id), (7, VS_ANY));
         assert_eq!(rules[0].from[0], 2);
         assert_eq!(rules[1].to[1], 0);
     }

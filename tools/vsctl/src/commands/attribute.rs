@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use vs_text::attribute::Attribute;
+use vs_text::attribute::{self as text, Attribute};
 
 use crate::abi::*;
 use crate::bpf::scheduler;
@@ -13,7 +13,7 @@ use crate::service::Services;
 
 fn values() -> String {
     let attributes = Attribute::ALL
-        .map(|attribute| format!("  {:<14} {}\n", attribute.name(), attribute.form()))
+        .map(|attribute| format!("  {:<14} {}\n", attribute.name(), text::form(attribute)))
         .concat();
     format!("Attributes and their values:\n{attributes}  priority       a whole number (`set` alone); between rules, the higher wins")
 }
@@ -52,8 +52,11 @@ impl Set {
                 })?;
                 Setting::Priority(priority)
             } else {
-                let attribute = Attribute::named(key).map_err(Failure::Usage)?;
-                Setting::Attribute(attribute, attribute.parse(value).map_err(Failure::Usage)?)
+                let attribute = text::named(key).map_err(Failure::Usage)?;
+                Setting::Attribute(
+                    attribute,
+                    text::parse(attribute, value).map_err(Failure::Usage)?,
+                )
             });
         }
         let device = Device::open()?;
@@ -100,9 +103,9 @@ impl Detach {
             let (key, value) = text
                 .split_once('=')
                 .map_or((text.as_str(), None), |(key, value)| (key, Some(value)));
-            let attribute = Attribute::named(key).map_err(Failure::Usage)?;
+            let attribute = text::named(key).map_err(Failure::Usage)?;
             let value = value
-                .map(|value| attribute.parse(value))
+                .map(|value| text::parse(attribute, value))
                 .transpose()
                 .map_err(Failure::Usage)?;
             wanted.push((attribute, value));
@@ -132,7 +135,7 @@ impl Share {
         let wanted: Result<Vec<Attribute>, String> = self
             .attributes
             .iter()
-            .map(|name| Attribute::named(name))
+            .map(|name| text::named(name))
             .collect();
         let wanted = wanted.map_err(Failure::Usage)?;
         let device = Device::open()?;

@@ -44,7 +44,7 @@ record! {
 impl Ps {
     /// Does it.
     pub fn run(self, output: Output) -> Result<()> {
-        let services = Services::read(&Device::open()?)?;
+        let services = Services::read(&Device::ask()?)?;
         let only = self
             .name
             .as_deref()

@@ -3,7 +3,8 @@
 
 use anyhow::Result;
 use clap::Args;
-use vs_text::attribute::Attribute;
+use vs_logic::rule::REF;
+use vs_text::attribute::{self as values, Attribute};
 use vs_text::name;
 
 use super::attribute;
@@ -20,7 +21,7 @@ use crate::service::{fill, Services};
 /// It shares all attributes with its parent until they are detached; those given here are detached at once.
 #[derive(Debug, Args)]
 pub struct Create {
-    /// Its name: 1 to 31 of a-z 0-9 . _ -
+    /// Its name: 1 to 63 of a-z 0-9 . _ -
     name: String,
     /// The service above it
     #[arg(long, default_value = name::ROOT)]
@@ -28,8 +29,8 @@ pub struct Create {
     /// Between rules, the one that names the service of the highest priority wins
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     priority: i32,
-    /// Take this id, from 1 to 16383, instead of one the kernel chooses
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..i64::from(VS_ID_COUNT)))]
+    /// Take this id instead of one the kernel chooses
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..i64::from(REF)))]
     id: Option<u32>,
     /// Detach cpu_weight: share among siblings, 1 to 10000
     #[arg(long, value_name = "N")]
@@ -68,10 +69,13 @@ impl Create {
             (Attribute::TasksMax, &self.tasks_max),
             (Attribute::SocketsMax, &self.sockets_max),
         ];
-        let mut values = Vec::new();
+        let mut wanted = Vec::new();
         for (attribute, text) in own {
             if let Some(text) = text {
-                values.push((attribute, attribute.parse(text).map_err(Failure::Usage)?));
+                wanted.push((
+                    attribute,
+                    values::parse(attribute, text).map_err(Failure::Usage)?,
+                ));
             }
         }
         let device = Device::open()?;
@@ -85,7 +89,7 @@ impl Create {
         };
         fill(&mut create.name, self.name.as_bytes());
         device.create(&mut create, &what)?;
-        for (attribute, value) in &values {
+        for (attribute, value) in &wanted {
             if let Err(error) =
                 attribute::detach(&device, create.id, &self.name, *attribute, Some(*value))
             {
@@ -103,18 +107,18 @@ impl Create {
         let created = Created {
             id: create.id,
             name: self.name,
-            detached: values
+            detached: wanted
                 .iter()
                 .map(|(attribute, _)| attribute.name())
                 .collect(),
         };
         output.value(&created, |created| {
             let mut text = format!("created {} (id {})\n", created.name, created.id);
-            for (attribute, value) in &values {
+            for (attribute, value) in &wanted {
                 text += &format!(
                     "detached {}: {}\n",
                     attribute.name(),
-                    attribute.show(*value)
+                    values::show(*attribute, *value)
                 );
             }
             text

@@ -69,7 +69,7 @@ const STATES: [&str; 12] = [
 impl Ss {
     /// Does it.
     pub fn run(self, output: Output) -> Result<()> {
-        let services = Services::read(&Device::open()?)?;
+        let services = Services::read(&Device::ask()?)?;
         let only = self
             .name
             .as_deref()
@@ -115,7 +115,7 @@ fn row(services: &Services, socket: &vs_sock_record) -> Row {
     let unix = socket.family == UNIX;
     Row {
         service: services.name(socket.vs.into()),
-        proto: Proto::numbered(socket.proto).map_or("?", Proto::name),
+        proto: Proto::new(socket.proto).map_or("?", Proto::name),
         state: STATES
             .get(usize::from(socket.state).wrapping_sub(1))
             .unwrap_or(&"?"),

@@ -63,6 +63,10 @@ record! {
         pub unattributed: u64,
         /// Calls a limit refused.
         pub refused: u64,
+        /// Of these, by a limit on tasks.
+        pub refused_tasks: u64,
+        /// Of these, by a limit on sockets.
+        pub refused_sockets: u64,
         /// Packets received.
         pub packets_in: u64,
         /// Bytes received.
@@ -101,7 +105,9 @@ pub fn row(services: &Services, stat: &vs_stat) -> Row {
         sockets: stat.sockets,
         rebinds: stat.rebinds,
         unattributed: stat.unattributed,
-        refused: stat.refused,
+        refused: stat.refused.iter().sum(),
+        refused_tasks: stat.refused[VS_RESOURCE_TASKS as usize],
+        refused_sockets: stat.refused[VS_RESOURCE_SOCKETS as usize],
         packets_in: stat.packets_in,
         bytes_in: stat.bytes_in,
         packets_out: stat.packets_out,
@@ -158,6 +164,8 @@ pub fn since(old: &[Row], new: &[Row]) -> Vec<Row> {
             (&mut row.rebinds, old.rebinds),
             (&mut row.unattributed, old.unattributed),
             (&mut row.refused, old.refused),
+            (&mut row.refused_tasks, old.refused_tasks),
+            (&mut row.refused_sockets, old.refused_sockets),
             (&mut row.packets_in, old.packets_in),
             (&mut row.bytes_in, old.bytes_in),
             (&mut row.packets_out, old.packets_out),
@@ -175,7 +183,7 @@ pub fn since(old: &[Row], new: &[Row]) -> Vec<Row> {
 impl Stat {
     /// Does it.
     pub fn run(self, output: Output) -> Result<()> {
-        let device = Device::open()?;
+        let device = Device::ask()?;
         if self.sched {
             let counters = scheduler::counters()?
                 .into_iter()

@@ -22,6 +22,8 @@ record! {
         pub module: bool,
         /// Version of the ABI that the module speaks.
         pub abi: u32,
+        /// Ids of services are below this.
+        pub ids_max: u32,
         /// How many services there are, root among them.
         pub services: u32,
         /// How many rules.
@@ -46,7 +48,7 @@ record! {
 impl Status {
     /// Does it.
     pub fn run(self, output: Output) -> Result<()> {
-        match Device::open_if_loaded()? {
+        match Device::ask_if_loaded()? {
             Some(device) => print(&device, output),
             None => output.value(&report(None)?, text),
         }
@@ -77,6 +79,7 @@ fn report(device: Option<&Device>) -> Result<Report> {
     Ok(Report {
         module: device.is_some() || loaded(),
         abi: info.abi,
+        ids_max: info.ids_max,
         services: info.services,
         rules: info.rules,
         generation: info.generation,

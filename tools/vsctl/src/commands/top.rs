@@ -43,7 +43,7 @@ impl Top {
             .ok()
             .filter(|delay| *delay >= Duration::from_millis(100))
             .ok_or_else(|| Failure::Usage("--delay takes seconds, from 0.1".to_owned()))?;
-        let device = Device::open()?;
+        let device = Device::ask()?;
         if !io::stdout().is_terminal() {
             return Err(Failure::Usage(
                 "top draws on a terminal\n  do: `vsctl stat --watch` writes lines".to_owned(),

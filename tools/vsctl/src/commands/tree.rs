@@ -4,7 +4,7 @@
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
-use vs_text::attribute::Attribute;
+use vs_text::attribute::{self, Attribute};
 
 use crate::abi::*;
 use crate::device::Device;
@@ -52,7 +52,7 @@ fn row(services: &Services, service: &vs_service) -> Row {
         Value {
             name: attribute.name(),
             value: (number != VS_UNLIMITED).then_some(number),
-            text: attribute.show(number),
+            text: attribute::show(attribute, number),
             detached: own(service, attribute).is_some(),
         }
     };
@@ -86,7 +86,7 @@ pub struct Ls {}
 impl Ls {
     /// Does it.
     pub fn run(self, output: Output) -> Result<()> {
-        let services = Services::read(&Device::open()?)?;
+        let services = Services::read(&Device::ask()?)?;
         let rows: Vec<Row> = services
             .all()
             .iter()
@@ -141,7 +141,7 @@ struct Node {
 impl Tree {
     /// Does it.
     pub fn run(self, output: Output) -> Result<()> {
-        let services = Services::read(&Device::open()?)?;
+        let services = Services::read(&Device::ask()?)?;
         let top = match &self.name {
             Some(name) => services.find(name)?,
             None => services.find("root")?,
@@ -216,7 +216,7 @@ record! {
 impl Show {
     /// Does it.
     pub fn run(self, output: Output) -> Result<()> {
-        let device = Device::open()?;
+        let device = Device::ask()?;
         let services = Services::read(&device)?;
         let service = services.find(&self.name)?;
         let rules = device.rules()?;
@@ -232,12 +232,7 @@ impl Show {
             },
             Ok,
         )?;
-        let names = |rule: &&vs_rule| {
-            rule.from
-                .iter()
-                .chain(&rule.to)
-                .any(|id| u32::from(*id) == service.id)
-        };
+        let names = |rule: &&vs_rule| rule.from.iter().chain(&rule.to).any(|id| *id == service.id);
         let shown = Shown {
             service: row(&services, service),
             below: services
@@ -307,7 +302,7 @@ mod tests {
     fn shared_values_show() {
         let mut a = service(1, 0, "a");
         a.detached = 2;
-        a.attr = [100, 1500, VS_UNLIMITED, 0, 11, 105, 0, 0];
+        a.attr[..6].copy_from_slice(&[100, 1500, VS_UNLIMITED, 0, 11, 105]);
         let row = row(&Services::new(vec![a]), &a);
         let cells: Vec<String> = row.attributes.iter().map(cell).collect();
         assert_eq!(
