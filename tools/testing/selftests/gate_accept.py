@@ -8,7 +8,6 @@ import select
 import socket
 
 import gates
-import netns
 import uapi
 import vs
 
@@ -166,25 +165,6 @@ def limited(dev):
         gates.enter(dev, vs.ROOT)
         sock.close()
         vs.until(lambda: dev.stat(a).sockets == 0, what="nothing left")
-
-
-@vs.gated
-def forged_in_user_namespace(dev):
-    """In a network namespace of a user namespace, where anybody may write marks, none makes a connection another's"""
-    dev.call("GATE_PACKET", on=1)
-    a = dev.create("a")
-    rules = f"table inet t {{ chain i {{ type filter hook prerouting priority 0; meta mark set {a << 18}; }}; }}"
-
-    def tag_in(*kinds):
-        def connect():
-            vs.unshare(*kinds)
-            netns.ip("link", "set", "lo", "up")
-            vs.eq(vs.run("nft", rules).returncode, 0, "nft")
-            with gates.listener() as server, socket.create_connection(server.getsockname()), server.accept()[0] as conn:
-                return gates.vs_of(conn)
-        return int(vs.in_child(connect))
-    vs.eq(tag_in(os.CLONE_NEWNET), a, "where root has written it")
-    vs.eq(tag_in(os.CLONE_NEWUSER, os.CLONE_NEWNET), vs.ROOT, "in a user namespace")
 
 
 def copied(name, protocol):

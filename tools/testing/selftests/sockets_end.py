@@ -1,31 +1,21 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: GPL-2.0
 # limit: 240
-"""How sockets end being a service's: at its limit, at `vsctl down`, in any namespace; and what a tagged socket costs."""
+"""How sockets end being a service's: at its limit, at `vsctl down`, in any namespace."""
 import contextlib
-import ctypes
 import os
-import pathlib
-import signal
 import socket
-import struct
-import subprocess
-import sys
 import threading
 import time
 
 import containers
 import gates
 import netns
-import uapi
 import vs
 from containers import set_sysctl
 
 INET, UNIX, STREAM, DGRAM = socket.AF_INET, socket.AF_UNIX, socket.SOCK_STREAM, socket.SOCK_DGRAM
 KINDS = (INET, STREAM), (INET, DGRAM), (UNIX, STREAM), (UNIX, DGRAM)
-PER_SOCKET = 128  # bytes
-SOCKETS = 20000
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def limited(dev, name, most):
@@ -274,64 +264,6 @@ def counts_after(dev):
         for sock in made:
             sock.close()
         vs.until(lambda: dev.stat(a).sockets == 0, what="all closed")
-
-
-def kernel_memory():
-    """Bytes that the kernel holds in slabs, per-CPU areas, page tables of vmalloc and whole pages of its own."""
-    lines = pathlib.Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    held = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines}
-    return sum(held[name] for name in ("Slab", "Percpu", "VmallocUsed", "PageTables", "KernelStack"))
-
-
-HOLD = """
-import resource, socket, sys
-count = int(sys.argv[1])
-resource.setrlimit(resource.RLIMIT_NOFILE, (count + 100, count + 100))
-made = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
-print("ready", flush=True)
-sys.stdin.read()
-"""
-
-
-def settled_memory():
-    """Reads the kernel's memory when grace periods are over."""
-    for _ in range(3):
-        time.sleep(0.5)
-        pathlib.Path("/proc/sys/vm/drop_caches").write_text("3", encoding="ascii")
-    return kernel_memory()
-
-
-def cost(dev, id, count):
-    """The kernel memory of so many UDP sockets of a process of service `id`."""
-    gates.enter(dev, id)
-    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    gates.enter(dev, vs.ROOT)
-    # a process that has made one is the base
-    vs.eq(holder.stdout.readline(), b"ready\n", "the sockets")
-    if id != vs.ROOT:
-        vs.eq(dev.stat(id).sockets, count, "sockets")
-    got = settled_memory()
-    holder.stdin.close()
-    holder.wait()
-    holder.stdout.close()
-    return got
-
-
-@gates.case
-def memory(dev):
-    """20,000 tagged sockets cost at most 128 bytes each beyond the sockets"""
-    a = dev.create("a")
-    # twice each: what the first one makes the kernel keep (slabs, tables that grow) is in neither difference
-    cost(dev, vs.ROOT, SOCKETS), cost(dev, a, SOCKETS)
-    figures = {}
-    for name, id in ("untagged", vs.ROOT), ("tagged", a):
-        few = cost(dev, id, 1)
-        figures[name] = cost(dev, id, SOCKETS) - few
-    each = {name: bytes / (SOCKETS - 1) for name, bytes in figures.items()}
-    beyond = each["tagged"] - each["untagged"]
-    print(f"# a socket {each['untagged']:.0f} bytes, a tagged one {each['tagged']:.0f}: {beyond:.0f} beyond", flush=True)
-    vs.within(each["untagged"], 500, 5000, "bytes of a socket")
-    vs.within(beyond, -PER_SOCKET, PER_SOCKET, "bytes beyond the socket")
 
 
 vs.main()
