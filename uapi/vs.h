@@ -141,6 +141,7 @@ struct vs_info {
 	__u64 generation;	/* out: grows with every change to tree, attributes or rules; never 0 */
 };
 #define VS_FEATURE_PACKETS	(1ull << 0)	/* the gate packet is on: see struct vs_gate_packet */
+#define VS_FEATURE_TAGS		(1ull << 1)	/* sockets and packets carry tags: see struct vs_tags */
 
 struct vs_create {
 	char name[VS_NAME_LEN];
@@ -276,6 +277,14 @@ struct vs_place_socket {
 	__u32 reason;		/* out */
 };
 
+/* Asks which service a socket belongs to. */
+struct vs_socket {
+	__s32 fd;		/* of the caller */
+	__u32 id;		/* out */
+	__u32 flags;		/* 0 */
+	__u32 reason;		/* out */
+};
+
 struct vs_stat {
 	__u32 id;
 	__u32 reason;		/* out */
@@ -324,13 +333,25 @@ struct vs_apply {
 };
 
 /*
- * Turns the gate `packet` on or off: the netfilter hooks, in every network
- * namespace, those to come included. Packets are counted and VS_GATE_PACKET's
- * rules are in force while it is on; off, nothing is hooked. It is off until
- * turned on; what it is already, it stays. ENOMEM: not every namespace could be
- * hooked, so none is.
+ * Turns the gate `packet` on or off, in every network namespace. Packets are
+ * counted and VS_GATE_PACKET's rules are in force while it is on; off, nothing
+ * of it is attached. It is off until turned on; what it is already, it stays.
+ * ENOENT: the kernel lacks a tracepoint; then it is off.
  */
 struct vs_gate_packet {
+	__u32 on;		/* 0 or 1, else EINVAL */
+	__u32 reserved;
+};
+
+/*
+ * Lets sockets belong to services, and packets carry the tag of their socket.
+ * Off, every tag is taken off every socket, in whatever network namespace, and
+ * none of a packet or of a request for a connection is believed any more, also
+ * not when it is turned on again. It is off until turned on, which `vsctl up`
+ * does when the programs that see the end of sockets are attached; what it is
+ * already, it stays. ENOENT: the kernel lacks a tracepoint; then it is off.
+ */
+struct vs_tags {
 	__u32 on;		/* 0 or 1, else EINVAL */
 	__u32 reserved;
 };
@@ -352,5 +373,7 @@ struct vs_gate_packet {
 #define VS_IOC_PLACE_SOCKET	_IOWR(VS_IOC_MAGIC, 13, struct vs_place_socket)
 #define VS_IOC_APPLY		_IOWR(VS_IOC_MAGIC, 14, struct vs_apply)
 #define VS_IOC_GATE_PACKET	_IOWR(VS_IOC_MAGIC, 15, struct vs_gate_packet)
+#define VS_IOC_SOCKET		_IOWR(VS_IOC_MAGIC, 16, struct vs_socket)
+#define VS_IOC_TAGS		_IOWR(VS_IOC_MAGIC, 17, struct vs_tags)
 
 #endif /* _UAPI_VS_H */

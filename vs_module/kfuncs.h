@@ -65,35 +65,36 @@ VS_KFUNC(__u64) vs_gate_recv(struct sock *sk, __u32 message, __u32 who);
 VS_KFUNC(__u64) vs_gate_close(__u32 who, bool ended);
 VS_KFUNC(__u64) vs_gate_wait(__u32 who);
 
-/* A request for a connection: it takes its packet's VS, if that is believed. The verdict can only refuse. */
-VS_KFUNC(__u64) vs_conn_request(struct sk_buff *skb, bool believed, struct request_sock *req);
+/* sendto(MSG_FASTOPEN) on a TCP socket that is not connected passes the gate `connect` here. */
+VS_KFUNC(__u64) vs_gate_fastopen(struct socket *sock, struct msghdr *msg, __u32 who);
+/* A request for a connection takes its packet's VS. The verdict can only refuse. */
+VS_KFUNC(__u64) vs_conn_request(const struct sock *listener, struct sk_buff *skb,
+				struct request_sock *req);
+/* The handshake is done: `conn`, which nobody has yet, takes the VS of `req`. */
+VS_KFUNC(void) vs_conn_born(struct sock *conn, const struct request_sock *req);
 /* The same for unix sockets: `conn`, to be accepted, takes the VS of `client`. */
 VS_KFUNC(__u64) vs_conn_unix(const struct sock *client, struct sock *conn);
-/* A socket was born with our bits in its mark, or is gone. */
-VS_KFUNC(void) vs_sk_born(struct sock *sk);
-VS_KFUNC(void) vs_sk_gone(__u32 mark);
-/* It is a copy with the mark of another, which nobody has counted: it becomes nobody's. */
-VS_KFUNC(void) vs_sk_copied(struct sock *sk);
-/* It becomes whose `other` is. */
+/* A datagram that is about to be queued for `receiver` gets the tag that is read when it is received. */
+VS_KFUNC(void) vs_datagram(struct sock *receiver, struct sk_buff *skb);
+/* A socket is gone, of which only numbers can be told: its cookie (0: it has none) and its address. */
+VS_KFUNC(void) vs_sk_gone(__u64 cookie, __u64 address);
+/* The socket becomes that VS's which `other` belongs to. */
 VS_KFUNC(void) vs_sk_follow(struct sock *sk, struct sock *other);
-/* The VS that a mark of a socket stands for. */
-VS_KFUNC(__u32) vs_mark_vs(__u32 mark);
-/* The VS of a datagram with this mark that came by interface `iif`: root if the mark is not to be believed. */
-VS_KFUNC(__u32) vs_message_vs(__u32 mark, int iif);
-/* `mark` with our bits taken from `old`. */
-VS_KFUNC(__u32) vs_mark_keep(__u32 mark, __u32 old);
-/* Takes our bits off the socket; for those that nobody has counted. */
-VS_KFUNC(void) vs_sk_clear(struct sock_common *sk);
+/* The VS of a socket of any kind; of a full one, by the numbers that name it. */
+VS_KFUNC(__u32) vs_sk_vs(struct sock_common *sk);
+VS_KFUNC(__u32) vs_named_vs(__u64 cookie, __u64 address);
+/* The VS of a datagram with this secmark, taken off a socket's queue. */
+VS_KFUNC(__u32) vs_message_vs(__u32 secmark);
 
 /*
- * Tags of tasks: `who` is what a tag says. While one says it, its ids are not
- * given to another service. Before a tag is changed: may it say this (false: the
- * service has just gone)? Then exactly one of: it does, in the place of `old`;
- * it does not after all. A tag with the same id twice is free to hold.
+ * Tags of tasks, before and after a change. vs_tag_hold() takes the references
+ * that the new one needs; false if one of its services is going away, and then
+ * it must not be written. On success call exactly one of vs_tag_replaced(), if
+ * the new tag stands in the place of the old one, and vs_tag_release().
  */
-VS_KFUNC(bool) vs_tag_hold(__u32 who);
+VS_KFUNC(bool) vs_tag_hold(__u32 old, __u32 who);
 VS_KFUNC(void) vs_tag_replaced(__u32 old, __u32 who);
-VS_KFUNC(void) vs_tag_release(__u32 who);
+VS_KFUNC(void) vs_tag_release(__u32 old, __u32 who);
 /* The task that had the tag is gone. */
 VS_KFUNC(void) vs_task_gone(__u32 who);
 /* What core__place answers: 0, or the negative errno for which the tag is as it was. */

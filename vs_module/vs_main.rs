@@ -21,10 +21,8 @@
 //! unloads them in the reverse order: see [`Vs`].
 
 use crate::shim::bindings as c;
-use core::borrow::Borrow;
 use kernel::error::to_result;
 use kernel::prelude::*;
-use kernel::sync::atomic::{Atomic, Relaxed};
 
 #[path = "../vs_netfilter/mod.rs"]
 mod netfilter;
@@ -47,20 +45,6 @@ module! {
     authors: ["The Virtual Services authors"],
     description: "Virtual Services: work is charged to the party it is done for",
     license: "GPL",
-    params: {
-        mark_shift: u32 {
-            default: 18,
-            description: "Lowest bit of the id in sk_mark and skb->mark, 0..18",
-        },
-    },
-}
-
-/// The parameter, which hot paths should not have to look up.
-static MARK_SHIFT: Atomic<u32> = Atomic::new(0);
-
-/// Lowest bit of the id in a mark. Fixed before anybody has asked.
-pub(crate) fn mark_shift() -> u32 {
-    shim::rcu::read_once(&MARK_SHIFT)
 }
 
 /// The module, while it is loaded.
@@ -69,7 +53,7 @@ struct Vs {
     // Dropped in this order: first nobody comes any more, then all is freed.
     #[pin]
     _device: control::chardev::Device,
-    _packets: netfilter::PacketGate,
+    _network: netfilter::NetworkPlane,
     _loaded: Loaded,
 }
 
@@ -78,18 +62,16 @@ struct Loaded;
 
 impl Loaded {
     fn new() -> Result<Self> {
-        // 7.2 gives a reference, 7.3 the value.
-        let shift = *Borrow::<u32>::borrow(&module_parameters::mark_shift.value());
-        if shift > logic::id::VsId::SHIFT_MAX {
-            return Err(EINVAL);
+        state::sockets::init()?;
+        if let Err(error) = control::registry::init() {
+            state::sockets::exit();
+            return Err(error);
         }
-        MARK_SHIFT.store(shift, Relaxed);
-        control::registry::init()?;
         let loaded = Loaded;
         // SAFETY: Called once. From here on BPF programs can be loaded that call into `state`,
         // which is there; each holds a reference to the module.
         to_result(unsafe { c::vs_register_kfuncs() })?;
-        pr_info!("loaded, ids in bits {} and up of marks\n", mark_shift());
+        pr_info!("loaded\n");
         Ok(loaded)
     }
 }
@@ -98,6 +80,7 @@ impl Drop for Loaded {
     fn drop(&mut self) {
         // SAFETY: At unload; no program that calls a kfunc is left, each would hold a reference to the module.
         unsafe { c::vs_end_kfuncs() };
+        state::sockets::exit();
         control::registry::exit();
         pr_info!("unloaded\n");
     }
@@ -108,7 +91,7 @@ impl kernel::InPlaceModule for Vs {
         try_pin_init!(Self {
             _loaded: Loaded::new()?,
             // SAFETY: Called once, before the device exists by which it is turned on.
-            _packets: unsafe { netfilter::register() },
+            _network: unsafe { netfilter::register() },
             _device <- control::chardev::Device::register(module),
         }? Error)
     }

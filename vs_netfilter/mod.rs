@@ -1,95 +1,153 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The network plane: the gate `packet`, and packets counted per VS.
+//! The network plane: packets carry their sender's tag, and are counted per service.
 //!
-//! The tag of a packet is in bits of its mark (see [`crate::logic::id::VsId`]), where the stack
-//! carries it from socket to packet and, for connections, to request and TIME_WAIT sockets. The
-//! hooks see to the rest: they strip what is claimed from outside, classify what has no socket
-//! yet, and count.
+//! ```text
+//!   socket -> IP -> hooks -> tc egress -> departs -> queue -> leaves -> device
+//!                                         writes tag          counts      |
+//!   socket <- IP <- hooks <- tc ingress <------------------- arrives <----+
+//!                                                            reads tag, counts
+//! ```
 //!
-//! While the gate is off nothing is hooked, and a packet costs what it costs without this module.
+//! A packet's tag is in `skb->secmark`. It is written where nobody but the machine's administrator
+//! can write after it, from the socket that the packet still holds on to ([`departs`]). It survives
+//! veth pairs, bridges, and NAT; what comes from a wire has none, and is classified by the rules of
+//! the gate `packet` ([`arrives`]). In other network namespaces than the initial one, whose
+//! administrator may be a tenant, a packet has no tag while hooks of that namespace see it: the tag
+//! waits in a note of the CPU until the socket layer takes the packet ([`claimed`]).
+//!
+//! [`departs`]: packet::Departs
+//! [`arrives`]: packet::Arrives
+//!
+//! While nothing of this is on, nothing is attached, and a packet costs what it costs without this
+//! module.
 
 mod demux;
-mod hooks;
-mod netns;
+mod packet;
 pub(crate) mod parse;
-pub(crate) mod skb;
+mod probe;
 
 use crate::logic::id::VsId;
-use crate::shim::bindings::LOOPBACK_IFINDEX;
+use crate::logic::tag::Tag;
+use crate::shim::bindings as c;
+use crate::shim::rcu::read_once;
+use crate::shim::skb::Skb;
+use crate::shim::sock::Sock;
+use crate::state::sockets::{self, Pledge};
+use crate::state::State;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
+use packet::{Arrives, Departs, Leaves};
+use probe::Probe;
 
 kernel::sync::global_lock! {
-    // SAFETY: `register` is called before there is anybody who could turn the gate on.
-    unsafe(uninit) static SWITCH: Mutex<()> = ();
+    // SAFETY: `register` is called before there is anybody who could turn something on.
+    unsafe(uninit) static SWITCH: Mutex<Probes> = Probes::NONE;
 }
 
-static SUBSYSTEM: netns::Subsystem = netns::Subsystem::new();
+/// Are packets counted? Written under `SWITCH`.
+static COUNTS: Atomic<bool> = Atomic::new(false);
+/// Do packets carry tags? Written under `SWITCH`.
+static CARRIES: Atomic<bool> = Atomic::new(false);
 
-/// Is it registered? Written under `SWITCH`.
-static ON: Atomic<bool> = Atomic::new(false);
+/// What is attached.
+struct Probes {
+    departs: Option<Probe<Departs>>,
+    leaves: Option<Probe<Leaves>>,
+    arrives: Option<Probe<Arrives>>,
+}
 
-/// The gate as a part of the module; dropping it turns it off.
-pub(crate) struct PacketGate(());
+impl Probes {
+    const NONE: Probes = Probes {
+        departs: None,
+        leaves: None,
+        arrives: None,
+    };
 
-/// Makes [`set_on`] possible. The gate is off at first.
+    /// Attaches what is needed and detaches the rest; nothing changes if it fails.
+    fn set(&mut self, carries: bool, counts: bool) -> Result {
+        let some = carries || counts;
+        let departs = probe::wanted(&self.departs, some)?;
+        let arrives = probe::wanted(&self.arrives, some)?;
+        let leaves = probe::wanted(&self.leaves, some)?;
+        // Nothing fails from here on.
+        probe::put(&mut self.departs, departs, some);
+        probe::put(&mut self.arrives, arrives, some);
+        probe::put(&mut self.leaves, leaves, some);
+        CARRIES.store(carries, Relaxed);
+        COUNTS.store(counts, Relaxed);
+        Ok(())
+    }
+}
+
+/// The plane as a part of the module; dropping it turns all of it off.
+pub(crate) struct NetworkPlane(());
+
+/// Makes [`set_packets`] and [`set_tags`] possible. All is off at first.
 ///
 /// # Safety
 ///
 /// Called once, before all other functions of this module.
-pub(crate) unsafe fn register() -> PacketGate {
+pub(crate) unsafe fn register() -> NetworkPlane {
     // SAFETY: By the requirement of this function.
     unsafe { SWITCH.init() };
-    PacketGate(())
+    NetworkPlane(())
 }
 
-impl Drop for PacketGate {
+impl Drop for NetworkPlane {
     fn drop(&mut self) {
-        // Turning it off cannot fail.
-        let _ = set_on(false);
+        // Turning off cannot fail.
+        let _ = set_tags(false);
+        let _ = set_packets(false);
     }
 }
 
-/// Turns the gate on or off, in all network namespaces; what it is already, it stays.
+/// Turns the gate `packet` on or off, in all network namespaces; if it is so already, it stays.
 ///
-/// When it is off, no hook runs any more. Fails with what registering failed with, and then it is
-/// off. May sleep.
-pub(crate) fn set_on(on: bool) -> Result {
-    let _switch = SWITCH.lock();
-    if on == is_on() {
+/// When it is off, none of its probes runs any more. `ENOENT`: this kernel lacks a tracepoint that it
+/// needs; `ENOMEM`; then it stays off. May sleep.
+pub(crate) fn set_packets(on: bool) -> Result {
+    SWITCH.lock().set(read_once(&CARRIES), on)
+}
+
+/// Lets sockets belong to services, and packets carry their tags; or takes every tag off every
+/// socket, and believes none of a packet or request any more. If it is so already, it stays.
+///
+/// Fails as [`set_packets`] does, and then it stays off. May sleep.
+pub(crate) fn set_tags(on: bool) -> Result {
+    let mut probes = SWITCH.lock();
+    if on == read_once(&CARRIES) {
         return Ok(());
     }
+    probes.set(on, read_once(&COUNTS))?;
     if on {
-        // SAFETY: It is off, and `SWITCH` is held.
-        unsafe { SUBSYSTEM.register() }?;
+        Pledge::renew();
+        packet::seal::renew();
+        sockets::track();
     } else {
-        // SAFETY: It is on, and `SWITCH` is held.
-        unsafe { SUBSYSTEM.unregister() };
+        sockets::untrack();
     }
-    ON.store(on, Relaxed);
     Ok(())
 }
 
-/// Is the gate on? Any context.
+/// Is the gate `packet` on? Any context.
 pub(crate) fn is_on() -> bool {
-    ON.load(Relaxed)
+    read_once(&COUNTS)
 }
 
-/// The VS of a packet that has come, root if it is not known: what asks for a connection, a datagram.
-///
-/// What the packet's mark says is believed if the gate has written it. With the gate off it is
-/// believed on the loopback device, so that local clients are known without any hook; who has
-/// CAP_NET_RAW there, for a packet socket or a mark of a single message, could then claim to be anybody.
-///
-/// In a network namespace of a user namespace anybody may write marks, so there none is believed:
-/// who asks sees to that.
-///
-/// Any context.
-pub(crate) fn sent_by(mark: u32, iif: i32) -> VsId {
-    if is_on() || iif == LOOPBACK_IFINDEX as i32 {
-        VsId::from_mark(mark, crate::mark_shift())
-    } else {
-        VsId::ROOT
-    }
+/// Do sockets and packets carry tags? Any context.
+pub(crate) fn carries() -> bool {
+    read_once(&CARRIES)
+}
+
+/// The service that has sent a packet, where the socket layer has it in hand: what asks for a
+/// connection of `receiver`, or a datagram before it is queued for it. Root if it is not known.
+/// Softirq, or with bottom halves off; under RCU.
+pub(crate) fn sender(s: &State, skb: &Skb<'_>, receiver: Sock<'_>) -> VsId {
+    let raw = match receiver.is_hosts() {
+        true => skb.secmark(),
+        // SAFETY: The packet is valid.
+        false => unsafe { c::vs_note_of(skb.as_ptr()) },
+    };
+    s.believe(Tag::from_raw(raw))
 }

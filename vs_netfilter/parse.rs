@@ -45,7 +45,7 @@ pub(crate) const UDP: u8 = 17;
 const EXTENSIONS_MAX: usize = 8;
 
 /// Length of an IPv6 fragment header, bytes.
-pub(crate) const FRAGMENT_HEADER: usize = 8;
+const FRAGMENT_HEADER: usize = 8;
 
 /// How much of a datagram a packet holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,22 +72,32 @@ pub(crate) struct Packet {
     pub(crate) ports: Option<(u16, u16)>,
     /// It asks for a new connection of TCP: a SYN that acknowledges nothing.
     pub(crate) opens: bool,
-    /// Length of the headers that each fragment has to repeat, bytes.
-    pub(crate) repeated: usize,
+    /// It is of IPv4.
+    pub(crate) is_v4: bool,
 }
 
 impl Packet {
+    /// The packet as it would be if the other end had sent it.
+    pub(crate) fn reversed(&self) -> Packet {
+        Packet {
+            source: self.destination,
+            destination: self.source,
+            ports: self.ports.map(|(source, destination)| (destination, source)),
+            ..*self
+        }
+    }
+
     /// Reads the headers. `None`: not an IP packet, or one cut off within its headers.
     pub(crate) fn parse<B: Bytes + ?Sized>(bytes: &B) -> Option<Packet> {
-        match array::<1, B>(bytes, 0)?[0] >> 4 {
-            4 => Self::parse_v4(bytes),
+        let header = array::<20, B>(bytes, 0)?;
+        match header[0] >> 4 {
+            4 => Self::parse_v4(bytes, &header),
             6 => Self::parse_v6(bytes),
             _ => None,
         }
     }
 
-    fn parse_v4<B: Bytes + ?Sized>(bytes: &B) -> Option<Packet> {
-        let header = array::<20, B>(bytes, 0)?;
+    fn parse_v4<B: Bytes + ?Sized>(bytes: &B, header: &[u8; 20]) -> Option<Packet> {
         let length = usize::from(header[0] & 0xf) * 4;
         if length < header.len() {
             return None;
@@ -96,13 +106,13 @@ impl Packet {
         let part = part(fragment & 0x1fff != 0, fragment & 0x2000 != 0);
         let protocol = header[9];
         Some(Packet {
-            source: mapped(&header, 12),
-            destination: mapped(&header, 16),
+            source: mapped(header, 12),
+            destination: mapped(header, 16),
             protocol,
             part,
             ports: ports(bytes, protocol, part, length),
             opens: opens(bytes, protocol, part, length),
-            repeated: length,
+            is_v4: true,
         })
     }
 
@@ -111,7 +121,6 @@ impl Packet {
         let mut protocol = header[6];
         let mut at = header.len();
         let mut part = Part::Whole;
-        let mut repeated = at;
         for _ in 0..EXTENSIONS_MAX {
             let unit = match protocol {
                 protocol::HOP_BY_HOP | protocol::ROUTING | protocol::DESTINATION => 8,
@@ -134,9 +143,6 @@ impl Packet {
             // Both count from the first 8 bytes on, one in units of 8, the other of 4.
             let length = 8 + usize::from(extension[1]) * unit;
             at += length;
-            if matches!(protocol, protocol::HOP_BY_HOP | protocol::ROUTING) {
-                repeated = at;
-            }
             protocol = extension[0];
         }
         Some(Packet {
@@ -146,39 +152,9 @@ impl Packet {
             part,
             ports: ports(bytes, protocol, part, at),
             opens: opens(bytes, protocol, part, at),
-            repeated,
+            is_v4: false,
         })
     }
-}
-
-/// How many packets, and how many bytes in all, a packet of `length` bytes makes where the IP layer
-/// has to fragment it: into pieces of at most `limit`, each of which repeats `repeated` bytes of
-/// headers and adds `added`.
-///
-/// As the kernel does: all pieces but the last carry a multiple of 8 bytes. One that cannot be cut
-/// so is not sent; it is reckoned as it is.
-pub(crate) fn fragments(length: usize, limit: usize, repeated: usize, added: usize) -> (u64, u64) {
-    let headers = repeated.saturating_add(added);
-    let room = limit.saturating_sub(headers) & !7;
-    if length <= limit || length <= repeated || room == 0 {
-        return (1, length as u64);
-    }
-    pieces(length - repeated, room, headers)
-}
-
-/// Likewise, where the stack cuts a GSO packet into segments of `size` bytes of data.
-pub(crate) fn segments(length: usize, headers: usize, size: usize) -> (u64, u64) {
-    if length <= headers || size == 0 {
-        return (1, length as u64);
-    }
-    pieces(length - headers, size, headers)
-}
-
-/// `data` bytes in pieces of `room`, each behind `headers`: how many, and how many bytes in all.
-fn pieces(data: usize, room: usize, headers: usize) -> (u64, u64) {
-    let pieces = data.div_ceil(room);
-    let bytes = pieces.saturating_mul(headers).saturating_add(data);
-    (pieces as u64, bytes as u64)
 }
 
 fn array<const N: usize, B: Bytes + ?Sized>(bytes: &B, at: usize) -> Option<[u8; N]> {

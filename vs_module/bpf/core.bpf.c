@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What every gate relies on, attached with any of them: the counts of tasks and
- * sockets, the way of a request's tag to its connection, the guard of our bits
- * in marks, and placing.
+ * sockets, the way of a request's tag to its connection, and placing.
  */
 #include "verdict.bpf.h"
 
 char _license[] SEC("license") = "GPL";
-
-#define SOL_SOCKET	1
-#define SO_MARK		36
 
 /* The administrator gives a task, running or not, a new home. See kfuncs.h: vs_place(). */
 SEC("fentry/vs_place")
@@ -64,31 +60,18 @@ SEC("lsm/inet_conn_request")
 int BPF_PROG(core__inet_conn_request, const struct sock *listener, struct sk_buff *skb,
 	     struct request_sock *req, int ret)
 {
-	return ret ?: verdict_error(vs_conn_request(skb, believes_marks(listener), req));
+	return ret ?: verdict_error(vs_conn_request(listener, skb, req));
 }
 
-/*
- * A copy of a listener: it has its mark, but nobody has counted it. TCP gives it its own mark next, below; who
- * accepts one of another protocol (SCTP, MPTCP) takes it.
- */
-SEC("lsm/sk_clone_security")
-int BPF_PROG(core__sk_clone, const struct sock *sk, struct sock *copy)
-{
-	if (copy->sk_mark)
-		vs_sk_copied(copy);
-	return 0;
-}
-
-/* The handshake is done: the connection has inherited the request's mark. Softirq. */
+/* A TCP handshake is done, or one of MPTCP. Softirq. */
 SEC("lsm/inet_csk_clone")
-int BPF_PROG(core__inet_csk_clone, struct sock *conn)
+int BPF_PROG(core__inet_csk_clone, struct sock *conn, const struct request_sock *req)
 {
-	if (conn->sk_mark)
-		vs_sk_born(conn);
+	vs_conn_born(conn, req);
 	return 0;
 }
 
-/* MPTCP has made a socket for one of its ways, to which it copies its own mark when it likes: so it gets that at once, counted. */
+/* MPTCP has made a socket for one of its ways: it belongs where the connection does. */
 SEC("lsm/mptcp_add_subflow")
 int BPF_PROG(core__mptcp_add_subflow, struct sock *sk, struct sock *way, int ret)
 {
@@ -106,30 +89,16 @@ int BPF_PROG(core__sockets_counted)
 
 /*
  * Any context. Not by function entry: there the kernel leaves a program out that is already
- * under way on the CPU, and a softirq can free a socket in the midst of it.
+ * under way on the CPU, and a softirq can free a socket in the midst of it. A socket that never
+ * was anybody's has no cookie, or one that no table knows.
  */
 SEC("lsm/sk_free_security")
 int BPF_PROG(core__sk_free, struct sock *sk)
 {
-	if (sk->sk_mark)
-		vs_sk_gone(sk->sk_mark);
+	__u64 cookie = sk->__sk_common.skc_cookie.counter, address;
+
+	/* As a number: to the verifier `sk` is a pointer to what may be gone. */
+	if (cookie && !bpf_get_func_arg(ctx, 0, &address))
+		vs_sk_gone(cookie, address);
 	return 0;
-}
-
-/*
- * Whoever sets a socket's mark sets the bits that are not ours. Nobody leaves a
- * VS, or joins another, that way.
- */
-SEC("cgroup/setsockopt")
-int core__setsockopt(struct bpf_sockopt *ctx)
-{
-	__u32 *mark = ctx->optval;
-	struct bpf_sock *sk = ctx->sk;
-
-	if (ctx->level == SOL_SOCKET && ctx->optname == SO_MARK && sk &&
-	    (void *)(mark + 1) <= ctx->optval_end)
-		*mark = vs_mark_keep(*mark, sk->mark);
-	else
-		ctx->optlen = 0; /* leave the caller's value alone */
-	return 1;
 }

@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Iterators: what there is and whose it is, for `vsctl ps` and `vsctl ss`
- * (iter__*), and taking our bits off sockets before and after (clear__*), so that
- * no mark from another time is believed. Those of sockets see the network
- * namespace of whoever reads them.
+ * Iterators: tasks and sockets with the services that they belong to, for
+ * `vsctl ps` and `vsctl ss`. Those of sockets see the reader's network namespace.
  */
 #include "tag.bpf.h"
 #include "records.h"
 
 char _license[] SEC("license") = "GPL";
 
-#define SOL_SOCKET	1
-#define SO_MARK		36
 #define PF_KTHREAD	0x00200000
 
 /* enum vs_proto of uapi/vs.h, which cannot be included beside vmlinux.h */
@@ -80,22 +76,16 @@ int iter__tcp(struct bpf_iter__tcp *ctx)
 {
 	struct sock_common *common = ctx->sk_common;
 	struct vs_sock_record record = {};
-	struct tcp_request_sock *request;
-	struct tcp_timewait_sock *timewait;
 	struct tcp_sock *tcp;
 
 	if (!common)
 		return 0;
 	put_ends(&record, common);
 	record.proto = VS_PROTO_TCP;
-	if ((tcp = bpf_skc_to_tcp_sock(common))) {
-		record.vs = vs_mark_vs(((struct sock *)tcp)->sk_mark);
+	record.vs = vs_sk_vs(common);
+	tcp = bpf_skc_to_tcp_sock(common);
+	if (tcp)
 		record.inode = inode_of((struct sock *)tcp);
-	} else if ((timewait = bpf_skc_to_tcp_timewait_sock(common))) {
-		record.vs = vs_mark_vs(timewait->tw_sk.tw_mark);
-	} else if ((request = bpf_skc_to_tcp_request_sock(common))) {
-		record.vs = vs_mark_vs(request->req.ir_mark);
-	}
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
 	return 0;
 }
@@ -110,7 +100,7 @@ int iter__udp(struct bpf_iter__udp *ctx)
 		return 0;
 	put_ends(&record, &sk->__sk_common);
 	record.proto = VS_PROTO_UDP;
-	record.vs = vs_mark_vs(sk->sk_mark);
+	record.vs = vs_sk_vs((struct sock_common *)sk);
 	record.inode = inode_of(sk);
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
 	return 0;
@@ -121,8 +111,9 @@ int iter__unix(struct bpf_iter__unix *ctx)
 {
 	struct unix_sock *unix_sk = ctx->unix_sk;
 	struct vs_sock_record record = {};
-	struct unix_address *address;
+	struct unix_address *name;
 	struct sock *sk;
+	__u64 address;
 	int len;
 
 	if (!unix_sk)
@@ -130,53 +121,19 @@ int iter__unix(struct bpf_iter__unix *ctx)
 	sk = (struct sock *)unix_sk;
 	record.family = AF_UNIX;
 	record.state = sk->__sk_common.skc_state;
-	record.vs = vs_mark_vs(sk->sk_mark);
+	/* To the verifier this is no socket that a kfunc may have, but it is locked. */
+	bpf_probe_read_kernel(&address, sizeof(address), &sk);
+	record.vs = vs_named_vs(sk->__sk_common.skc_cookie.counter, address);
 	record.inode = inode_of(sk);
 	record.proto = sk->sk_type == SOCK_DGRAM ? VS_PROTO_UNIX_DGRAM :
 		       sk->sk_type == SOCK_SEQPACKET ? VS_PROTO_UNIX_SEQPACKET : VS_PROTO_UNIX_STREAM;
-	address = unix_sk->addr;
-	if (address) {
-		len = address->len - (int)sizeof(sa_family_t);
+	name = unix_sk->addr;
+	if (name) {
+		len = name->len - (int)sizeof(sa_family_t);
 		if (len > 0 && len <= (int)sizeof(record.name) &&
-		    !bpf_probe_read_kernel(record.name, len, address->name[0].sun_path))
+		    !bpf_probe_read_kernel(record.name, len, name->name[0].sun_path))
 			record.name_len = len;
 	}
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
-	return 0;
-}
-
-SEC("iter/tcp")
-int clear__tcp(struct bpf_iter__tcp *ctx)
-{
-	struct sock_common *sk = ctx->sk_common;
-
-	if (sk)
-		vs_sk_clear(sk);
-	return 0;
-}
-
-SEC("iter/udp")
-int clear__udp(struct bpf_iter__udp *ctx)
-{
-	struct udp_sock *sk = ctx->udp_sk;
-
-	if (sk)
-		vs_sk_clear((struct sock_common *)sk);
-	return 0;
-}
-
-SEC("iter/unix")
-int clear__unix(struct bpf_iter__unix *ctx)
-{
-	struct unix_sock *sk = ctx->unix_sk;
-	__u32 old, mark;
-
-	if (!sk)
-		return 0;
-	/* Here the socket is not trusted enough for a kfunc, but it is locked. */
-	old = ((struct sock *)sk)->sk_mark;
-	mark = vs_mark_keep(old, 0);
-	if (mark != old && !bpf_setsockopt(sk, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)))
-		vs_sk_gone(old);
 	return 0;
 }

@@ -55,7 +55,7 @@ static __always_inline bool tag_write(struct task_struct *task, struct vs_tag *t
 			new.cur = cur;
 		if (new.both == old.both)
 			return true;
-		if (!vs_tag_hold(new.both))
+		if (!vs_tag_hold(old.both, new.both))
 			return false;
 		if (new.cur != old.cur)
 			settle(task, old.cur);
@@ -63,7 +63,7 @@ static __always_inline bool tag_write(struct task_struct *task, struct vs_tag *t
 			vs_tag_replaced(old.both, new.both);
 			return true;
 		}
-		vs_tag_release(new.both);
+		vs_tag_release(old.both, new.both);
 	}
 	return false;
 }
@@ -103,15 +103,6 @@ static __always_inline int obey(struct vs_tag *tag, __u64 verdict)
 	if (!error)
 		bind(tag, verdict, NULL);
 	return error;
-}
-
-/*
- * Whether a packet's mark in the socket's network namespace can be believed: in that of a user
- * namespace anybody may write it.
- */
-static __always_inline bool believes_marks(const struct sock *sk)
-{
-	return !sk->__sk_common.skc_net.net->user_ns->level;
 }
 
 /* Kernel threads and what they own are not tagged. */

@@ -19,6 +19,7 @@ use crate::shim::bindings as c;
 use crate::shim::rcu::RcuBox;
 use crate::state::counter::Link;
 use crate::state::service::Service;
+use crate::state;
 use crate::table::Table;
 use kernel::prelude::*;
 use kernel::uaccess::{UserPtr, UserSlice};
@@ -274,6 +275,10 @@ impl Plan {
         registry.turn = self.turn;
         registry.last_rule = self.last_rule;
         registry.writer.changed();
+        let services = registry.tree.nodes().len() as u32;
+        let rules = registry.writer.classifier().set().rules().len() as u32;
+        // SAFETY: May be called in any context.
+        unsafe { c::vs_trace_apply(services, rules, state::generation()) };
         Ok(())
     }
 }

@@ -26,7 +26,7 @@ use pin_init::Zeroable;
 type Command = (u32, fn(u32, usize) -> Result);
 
 /// All commands, each with its request in version 1.
-static COMMANDS: [Command; 16] = [
+static COMMANDS: [Command; 18] = [
     (c::VS_IOC_INFO, |request, user| {
         serve(request, user, commands::info)
     }),
@@ -74,6 +74,12 @@ static COMMANDS: [Command; 16] = [
     }),
     (c::VS_IOC_GATE_PACKET, |request, user| {
         serve(request, user, commands::gate_packet)
+    }),
+    (c::VS_IOC_SOCKET, |request, user| {
+        serve(request, user, commands::socket)
+    }),
+    (c::VS_IOC_TAGS, |request, user| {
+        serve(request, user, commands::tags)
     }),
 ];
 

@@ -22,12 +22,8 @@ pub(crate) fn info(info: &mut c::vs_info) -> Result<(), Failure> {
     registry::with(|registry| {
         *info = c::vs_info {
             abi: c::VS_ABI_VERSION,
-            mark_shift: crate::mark_shift(),
-            features: if netfilter::is_on() {
-                c::VS_FEATURE_PACKETS.into()
-            } else {
-                0
-            },
+            mark_shift: 0,
+            features: features(),
             services: registry.tree.nodes().len() as u32,
             rules: registry.writer.classifier().set().rules().len() as u32,
             generation: state::generation(),
@@ -216,7 +212,7 @@ pub(crate) fn place_socket(place: &mut c::vs_place_socket) -> Result<(), Failure
     }
     registry::with(|registry| {
         let id = registry.tree.find(place.id)?;
-        Ok(place::socket(place.fd, id)?)
+        place::socket(place.fd, id)
     })
 }
 
@@ -231,5 +227,27 @@ pub(crate) fn gate_packet(gate: &mut c::vs_gate_packet) -> Result<(), Failure> {
     if gate.on > 1 {
         return Err(EINVAL.into());
     }
-    Ok(netfilter::set_on(gate.on == 1)?)
+    Ok(netfilter::set_packets(gate.on == 1)?)
+}
+
+pub(crate) fn socket(socket: &mut c::vs_socket) -> Result<(), Failure> {
+    if socket.flags != 0 {
+        return Err(EINVAL.into());
+    }
+    socket.id = place::socket_of(socket.fd)?.get().into();
+    Ok(())
+}
+
+pub(crate) fn tags(tags: &mut c::vs_tags) -> Result<(), Failure> {
+    if tags.on > 1 {
+        return Err(EINVAL.into());
+    }
+    registry::with(|_| Ok(netfilter::set_tags(tags.on == 1)?))
+}
+
+/// What is on: `VS_FEATURE_*`.
+fn features() -> u64 {
+    let flag = |on, feature: u64| if on { feature } else { 0 };
+    flag(netfilter::is_on(), c::VS_FEATURE_PACKETS.into())
+        | flag(netfilter::carries(), c::VS_FEATURE_TAGS.into())
 }

@@ -8,11 +8,11 @@
 //! the socket's end, so without gates it is refused likewise (`vs_sockets_counted()`).
 
 use crate::control::abi::Failure;
-use crate::gates::sock::Sock;
+use crate::shim::sock::Sock;
 use crate::logic::id::VsId;
 use crate::logic::why::Why;
 use crate::shim::bindings as c;
-use crate::state;
+use crate::state::{self, State};
 use core::ptr::NonNull;
 use kernel::ffi::c_int;
 use kernel::prelude::*;
@@ -111,23 +111,32 @@ fn one(task: *mut c::task_struct, vs: u32) -> Result<(), Failure> {
     }
 }
 
-/// Makes the socket that is open as `fd` of the caller `id`'s. No limit refuses it. May sleep; under the
-/// mutex for changes.
-pub(crate) fn socket(fd: i32, id: VsId) -> Result<(), Why> {
+/// Calls `f` with the socket that is open as `fd` of the caller. May sleep.
+fn with_socket<R>(fd: i32, f: impl FnOnce(&State, Sock<'_>) -> R) -> Result<R, Why> {
     let file = File::open(fd)?;
-    // SAFETY: The file is open; it keeps its socket.
-    let sock = unsafe {
-        let socket = c::sock_from_file(file.0.as_ptr());
-        if socket.is_null() {
-            return Err(Why::Fd);
-        }
-        Sock::of(socket)
-    };
-    let sock = sock.filter(|sock| sock.is_tagged_kind()).ok_or(Why::Fd)?;
-    // SAFETY: It may be called in any context.
-    if unsafe { c::vs_sockets_counted() } == 0 {
-        return Err(Why::NoGates);
+    // SAFETY: The file is open.
+    let socket = unsafe { c::sock_from_file(file.0.as_ptr()) };
+    if socket.is_null() {
+        return Err(Why::Fd);
     }
-    state::with(|s| sock.force(s, id));
-    Ok(())
+    // SAFETY: The open file keeps its socket, until the end of this function.
+    let sock = unsafe { Sock::of(socket) };
+    let sock = sock.filter(|sock| sock.is_tagged_kind()).ok_or(Why::Fd)?;
+    Ok(state::with(|s| f(s, sock)))
+}
+
+/// The service that the socket open as `fd` of the caller belongs to. May sleep.
+pub(crate) fn socket_of(fd: i32) -> Result<VsId, Failure> {
+    Ok(with_socket(fd, |s, sock| s.resolve(sock.owner(s)))?)
+}
+
+/// Gives the socket that is open as `fd` of the caller to `id`. No limit refuses it. May sleep;
+/// under the mutex for changes.
+pub(crate) fn socket(fd: i32, id: VsId) -> Result<(), Failure> {
+    // SAFETY: It may be called in any context.
+    let counted = unsafe { c::vs_sockets_counted() } != 0;
+    with_socket(fd, |s, sock| match counted {
+        true => Ok(sock.force(s, id)?),
+        false => Err(Why::NoGates.into()),
+    })?
 }

@@ -10,6 +10,7 @@ use crate::control::abi::{self, Failure};
 use crate::logic::classify::Classifier;
 use crate::logic::hierarchy::{Attr, Change, Name, Tree, NAME_LEN};
 use crate::logic::id::{IdTurn, VsId};
+use crate::logic::tag::Generation;
 use crate::logic::why::Why;
 use crate::shim::rcu::RcuBox;
 use crate::state::counter::Link;
@@ -46,15 +47,16 @@ pub(crate) fn init() -> Result {
     // SAFETY: The module is loaded once.
     unsafe { CHANGES.init() };
     let tree = Tree::new().map_err(|refusal| Failure::from(refusal).error)?;
-    // A tag in a mark outlives the module. Not beginning with the same id each time makes it
-    // unlikely that one is taken for a service of the next load.
+    // A packet in a queue outlives the module. A load that begins with another id and another
+    // generation than the one before hardly gives a service the tag of one of that time.
     // SAFETY: Can be called in any context.
     let seed = unsafe { kernel::bindings::get_random_u32() };
+    let first = Generation::first(seed >> VsId::BITS);
     // SAFETY: The module is loaded once, and nobody reads the state yet.
-    let writer = unsafe { Writer::new(&tree.effective(VsId::ROOT)) }?;
+    let writer = unsafe { Writer::new(&tree.effective(VsId::ROOT), first) }?;
     *CHANGES.lock() = Some(Registry {
         tree,
-        turn: IdTurn::new(VsId::from_mark(seed, 0)),
+        turn: IdTurn::new(VsId::from_bits(seed)),
         last_rule: 0,
         writer,
     });

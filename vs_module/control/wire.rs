@@ -72,6 +72,8 @@ structures! {
     vs_config_service: 80, reserved reserved;
     vs_apply: 48, reason reason;
     vs_gate_packet: 8, reserved reserved;
+    vs_socket: 16, reason reason;
+    vs_tags: 8, reserved reserved;
 }
 
 /// Reads a structure that is `given` bytes long for the caller. What is beyond ours must be zero.

@@ -10,15 +10,20 @@
 //! here sleeps, allocates or waits for a lock of another tenant. What is gathered lies on the stack,
 //! so that preemption needs no care.
 
-use crate::gates::sock::{NameBuffer, Peer, Sock};
+use crate::gates::sock::{NameBuffer, Peer};
 use crate::gates::tag::{refusal, Answer, Who};
 use crate::logic::classify::Call;
 use crate::logic::id::VsId;
+use crate::logic::tag::Tag;
 use crate::logic::rule::{props, Facts, Gate, ENTITIES};
-use crate::netfilter::{self, skb::Skb};
+use crate::netfilter;
 use crate::shim::bindings as c;
+use crate::shim::skb::Skb;
+use crate::shim::sock::Sock;
+use crate::state::sockets::{self, Name, Pledge};
 use crate::state::{self, State, Verdict};
 use core::ptr::NonNull;
+use kernel::error::Error;
 use kernel::ffi::{c_int, c_void};
 
 mod path;
@@ -131,16 +136,19 @@ enum Untold {
     Callers,
     /// Likewise, if it is nobody's.
     CallersIfNobodys,
+    /// It becomes the caller's home VS's, if it is nobody's: that the caller has work in hand says
+    /// nothing about a connection that others have opened.
+    HomeIfNobodys,
 }
 
 impl Untold {
-    fn of(self, s: &State, who: Who, tag: VsId) -> Option<VsId> {
-        let takes = match self {
-            Untold::Keep => false,
-            Untold::Callers => true,
-            Untold::CallersIfNobodys => tag.is_root(),
-        };
-        takes.then(|| s.resolve(who.cur))
+    fn of(self, s: &State, who: Who, owner: VsId) -> Option<VsId> {
+        match self {
+            Untold::Callers => Some(s.resolve(who.cur)),
+            Untold::CallersIfNobodys if owner.is_root() => Some(s.resolve(who.cur)),
+            Untold::HomeIfNobodys if owner.is_root() => Some(s.resolve(who.home)),
+            _ => None,
+        }
     }
 }
 
@@ -149,7 +157,8 @@ fn transformed(gate: Gate, who: u32, source: Source<'_>) -> u64 {
     let who = Who::new(who);
     with(|s| {
         let from = [who.cur, VsId::ROOT, VsId::ROOT];
-        Answer::belongs_to(ask(s, gate, who, from, source).to[0]).pack()
+        let verdict = ask(s, gate, who, from, source);
+        answered(gate, who, verdict.rule, Answer::belongs_to(verdict.to[0]))
     })
 }
 
@@ -202,7 +211,11 @@ fn labelled(s: &State, who: Who, sock: Sock<'_>, call: Use<'_>, wants: Option<u1
         untold,
         ..
     } = call;
-    let tag = sock.tag();
+    if sock.is_kernel() {
+        // The transport of a file system serves everybody, whoever uses it just now.
+        return Answer::UNCHANGED.pack();
+    }
+    let tag = s.resolve(sock.owner(s));
     let from = [who.cur, tag, message.unwrap_or(tag)];
     let source = Source {
         sock: Some(sock),
@@ -212,24 +225,59 @@ fn labelled(s: &State, who: Who, sock: Sock<'_>, call: Use<'_>, wants: Option<u1
     let verdict = wants.map_or(Verdict::UNCHANGED, |wants| {
         classify(s, gate, who, from, source, wants)
     });
-    if let Some(to) = verdict.to[1].or_else(|| untold.of(s, who, tag)) {
+    let to = verdict.to[1].or_else(|| untold.of(s, who, tag));
+    if let Some(to) = to.filter(|to| *to != tag) {
         if let Err(error) = sock.give(s, to) {
-            return refusal(error);
+            return refused(gate, to, error);
         }
     }
     // Of the other protocols a message cannot be told from its socket on the way.
     let message = verdict.to[2].filter(|_| gate == Gate::Send && sock.proto() == c::VS_PROTO_UDP);
-    Answer {
+    let answer = Answer {
         message,
         ..Answer::works_for(verdict.to[0])
+    };
+    answered(gate, who, verdict.rule, answer)
+}
+
+/// The verdict on the running task, which is traced if something changes for it.
+fn answered(gate: Gate, who: Who, rule: Option<u32>, answer: Answer) -> u64 {
+    if answer.cur.is_some_and(|cur| cur != who.cur) || answer.home.is_some() {
+        traced(gate, who, rule, answer);
     }
-    .pack()
+    answer.pack()
+}
+
+#[inline(never)]
+fn traced(gate: Gate, who: Who, rule: Option<u32>, answer: Answer) {
+    let id = |id: VsId| u32::from(id.get());
+    let new = |new: Option<VsId>| new.map_or(c::VS_UNCHANGED, id);
+    let rule = rule.unwrap_or(c::VS_TRACE_NO_RULE);
+    // SAFETY: May be called in any context.
+    unsafe {
+        c::vs_trace_bind(
+            gate as u32,
+            id(who.home),
+            id(who.cur),
+            new(answer.home),
+            new(answer.cur),
+            rule,
+        );
+    }
+}
+
+/// The verdict that refuses the call, at a limit of `service` or of one above it.
+#[inline(never)]
+fn refused(gate: Gate, service: VsId, error: Error) -> u64 {
+    // SAFETY: May be called in any context.
+    unsafe { c::vs_trace_refuse(gate as u32, service.get().into(), error.to_errno()) };
+    refusal(error)
 }
 
 /// The work in hand has ended.
 fn ended(s: &State, gate: Gate, who: Who) -> u64 {
     s.service(who.cur).hit(gate);
-    Answer::works_for(Some(s.resolve(who.home))).pack()
+    answered(gate, who, None, Answer::works_for(Some(s.resolve(who.home))))
 }
 
 // Safety of what follows: the verifier has seen to it that pointers are valid for the call, and
@@ -244,12 +292,12 @@ extern "C" fn vs_gate_fork_body(who: u32) -> u64 {
         let verdict = ask(s, Gate::Fork, who, from, Source::default());
         let home = verdict.to[1].unwrap_or_else(|| s.resolve(who.cur));
         match s.task_born(home) {
-            Ok(home) => Answer {
-                home: Some(home),
-                ..Answer::works_for(verdict.to[0])
+            Ok(home) => {
+                let works = Answer::works_for(verdict.to[0]);
+                let answer = answered(Gate::Fork, who, verdict.rule, works);
+                answer & !Answer::HOME | Answer::home(home)
             }
-            .pack(),
-            Err(error) => refusal(error),
+            Err(error) => refused(Gate::Fork, home, error),
         }
     })
 }
@@ -341,19 +389,19 @@ unsafe extern "C" fn vs_gate_socketpair_body(
         return Answer::UNCHANGED.pack();
     };
     with(|s| {
-        let from = [who.cur, sock.tag(), peer.tag()];
+        let from = [who.cur, sock.owner(s), peer.owner(s)];
         let source = Source {
             sock: Some(sock),
             ..Source::default()
         };
         let verdict = ask(s, Gate::Socketpair, who, from, source);
         for (end, n) in [(sock, 1), (peer, 2)] {
-            let to = verdict.to[n].or_else(|| Untold::CallersIfNobodys.of(s, who, end.tag()));
-            if let Some(Err(error)) = to.map(|to| end.give(s, to)) {
-                return refusal(error);
+            let to = verdict.to[n].or_else(|| Untold::CallersIfNobodys.of(s, who, end.owner(s)));
+            if let Some((to, Err(error))) = to.map(|to| (to, end.give(s, to))) {
+                return refused(Gate::Socketpair, to, error);
             }
         }
-        Answer::works_for(verdict.to[0]).pack()
+        answered(Gate::Socketpair, who, verdict.rule, Answer::works_for(verdict.to[0]))
     })
 }
 
@@ -378,6 +426,30 @@ unsafe extern "C" fn vs_gate_connect_body(
     )
 }
 
+/// `sendto(MSG_FASTOPEN)` on a TCP socket that is not connected is a connect() of which no other hook
+/// knows. Any other message passes.
+///
+/// # Safety
+///
+/// As for [`vs_gate_send_body`].
+#[no_mangle]
+unsafe extern "C" fn vs_gate_fastopen_body(
+    socket: *const c::socket,
+    message: *const c::msghdr,
+    who: u32,
+) -> u64 {
+    // SAFETY: By the requirement of this function.
+    let sock = unsafe { Sock::of(socket) };
+    match sock {
+        // SAFETY: As above.
+        Some(sock) if sock.is_closed() && sock.proto() == c::VS_PROTO_TCP => unsafe {
+            let (name, len) = ((*message).msg_name, (*message).msg_namelen);
+            vs_gate_connect_body(socket, name, len, who)
+        },
+        _ => Answer::UNCHANGED.pack(),
+    }
+}
+
 /// Under locks of the socket, bottom halves off. It cannot refuse: a connection for which its VS
 /// has no room stays nobody's.
 ///
@@ -390,7 +462,7 @@ unsafe extern "C" fn vs_gate_accept_body(conn: *const c::sock, who: u32) -> u64 
     let conn = unsafe { Sock::new(conn) };
     used(
         who,
-        Use::of(Gate::Accept, Some(conn), Untold::CallersIfNobodys),
+        Use::of(Gate::Accept, conn, Untold::HomeIfNobodys),
     )
 }
 
@@ -435,7 +507,7 @@ unsafe extern "C" fn vs_gate_recv_body(sk: *const c::sock, message: u32, who: u3
         who,
         Use {
             message: VsId::new(message),
-            ..Use::of(Gate::Recv, Some(sock), Untold::Keep)
+            ..Use::of(Gate::Recv, sock, Untold::Keep)
         },
     )
 }
@@ -457,39 +529,57 @@ extern "C" fn vs_gate_wait_body(who: u32) -> u64 {
     with(|s| ended(s, Gate::Wait, Who::new(who)))
 }
 
-/// Softirq. The request's mark, which connection and SYN-ACK inherit, is its packet's in our bits:
-/// the listener's VS, which it may have here, is not the client's. A VS that has no room for
-/// another socket is refused the connection here, as accept() could not do it any more.
+/// Softirq. The request carries its packet's service; the listener's, whose mark it may have here, is
+/// not the client's. A service that has no room for another socket is refused the connection here,
+/// as accept() could not do it any more.
 ///
 /// # Safety
 ///
-/// The packet is that of the request, and nobody else has the request yet.
+/// All are valid. The packet is that of the request, and nobody else has the request yet.
 #[no_mangle]
 unsafe extern "C" fn vs_conn_request_body(
+    listener: *const c::sock,
     skb: NonNull<c::sk_buff>,
-    believed: bool,
     request: *mut c::request_sock,
 ) -> u64 {
     // SAFETY: By the requirement of this function. Of its data, nothing is read.
-    let skb = unsafe { Skb::from_raw(skb) };
+    let (listener, skb) = unsafe { (Sock::new(listener), Skb::from_raw(skb)) };
     with(|s| {
-        let sender = match believed {
-            true => s.resolve(netfilter::sent_by(skb.mark(), skb.interface())),
-            false => VsId::ROOT,
-        };
+        let sender = listener.map_or(VsId::ROOT, |sock| netfilter::sender(s, &skb, sock));
         let id = match s.socket_born(sender) {
             Ok(id) => id,
-            Err(error) => return refusal(error),
+            Err(error) => return refused(Gate::Accept, sender, error),
         };
         // It is counted when the handshake is done.
         s.socket_gone(id);
-        // SAFETY: By the requirement of this function; requests of TCP are inet requests.
+        let pledge = Pledge::new(s, id);
+        // SAFETY: By the requirement of this function.
         unsafe {
-            let mark = &raw mut (*request.cast::<c::inet_request_sock>()).ir_mark;
-            *mark = id.to_mark(*mark, crate::mark_shift());
+            (*request).secid = pledge.tag;
+            (*request).peer_secid = pledge.check;
         }
         Answer::UNCHANGED.pack()
     })
+}
+
+/// Softirq. The handshake of `request` is done, `conn` is what it has become. Where its service has
+/// no room by now the connection stays nobody's: other handshakes were quicker.
+///
+/// # Safety
+///
+/// Both are valid, and nobody else has `conn` yet.
+#[no_mangle]
+unsafe extern "C" fn vs_conn_born_body(conn: *const c::sock, request: *const c::request_sock) {
+    // SAFETY: By the requirement of this function.
+    let pair = unsafe { (Sock::new(conn), Sock::new(request.cast())) };
+    let (Some(conn), Some(request)) = pair else { return };
+    with(|s| {
+        let id = request.owner(s);
+        if !id.is_root() {
+            // The refusal is counted; there is nobody here who could be told.
+            let _ = conn.give(s, id);
+        }
+    });
 }
 
 /// In the client's connect(), under the locks of both sockets, which are the client's and the
@@ -501,9 +591,88 @@ unsafe extern "C" fn vs_conn_request_body(
 #[no_mangle]
 unsafe extern "C" fn vs_conn_unix_body(client: *const c::sock, conn: *const c::sock) -> u64 {
     // SAFETY: By the requirement of this function.
-    let (client, conn) = unsafe { (Sock::new(client), Sock::new(conn)) };
-    with(|s| match conn.give(s, s.resolve(client.tag())) {
-        Ok(()) => Answer::UNCHANGED.pack(),
-        Err(error) => refusal(error),
+    let pair = unsafe { (Sock::new(client), Sock::new(conn)) };
+    let (Some(client), Some(conn)) = pair else {
+        return Answer::UNCHANGED.pack();
+    };
+    with(|s| {
+        let owner = s.resolve(client.owner(s));
+        match conn.give(s, owner) {
+            Ok(()) => Answer::UNCHANGED.pack(),
+            Err(error) => refused(Gate::Accept, owner, error),
+        }
     })
+}
+
+/// A datagram is about to be queued for its receiver: it gets the tag that the receiver will read.
+/// Of a unix datagram that is its sender's, as of now. Of one that came by a device into another
+/// network namespace than the initial one, that which it arrived with: nobody but the socket layer
+/// can write to it from here on. In the sender's context, or softirq.
+///
+/// # Safety
+///
+/// Both are valid; `receiver` is a full socket.
+#[no_mangle]
+unsafe extern "C" fn vs_datagram_body(receiver: *const c::sock, skb: NonNull<c::sk_buff>) {
+    // SAFETY: By the requirement of this function.
+    let receiver = unsafe { Sock::new(receiver) };
+    // SAFETY: As above; a packet on its way into a queue belongs to its sender.
+    let mut skb = unsafe { Skb::from_raw(skb) };
+    let Some(receiver) = receiver else { return };
+    if receiver.family() != c::AF_UNIX && receiver.is_hosts() {
+        return; // the packet has it already
+    }
+    with(|s| {
+        let owner = match receiver.family() {
+            c::AF_UNIX => skb.sock().map_or(VsId::ROOT, |sender| sender.owner(s)),
+            _ => netfilter::sender(s, &skb, receiver),
+        };
+        skb.set_secmark(s.tag(s.resolve(owner)).raw());
+    });
+}
+
+// What follows is about sockets alone: `kfuncs.h` says what each is for. Any context but NMI and
+// hard interrupt.
+
+/// # Safety
+///
+/// Both are full sockets, alive.
+#[no_mangle]
+unsafe extern "C" fn vs_sk_follow_body(sk: *const c::sock, other: *const c::sock) {
+    // SAFETY: By the requirement of this function.
+    if let (Some(sk), Some(other)) = unsafe { (Sock::new(sk), Sock::new(other)) } {
+        with(|s| {
+            // Without memory it stays nobody's.
+            let _ = sk.force(s, s.resolve(other.owner(s)));
+        });
+    }
+}
+
+#[no_mangle]
+extern "C" fn vs_sk_gone_body(cookie: u64, address: u64) {
+    with(|s| sockets::ended(s, Name { cookie, address }));
+}
+
+/// # Safety
+///
+/// `sk` is null or alive, a socket of any kind.
+#[no_mangle]
+unsafe extern "C" fn vs_sk_vs_body(sk: *const c::sock_common) -> u32 {
+    // SAFETY: By the requirement of this function.
+    let sock = unsafe { Sock::new(sk.cast()) };
+    with(|s| sock.map_or(VsId::ROOT, |sock| s.resolve(sock.owner(s))))
+        .get()
+        .into()
+}
+
+#[no_mangle]
+extern "C" fn vs_named_vs_body(cookie: u64, address: u64) -> u32 {
+    with(|s| s.resolve(sockets::owner(Name { cookie, address })))
+        .get()
+        .into()
+}
+
+#[no_mangle]
+extern "C" fn vs_message_vs_body(secmark: u32) -> u32 {
+    with(|s| s.believe(Tag::from_raw(secmark))).get().into()
 }

@@ -9,6 +9,7 @@
 char _license[] SEC("license") = "GPL";
 
 #define MSG_PEEK	2
+#define MSG_FASTOPEN	0x20000000
 
 SEC("lsm/socket_connect")
 int BPF_PROG(connect__socket_connect, struct socket *sock, struct sockaddr *address, int len, int ret)
@@ -52,6 +53,12 @@ int BPF_PROG(send__socket_sendmsg, struct socket *sock, struct msghdr *msg, int 
 	if (ret)
 		return ret;
 	tag = tag_of(task);
+	if (msg->msg_flags & MSG_FASTOPEN) {
+		/* It connects without connect(). */
+		ret = obey(tag, vs_gate_fastopen(sock, msg, who(tag)));
+		if (ret)
+			return ret;
+	}
 	verdict = vs_gate_send(sock, msg, who(tag));
 	message = verdict_message(verdict);
 	if (message != VS_UNCHANGED && !tag)
@@ -91,22 +98,33 @@ static __always_inline void keep_message(__u32 message)
 	}
 }
 
+/*
+ * A datagram is about to be queued: its tag is written where only the socket layer can write to it
+ * any more.
+ */
+SEC("lsm/socket_sock_rcv_skb")
+int BPF_PROG(recv__socket_sock_rcv_skb, struct sock *sk, struct sk_buff *skb, int ret)
+{
+	if (!ret && sk->sk_type == SOCK_DGRAM)
+		vs_datagram(sk, skb);
+	return ret;
+}
+
 SEC("fexit/__skb_recv_udp")
 int BPF_PROG(recv__skb_recv_udp, struct sock *sk, unsigned int flags, int *off, int *err,
 	     struct sk_buff *skb)
 {
 	if (skb)
-		keep_message(believes_marks(sk) ? vs_message_vs(skb->mark, skb->skb_iif) : VS_ROOT);
+		keep_message(vs_message_vs(skb->secmark));
 	return 0;
 }
 
-/* A unix datagram belongs to whom the sender's socket does; the skb holds that socket. */
 SEC("fexit/__skb_try_recv_datagram")
 int BPF_PROG(recv__skb_try_recv_datagram, struct sock *sk, struct sk_buff_head *queue,
 	     unsigned int flags, int *off, int *err, struct sk_buff **last, struct sk_buff *skb)
 {
 	if (skb && sk->__sk_common.skc_family == AF_UNIX)
-		keep_message(vs_mark_vs(skb->sk ? skb->sk->sk_mark : 0));
+		keep_message(vs_message_vs(skb->secmark));
 	return 0;
 }
 

@@ -24,8 +24,8 @@ impl Who {
     pub(crate) fn new(raw: u32) -> Self {
         // A tag only ever says ids; of anything else, its low bits are taken for one.
         Who {
-            home: VsId::from_mark(raw & 0xffff, 0),
-            cur: VsId::from_mark(raw >> 16, 0),
+            home: VsId::from_bits(raw & 0xffff),
+            cur: VsId::from_bits(raw >> 16),
         }
     }
 
@@ -71,6 +71,14 @@ impl Answer {
         }
     }
 
+    /// The bits of a packed answer that say the home VS.
+    pub(crate) const HOME: u64 = 0xffff << c::VS_VERDICT_HOME;
+
+    /// A home VS in these bits.
+    pub(crate) fn home(home: VsId) -> u64 {
+        u64::from(home.get()) << c::VS_VERDICT_HOME
+    }
+
     pub(crate) fn pack(self) -> u64 {
         let id = |id: Option<VsId>| id.map_or(u64::from(c::VS_UNCHANGED), |id| id.get().into());
         id(self.cur) << c::VS_VERDICT_CUR
@@ -92,9 +100,30 @@ pub(crate) fn message_of(sk: *const c::sock) -> Option<VsId> {
     (answer & c::VS_MESSAGE != 0).then(|| Who::new(answer).home)
 }
 
-fn release(s: &State, who: Who) {
-    if let Some(id) = who.held() {
-        s.release(id);
+/// References that `new` has and `old` has not: a task counted at home, a current VS held.
+fn hold(s: &State, old: Who, new: Who) -> bool {
+    if new.home != old.home && s.task_joined(new.home) != new.home {
+        return false;
+    }
+    match new.held() {
+        Some(id) if old.held() != Some(id) && !s.hold(id) => {
+            if new.home != old.home {
+                s.task_gone(new.home);
+            }
+            false
+        }
+        _ => true,
+    }
+}
+
+/// Gives back the references that `from` has and `kept` has not.
+fn release(s: &State, from: Who, kept: Who) {
+    if from.home != kept.home {
+        s.task_gone(from.home);
+    }
+    match from.held() {
+        Some(id) if kept.held() != Some(id) => s.release(id),
+        _ => (),
     }
 }
 
@@ -102,41 +131,36 @@ fn release(s: &State, who: Who) {
 // called under RCU.
 
 #[no_mangle]
-extern "C" fn vs_tag_hold_body(who: u32) -> bool {
-    let who = Who::new(who);
-    // A home is counted when the tag says it; until then it must not have gone.
-    let holds = |s: &State| s.is_open(who.home) && who.held().is_none_or(|id| s.hold(id));
-    // SAFETY: See above.
-    unsafe { state::under_rcu(holds) }
+extern "C" fn vs_tag_hold_body(old: u32, who: u32) -> bool {
+    // SAFETY: The verifier has the caller under RCU (KF_RCU_PROTECTED).
+    unsafe { state::under_rcu(|s| hold(s, Who::new(old), Who::new(who))) }
 }
 
 #[no_mangle]
-extern "C" fn vs_tag_release_body(who: u32) {
-    // SAFETY: See above.
-    unsafe { state::under_rcu(|s| release(s, Who::new(who))) };
+extern "C" fn vs_tag_release_body(old: u32, who: u32) {
+    // SAFETY: The verifier has the caller under RCU (KF_RCU_PROTECTED).
+    unsafe { state::under_rcu(|s| release(s, Who::new(who), Who::new(old))) };
 }
 
 #[no_mangle]
 extern "C" fn vs_tag_replaced_body(old: u32, who: u32) {
     let (old, who) = (Who::new(old), Who::new(who));
     let replaced = |s: &State| {
-        s.task_moved(old.home, who.home);
-        release(s, old);
+        release(s, old, who);
         if who.cur != old.cur {
             s.service(who.cur).rebound();
         }
     };
-    // SAFETY: See above.
+    // SAFETY: The verifier has the caller under RCU (KF_RCU_PROTECTED).
     unsafe { state::under_rcu(replaced) };
 }
 
 #[no_mangle]
 extern "C" fn vs_task_gone_body(who: u32) {
-    let who = Who::new(who);
-    let gone = |s: &State| {
-        s.task_gone(who.home);
-        release(s, who);
+    let nobody = Who {
+        home: VsId::ROOT,
+        cur: VsId::ROOT,
     };
-    // SAFETY: See above.
-    unsafe { state::under_rcu(gone) };
+    // SAFETY: The verifier has the caller under RCU (KF_RCU_PROTECTED).
+    unsafe { state::under_rcu(|s| release(s, Who::new(who), nobody)) };
 }

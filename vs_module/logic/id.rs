@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The id of a virtual service: what it looks like in a mark, and which one is given out next.
+//! The id of a virtual service, and which one is given out next.
 
-/// The id of a virtual service, as a tag carries it.
+/// The id of a virtual service: its place in all tables. A [`Tag`](super::tag::Tag) carries it on
+/// sockets and packets.
 ///
 /// # Invariants
 ///
@@ -16,8 +17,6 @@ impl VsId {
     pub(crate) const BITS: u32 = 14;
     /// How many ids there are.
     pub(crate) const COUNT: usize = 1 << Self::BITS;
-    /// The largest `mark_shift` that leaves room for an id in a mark of 32 bits.
-    pub(crate) const SHIFT_MAX: u32 = u32::BITS - Self::BITS;
     /// The service of all that is unclassified.
     pub(crate) const ROOT: VsId = VsId(0);
 
@@ -31,18 +30,13 @@ impl VsId {
         }
     }
 
-    /// The id in `mark`, whose lowest bit is bit `shift`.
-    pub(crate) const fn from_mark(mark: u32, shift: u32) -> VsId {
+    /// The id in the low bits of `bits`.
+    pub(crate) const fn from_bits(bits: u32) -> VsId {
         // INVARIANT: The mask leaves `BITS` bits.
-        VsId(((mark >> shift) & Self::MASK) as u16)
+        VsId((bits & Self::MASK) as u16)
     }
 
-    /// `mark` with this id in it. The bits that are not ours stay as they are.
-    pub(crate) const fn to_mark(self, mark: u32, shift: u32) -> u32 {
-        (mark & !(Self::MASK << shift)) | ((self.0 as u32) << shift)
-    }
-
-    const MASK: u32 = Self::COUNT as u32 - 1;
+    pub(crate) const MASK: u32 = Self::COUNT as u32 - 1;
 
     pub(crate) const fn get(self) -> u16 {
         self.0
@@ -63,20 +57,7 @@ impl VsId {
     }
 }
 
-/// Seconds for which an id rests after the last task or socket that carried it has gone.
-///
-/// Time-wait sockets and packets in queues carry ids too, and are not counted. The former live
-/// for 60 s (`TCP_TIMEWAIT_LEN`), the latter for less.
-pub(crate) const QUARANTINE: u32 = 120;
-
-/// Whether an id last carried in second `last` can be given out in second `now`.
-///
-/// `last` is 0 for an id that never was. The clock may wrap.
-pub(crate) fn rested(last: u32, now: u32) -> bool {
-    last == 0 || now.wrapping_sub(last) >= QUARANTINE
-}
-
-/// Gives ids out in turn, so that the one that rested longest is next.
+/// Gives ids out in turn, so that the one that has been free for longest is next.
 #[derive(Clone)]
 pub(crate) struct IdTurn {
     last: VsId,

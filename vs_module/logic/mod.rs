@@ -12,4 +12,5 @@ pub(crate) mod hierarchy;
 pub(crate) mod id;
 pub(crate) mod rule;
 pub(crate) mod sort;
+pub(crate) mod tag;
 pub(crate) mod why;

@@ -10,7 +10,6 @@
 
 #include <linux/binfmts.h>
 #include <linux/cgroup.h>
-#include <linux/icmp.h>
 #include <linux/if_ether.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
@@ -18,24 +17,20 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/net.h>
-#include <linux/netfilter.h>
-#include <linux/netfilter_ipv4.h>
-#include <linux/netfilter_ipv6.h>
 #include <linux/percpu.h>
 #include <linux/pid.h>
 #include <linux/skbuff.h>
 #include <linux/tcp.h>
+#include <linux/tracepoint.h>
 #include <linux/udp.h>
 #include <linux/un.h>
 #include <net/af_unix.h>
 #include <net/inet6_hashtables.h>
 #include <net/inet_hashtables.h>
 #include <net/inet_sock.h>
-#include <net/inet_timewait_sock.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/net_namespace.h>
-#include <net/netns/generic.h>
 #include <net/request_sock.h>
 #include <net/sock.h>
 #include <net/udp.h>
@@ -67,6 +62,8 @@ VS_CONST(unsigned int, VS_IOC_PLACE_TASK);
 VS_CONST(unsigned int, VS_IOC_PLACE_SOCKET);
 VS_CONST(unsigned int, VS_IOC_APPLY);
 VS_CONST(unsigned int, VS_IOC_GATE_PACKET);
+VS_CONST(unsigned int, VS_IOC_SOCKET);
+VS_CONST(unsigned int, VS_IOC_TAGS);
 
 /* clang's offsets; helpers.c compares them with those of the compiler that built the kernel. */
 #define VS_FIELD(name, type, field) \

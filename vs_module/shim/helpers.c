@@ -5,24 +5,19 @@
 #include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/fs_struct.h>
-#include <linux/if.h>
 #include <linux/netdevice.h>
-#include <linux/netfilter.h>
 #include <linux/pid_namespace.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/preempt.h>
+#include <linux/skbuff.h>
 #include <linux/stddef.h>
-#include <linux/tcp.h>
+#include <linux/tracepoint.h>
 #include <linux/user_namespace.h>
 #include <net/af_unix.h>
-#include <net/dst_metadata.h>
 #include <net/inet_sock.h>
 #include <net/inet_timewait_sock.h>
-#include <net/ip.h>
-#include <net/ip6_route.h>
-#include <net/ipv6.h>
 #include <net/net_namespace.h>
-#include <net/route.h>
 
 #include "helpers.h"
 #include "layout.h"
@@ -52,86 +47,100 @@ u64 vs_per_cpu_sum_u64(const u64 __percpu *counter)
 	return sum;
 }
 
-bool vs_skb_is_own(const struct sk_buff *skb)
-{
-	return skb_valid_dst(skb) && (skb->dev->flags & IFF_LOOPBACK || skb->pkt_type == PACKET_LOOPBACK);
-}
-
-bool vs_skb_is_copy_in(const struct sk_buff *skb)
+bool vs_skb_is_copy(const struct sk_buff *skb)
 {
 	return skb->pkt_type == PACKET_LOOPBACK;
 }
 
-/* ip_mc_output() and ip6_finish_output2() clone the packet for the machine itself, and a clone has no socket. */
-bool vs_skb_is_copy_out(const struct sk_buff *skb)
+int vs_skb_network_offset(const struct sk_buff *skb)
 {
-	if (skb->sk)
-		return false;
-	if (skb->protocol == htons(ETH_P_IPV6))
-		return ipv6_addr_is_multicast(&ipv6_hdr(skb)->daddr);
-	return skb_valid_dst(skb) && skb_rtable(skb)->rt_flags & (RTCF_MULTICAST | RTCF_BROADCAST);
+	return skb_network_offset(skb);
 }
 
-/* As __ip_finish_output() and ip_do_fragment(), or __ip6_finish_output() and ip6_fragment(), reckon. */
-unsigned int vs_skb_fragment_limit(const struct sk_buff *skb, struct sock *sk, bool v6)
+struct net *vs_dev_net(const struct net_device *dev)
 {
-	unsigned int mtu, received;
-
-	if (skb_is_gso(skb) || !skb_valid_dst(skb))
-		return UINT_MAX;
-	if (!v6) {
-		mtu = ip_skb_dst_mtu(sk, skb);
-		received = IPCB(skb)->frag_max_size;
-	} else {
-		mtu = ip6_skb_dst_mtu(skb);
-		received = IP6CB(skb)->frag_max_size;
-		if (received)
-			received = max_t(unsigned int, received, IPV6_MIN_MTU);
-	}
-	return received ? min(mtu, received) : mtu;
+	return dev_net(dev);
 }
 
-/*
- * As gso_features_check() and skb_gso_ok() will find when the link header, too, is there. A packet
- * that IPsec is about to encrypt has no device yet.
- */
-bool vs_skb_is_segmented(const struct sk_buff *skb)
+bool vs_dev_is_local(const struct net_device *dev)
 {
-	const struct net_device *dev = skb->dev;
-
-	return dev && skb_is_gso(skb) &&
-	       (skb->len + dev->hard_header_len >= netif_get_gso_max_size(dev, skb) ||
-		skb_shinfo(skb)->gso_segs > READ_ONCE(dev->gso_max_segs) ||
-		!net_gso_ok(dev->features, skb_shinfo(skb)->gso_type));
+	return dev->flags & IFF_LOOPBACK || dev->netdev_ops->ndo_get_peer_dev || netif_is_macvlan(dev);
 }
 
-unsigned int vs_skb_segment_size(const struct sk_buff *skb)
+struct vs_packet_note {
+	const struct sk_buff *skb;	/* only compared, as is `head` */
+	const unsigned char *head;
+	u32 tag;
+};
+
+static DEFINE_PER_CPU(struct vs_packet_note, vs_notes);
+
+/* Preemption off: on PREEMPT_RT another softirq could come between two of the fields. */
+void vs_note(const struct sk_buff *skb, u32 tag)
 {
-	return skb_shinfo(skb)->gso_size;
+	struct vs_packet_note *note;
+
+	guard(preempt)();
+	note = this_cpu_ptr(&vs_notes);
+	note->skb = skb;
+	note->head = skb->head;
+	note->tag = tag;
 }
 
-unsigned int vs_skb_segment_headers(const struct sk_buff *skb)
+/* A clone, which a packet socket causes, shares its data with the packet that arrived. */
+u32 vs_note_of(const struct sk_buff *skb)
 {
-	bool udp = skb_shinfo(skb)->gso_type & SKB_GSO_UDP_L4;
+	const struct vs_packet_note *note;
 
-	if (skb->encapsulation)
-		return skb_inner_transport_offset(skb) + (udp ? sizeof(struct udphdr) : inner_tcp_hdrlen(skb));
-	return skb_transport_offset(skb) + (udp ? sizeof(struct udphdr) : tcp_hdrlen(skb));
+	guard(preempt)();
+	note = this_cpu_ptr(&vs_notes);
+	return note->head == skb->head && (note->skb == skb || skb->cloned) ? note->tag : 0;
+}
+
+struct vs_tracepoint_search {
+	const char *name;
+	struct tracepoint *found;
+};
+
+static void vs_tracepoint_see(struct tracepoint *tracepoint, void *search)
+{
+	struct vs_tracepoint_search *it = search;
+
+	if (!strcmp(tracepoint->name, it->name))
+		it->found = tracepoint;
+}
+
+struct tracepoint *vs_tracepoint(const char *name)
+{
+	struct vs_tracepoint_search search = { .name = name };
+
+	for_each_kernel_tracepoint(vs_tracepoint_see, &search);
+	return search.found;
+}
+
+void vs_tracepoints_synchronize(void)
+{
+	tracepoint_synchronize_unregister();
 }
 
 bool vs_net_is_hosts(const struct net *net)
 {
-	return net->user_ns == &init_user_ns;
-}
-
-bool vs_sk_fullsock(const struct sock *sk)
-{
-	return sk_fullsock(sk);
+	return net_eq(net, &init_net);
 }
 
 bool vs_sk_is_stack(const struct sock *sk)
 {
 	return sk_fullsock(sk) && !sk->sk_net_refcnt && sk->sk_type == SOCK_RAW;
+}
+
+bool vs_sk_is_hosts(const struct sock *sk)
+{
+	return net_eq(sock_net(sk), &init_net);
+}
+
+bool vs_sk_is_kernel(const struct sock *sk)
+{
+	return sk_fullsock(sk) && sk->sk_kern_sock;
 }
 
 const struct cred *vs_current_cred(void)

@@ -13,25 +13,46 @@
 #include <linux/types.h>
 #include <net/sock.h>
 
+#include "sockets.h"
+
+struct tracepoint;
+
 /* per-CPU data */
 void vs_this_cpu_add_u64(u64 __percpu *counter, u64 value);
 u64 vs_per_cpu_sum_u64(const u64 __percpu *counter); /* over all possible CPUs */
 
-/* packets; what each tells is said where skb.rs uses it */
-bool vs_skb_is_own(const struct sk_buff *skb);
-bool vs_skb_is_copy_in(const struct sk_buff *skb);
-bool vs_skb_is_copy_out(const struct sk_buff *skb);
-unsigned int vs_skb_fragment_limit(const struct sk_buff *skb, struct sock *sk, bool v6);
-bool vs_skb_is_segmented(const struct sk_buff *skb);
-unsigned int vs_skb_segment_size(const struct sk_buff *skb);
-unsigned int vs_skb_segment_headers(const struct sk_buff *skb);
+/* packets and devices; skb.rs says what each tells */
+bool vs_skb_is_copy(const struct sk_buff *skb);
+int vs_skb_network_offset(const struct sk_buff *skb);
+struct net *vs_dev_net(const struct net_device *dev);
+bool vs_dev_is_local(const struct net_device *dev);
+
+/*
+ * The tag of the packet that this CPU's device handed over last, for network
+ * namespaces in which others may write to the packet itself. vs_note_of() is 0
+ * unless `skb` is that packet. Softirq, or bottom halves off.
+ */
+void vs_note(const struct sk_buff *skb, u32 tag);
+u32 vs_note_of(const struct sk_buff *skb);
 
 /* sockets of any kind, a request's and a time-wait one included */
-bool vs_sk_fullsock(const struct sock *sk);
 bool vs_sk_is_stack(const struct sock *sk);
+bool vs_sk_is_kernel(const struct sock *sk);
+bool vs_sk_is_hosts(const struct sock *sk); /* in the initial network namespace */
 
-/* Is the network namespace one in which root alone, of the host, can do what root can? */
+/* Is it the initial network namespace? */
 bool vs_net_is_hosts(const struct net *net);
+
+/* A tracepoint of the kernel itself, or NULL; may sleep. */
+struct tracepoint *vs_tracepoint(const char *name);
+/* Waits until no probe that was unregistered runs any more; may sleep. */
+void vs_tracepoints_synchronize(void);
+
+/* events of trace.h, any context */
+#define VS_TRACE_NO_RULE	0xffffffffu	/* no rule caused it */
+void vs_trace_bind(u32 gate, u32 home, u32 cur, u32 new_home, u32 new_cur, u32 rule);
+void vs_trace_refuse(u32 gate, u32 service, int error);
+void vs_trace_apply(u32 services, u32 rules, u64 generation);
 
 /* the running task; the path is that of its cgroup in the default hierarchy, under RCU */
 const struct cred *vs_current_cred(void);

@@ -15,25 +15,13 @@
 #define VS_LAYOUT							\
 	VS_SIZE(sk_buff, struct sk_buff)				\
 	VS_FIELD(sk_buff_sk, struct sk_buff, sk)			\
-	VS_FIELD(sk_buff_mark, struct sk_buff, mark)			\
-	VS_FIELD(sk_buff_iif, struct sk_buff, skb_iif)			\
+	VS_FIELD(sk_buff_dev, struct sk_buff, dev)			\
+	VS_FIELD(sk_buff_secmark, struct sk_buff, secmark)		\
+	VS_FIELD(sk_buff_protocol, struct sk_buff, protocol)		\
+	VS_FIELD(sk_buff_cb, struct sk_buff, cb)			\
 	VS_FIELD(sk_buff_len, struct sk_buff, len)			\
 	VS_FIELD(sk_buff_data_len, struct sk_buff, data_len)		\
 	VS_FIELD(sk_buff_data, struct sk_buff, data)			\
-	VS_SIZE(nf_hook_state, struct nf_hook_state)			\
-	VS_FIELD(nf_hook_state_pf, struct nf_hook_state, pf)		\
-	VS_FIELD(nf_hook_state_in, struct nf_hook_state, in)		\
-	VS_FIELD(nf_hook_state_out, struct nf_hook_state, out)		\
-	VS_FIELD(nf_hook_state_sk, struct nf_hook_state, sk)		\
-	VS_FIELD(nf_hook_state_net, struct nf_hook_state, net)		\
-	VS_SIZE(nf_hook_ops, struct nf_hook_ops)			\
-	VS_FIELD(nf_hook_ops_hook, struct nf_hook_ops, hook)		\
-	VS_FIELD(nf_hook_ops_pf, struct nf_hook_ops, pf)		\
-	VS_FIELD(nf_hook_ops_hooknum, struct nf_hook_ops, hooknum)	\
-	VS_FIELD(nf_hook_ops_priority, struct nf_hook_ops, priority)	\
-	VS_SIZE(pernet_operations, struct pernet_operations)		\
-	VS_FIELD(pernet_operations_init, struct pernet_operations, init)	\
-	VS_FIELD(pernet_operations_pre_exit, struct pernet_operations, pre_exit)	\
 	VS_FIELD(sock_family, struct sock, __sk_common.skc_family)	\
 	VS_FIELD(sock_state, struct sock, __sk_common.skc_state)	\
 	VS_FIELD(sock_num, struct sock, __sk_common.skc_num)		\
@@ -44,10 +32,12 @@
 	VS_FIELD(sock_v6_rcv_saddr, struct sock, __sk_common.skc_v6_rcv_saddr)	\
 	VS_FIELD(sock_type, struct sock, sk_type)			\
 	VS_FIELD(sock_protocol, struct sock, sk_protocol)		\
-	VS_FIELD(sock_mark, struct sock, sk_mark)			\
+	VS_FIELD(sock_cookie, struct sock, __sk_common.skc_cookie)	\
 	VS_FIELD(socket_sk, struct socket, sk)				\
-	VS_FIELD(inet_request_sock_mark, struct inet_request_sock, ir_mark)	\
-	VS_FIELD(inet_timewait_sock_mark, struct inet_timewait_sock, tw_mark)	\
+	VS_FIELD(request_sock_secid, struct request_sock, secid)	\
+	VS_FIELD(request_sock_peer_secid, struct request_sock, peer_secid)	\
+	VS_SIZE(vs_socket, struct vs_socket_entry)				\
+	VS_FIELD(vs_socket_tag, struct vs_socket_entry, tag)			\
 	VS_FIELD(unix_sock_addr, struct unix_sock, addr)		\
 	VS_FIELD(unix_sock_peer, struct unix_sock, peer)		\
 	VS_FIELD(unix_address_len, struct unix_address, len)		\

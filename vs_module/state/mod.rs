@@ -3,12 +3,14 @@
 //! What all planes share: the services by id, and the compiled rules.
 //!
 //! Everything here is read under RCU, takes no lock, allocates nothing and may be called in any
-//! context but NMI. It is written by `config` alone, which holds the mutex for changes.
+//! context but NMI. The registry alone writes it, under the mutex for changes; the table of sockets
+//! ([`sockets`]) is written by the gates.
 
 use self::counter::Resource;
 use crate::logic::classify::{Call, Classifier, Cost};
-use crate::logic::id::{rested, VsId};
+use crate::logic::id::VsId;
 use crate::logic::rule::{Target, ENTITIES, RULES_MAX};
+use crate::logic::tag::{Generation, Tag};
 use crate::shim::rcu::{read_once, RcuBox};
 use crate::state::service::Service;
 use kernel::prelude::*;
@@ -17,6 +19,7 @@ use kernel::sync::rcu as read_side;
 
 pub(crate) mod counter;
 pub(crate) mod service;
+pub(crate) mod sockets;
 pub(crate) mod stat;
 pub(crate) mod writer;
 
@@ -28,10 +31,10 @@ pub(crate) mod writer;
 /// cell, the cell owns it; else the cell forwards what still carries the id.
 struct Cell {
     service: Atomic<*mut Service>,
-    /// How many tags carry the id, or `CLOSED`.
+    /// How many tasks and sockets carry the id, or `CLOSED`.
     tags: Atomic<u32>,
-    /// The second in which the last tag went; 0: nothing has ever carried the id.
-    last: Atomic<u32>,
+    /// How often the id has been given out: [`Generation`].
+    generation: Atomic<u32>,
 }
 
 /// No tag can carry the id: no service has it, or the one that has is being destroyed.
@@ -41,7 +44,7 @@ static CELLS: [Cell; VsId::COUNT] = [const {
     Cell {
         service: Atomic::new(core::ptr::null_mut()),
         tags: Atomic::new(CLOSED),
-        last: Atomic::new(0),
+        generation: Atomic::new(0),
     }
 }; VsId::COUNT];
 
@@ -125,6 +128,29 @@ impl State {
         self.service(id).id()
     }
 
+    /// The tag that sockets and packets of the service `id` carry.
+    pub(crate) fn tag(&self, id: VsId) -> Tag {
+        Tag::new(id, CELLS[id.index()].generation())
+    }
+
+    /// The service that a tag stands for, on something that is not counted: a packet, a request, a
+    /// remainder in TIME_WAIT. Root if its service is gone, also where the id is another one's now.
+    pub(crate) fn believe(&self, tag: Tag) -> VsId {
+        let id = tag.id();
+        if tag.is_nobodys() {
+            return VsId::ROOT;
+        }
+        // A new owner of the id comes with the next generation, which is written before the owner
+        // can be found. So the generation is read after the owner.
+        let service = CELLS[id.index()].service.load(Acquire);
+        if service.is_null() || CELLS[id.index()].generation() != tag.generation() {
+            return VsId::ROOT;
+        }
+        // SAFETY: The cell points to a service that RCU readers may use, and `self` shows that the
+        // caller is one.
+        unsafe { &*service }.id()
+    }
+
     /// What the rules say to a call, without effects. Resolves the ids in it.
     pub(crate) fn evaluate(&self, call: &mut Call<'_>, cost: &mut Cost) -> Verdict {
         call.from = call.from.map(|id| self.resolve(id));
@@ -166,9 +192,6 @@ impl State {
         if verdict.unattributed {
             self.service(call.home).unattributed();
         }
-        for id in verdict.to.iter().flatten() {
-            CELLS[id.index()].see();
-        }
         verdict
     }
 
@@ -183,9 +206,10 @@ impl State {
         self.gone(home, Resource::Tasks);
     }
 
-    /// A counted task is no longer at home in `from`, but in `to`. No limit refuses it.
-    pub(crate) fn task_moved(&self, from: VsId, to: VsId) {
-        let _ = self.moved(from, to, Resource::Tasks);
+    /// A task is to be at home in `home`, limits or not: counts it. Where it is at home: in root, if
+    /// the service has just gone.
+    pub(crate) fn task_joined(&self, home: VsId) -> VsId {
+        self.joined(home, Resource::Tasks)
     }
 
     /// A socket was born that is to carry `id`: counts it, or refuses it at a limit. What it may
@@ -199,10 +223,9 @@ impl State {
         self.gone(id, Resource::Sockets);
     }
 
-    /// A counted socket no longer carries `from`, but `to`. No limit refuses it. What it may carry, as
-    /// above.
-    pub(crate) fn socket_moved(&self, from: VsId, to: VsId) -> VsId {
-        self.moved(from, to, Resource::Sockets)
+    /// A socket is to carry `id`, limits or not: counts it. What it may carry, as above.
+    pub(crate) fn socket_joined(&self, id: VsId) -> VsId {
+        self.joined(id, Resource::Sockets)
     }
 
     /// A tag that is not counted as a task or socket begins to carry `id`: a task's current VS
@@ -210,11 +233,6 @@ impl State {
     /// nobody has the id any more, and the tag must not be written.
     pub(crate) fn hold(&self, id: VsId) -> bool {
         id.is_root() || CELLS[id.index()].hold()
-    }
-
-    /// Does anybody have the id, or forward it? Where a tag says it, somebody does.
-    pub(crate) fn is_open(&self, id: VsId) -> bool {
-        id.is_root() || read_once(&CELLS[id.index()].tags) & CLOSED == 0
     }
 
     /// The tag is gone.
@@ -237,26 +255,18 @@ impl State {
     }
 
     fn gone(&self, id: VsId, resource: Resource) {
-        // A tag from before the module was loaded, or one that somebody else wrote into a mark, is
-        // not counted and does not count.
-        if !id.is_root() && CELLS[id.index()].is_held() {
+        if !id.is_root() {
             counter::uncharge(self.service(id), resource);
             CELLS[id.index()].release();
         }
     }
 
-    fn moved(&self, from: VsId, to: VsId, resource: Resource) -> VsId {
-        if from == to {
-            return to;
+    fn joined(&self, to: VsId, resource: Resource) -> VsId {
+        if to.is_root() || !CELLS[to.index()].hold() {
+            return VsId::ROOT;
         }
-        let carried = if !to.is_root() && CELLS[to.index()].hold() {
-            counter::charge(self.service(to), resource);
-            to
-        } else {
-            VsId::ROOT
-        };
-        self.gone(from, resource);
-        carried
+        counter::charge(self.service(to), resource);
+        to
     }
 }
 
@@ -273,11 +283,8 @@ impl Cell {
         false
     }
 
-    /// Something may carry the id that is not counted: a packet, a request for a connection.
-    fn see(&self) {
-        if read_once(&self.last) == 0 {
-            self.last.store(now(), Relaxed);
-        }
+    fn generation(&self) -> Generation {
+        Generation::from_raw(read_once(&self.generation))
     }
 
     fn is_held(&self) -> bool {
@@ -285,26 +292,10 @@ impl Cell {
         tags != 0 && tags & CLOSED == 0
     }
 
-    /// One tag less; one that was not counted is not taken off.
+    /// One tag less.
     fn release(&self) {
-        let mut tags = read_once(&self.tags);
-        while tags != 0 && tags & CLOSED == 0 {
-            if tags == 1 {
-                self.last.store(now(), Relaxed);
-            }
-            match self.tags.cmpxchg(tags, tags - 1, Full) {
-                Ok(_) => return,
-                Err(now) => tags = now,
-            }
-        }
+        self.tags.fetch_sub(1, Full);
     }
-}
-
-/// Seconds since boot, never 0.
-fn now() -> u32 {
-    // SAFETY: Can be called in any context.
-    let seconds = unsafe { kernel::bindings::ktime_get_seconds() };
-    (seconds as u32).max(1)
 }
 
 fn hit_counter(rule: u32) -> Option<&'static Atomic<u64>> {

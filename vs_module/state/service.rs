@@ -146,9 +146,9 @@ impl Service {
         self.stats.add(Count::BytesIn, bytes);
     }
 
-    /// Packets went out, of this many bytes in all: more than one where one had to be cut.
-    pub(crate) fn packets_out(&self, packets: u64, bytes: u64) {
-        self.stats.add(Count::PacketsOut, packets);
+    /// A packet went out, likewise.
+    pub(crate) fn packet_out(&self, bytes: u64) {
+        self.stats.add(Count::PacketsOut, 1);
         self.stats.add(Count::BytesOut, bytes);
     }
 }

@@ -25,16 +25,19 @@ pub(crate) struct Moved {
 }
 
 impl Writer {
-    /// Begins with root and no rules. May sleep.
+    /// Begins with root, no rules, and every id in its `first` generation. May sleep.
     ///
     /// # Safety
     ///
     /// There is no other writer, and nobody reads the state yet.
-    pub(crate) unsafe fn new(root: &Effective) -> Result<Writer> {
+    pub(crate) unsafe fn new(root: &Effective, first: Generation) -> Result<Writer> {
         let rules = RcuBox::new(Classifier::new())?;
         // SAFETY: Root has no parent.
         let service = unsafe { Service::new(VsId::ROOT, core::ptr::null()) }?;
         CLASSIFIER.store(rules.into_raw(), Release);
+        for cell in &CELLS {
+            cell.generation.store(first.get(), Relaxed);
+        }
         // INVARIANT: By the requirement of this function.
         let mut writer = Writer { forwards: 0 };
         writer.open(service, root);
@@ -59,10 +62,10 @@ impl Writer {
         let tags = cell.tags.load(Relaxed);
         self.service(id).is_none()
             && (tags == 0 || tags == CLOSED)
-            && rested(cell.last.load(Relaxed), now())
+            && cell.generation().next().is_some()
     }
 
-    /// Chooses and claims an id for a new service. `None`: all are in use, or rest.
+    /// Chooses and claims an id for a new service. `None`: all are in use.
     pub(crate) fn choose(
         &mut self,
         turn: &mut IdTurn,
@@ -90,6 +93,10 @@ impl Writer {
     pub(crate) fn open(&mut self, service: RcuBox<Service>, effective: &Effective) {
         service.show(effective);
         let cell = &CELLS[service.id().index()];
+        // Before the service can be found: see `State::believe`. An id that is spent was not free.
+        if let Some(next) = cell.generation().next() {
+            cell.generation.store(next.get(), Release);
+        }
         // INVARIANT: The cell of its own id owns it.
         cell.service.store(service.into_raw(), Release);
         cell.tags.store(0, Release);
@@ -179,11 +186,7 @@ impl Writer {
     /// Takes a service out of its cell, in which `instead` is put.
     fn take(&mut self, id: VsId, instead: *mut Service) -> Option<RcuBox<Service>> {
         self.service(id)?;
-        let cell = &CELLS[id.index()];
-        if cell.last.load(Relaxed) != 0 {
-            cell.last.store(now(), Relaxed);
-        }
-        let service = cell.service.xchg(instead, Full);
+        let service = CELLS[id.index()].service.xchg(instead, Full);
         // SAFETY: The cell of a service's own id owns it, and owns it no more.
         Some(unsafe { RcuBox::from_raw(service) })
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Ids in marks, and the turn in which they are given out.
+//! Ids, and the turn in which they are given out.
 
-use crate::logic::id::{rested, IdTurn, VsId, QUARANTINE};
+use crate::logic::id::{IdTurn, VsId};
 use proptest::prelude::*;
 use std::collections::HashSet;
 
@@ -20,24 +20,6 @@ fn ids_have_14_bits() {
 
 proptest! {
     #[test]
-    fn a_mark_keeps_the_bits_that_are_not_ours(mark: u32, raw in 0_u32..16_384, shift in 0..=VsId::SHIFT_MAX) {
-        let marked = id(raw).to_mark(mark, shift);
-        prop_assert_eq!(VsId::from_mark(marked, shift), id(raw));
-        let ours = 0x3fff_u32 << shift;
-        prop_assert_eq!(marked & !ours, mark & !ours);
-    }
-
-    #[test]
-    fn any_mark_is_some_id(mark: u32, shift in 0..=VsId::SHIFT_MAX) {
-        prop_assert!(VsId::from_mark(mark, shift).index() < VsId::COUNT);
-    }
-
-    #[test]
-    fn an_id_rests_its_time(last in 1_u32.., waited: u32) {
-        prop_assert_eq!(rested(last, last.wrapping_add(waited)), waited >= QUARANTINE);
-    }
-
-    #[test]
     fn a_turn_gives_each_free_id_once_and_never_root(
         start in 0_u32..16_384,
         taken in prop::collection::hash_set(1_u32..16_384, 0..50),
@@ -51,11 +33,6 @@ proptest! {
             prop_assert!(given.insert(next.get()), "{} came twice in one round", next.get());
         }
     }
-}
-
-#[test]
-fn what_was_never_carried_need_not_rest() {
-    assert!(rested(0, 1));
 }
 
 #[test]

@@ -26,3 +26,5 @@ mod parse_test;
 mod rule_test;
 #[cfg(test)]
 mod sort_test;
+#[cfg(test)]
+mod tag_test;

@@ -2,7 +2,7 @@
 
 //! `vs_netfilter/parse.rs`: packets made here are read back whole, and no bytes whatever do harm.
 
-use crate::parse::{fragments, segments, Bytes, Packet, Part, FRAGMENT_HEADER, TCP, UDP};
+use crate::parse::{Bytes, Packet, Part, TCP, UDP};
 use proptest::prelude::*;
 
 /// An IPv4 packet with `options` bytes of options and a fragment field.
@@ -63,7 +63,7 @@ fn v4_addresses_and_ports() {
         (packet.protocol, packet.ports),
         (TCP, Some((0x1234, 0x1538)))
     );
-    assert_eq!((packet.part, packet.repeated), (Part::Whole, 20));
+    assert_eq!(packet.part, Part::Whole);
 }
 
 #[test]
@@ -87,10 +87,7 @@ fn a_syn_opens_a_connection() {
 #[test]
 fn v4_ports_lie_behind_the_options() {
     let packet = parsed(&v4(40, 0, UDP, &PORTS));
-    assert_eq!(
-        (packet.ports, packet.repeated),
-        (Some((0x1234, 0x1538)), 60)
-    );
+    assert_eq!(packet.ports, Some((0x1234, 0x1538)));
 }
 
 #[test]
@@ -144,7 +141,6 @@ fn v6_follows_the_extensions() {
     let mut rest = extension(0, 60, 0);
     rest.extend(extension(60, 43, 3));
     rest.extend(extension(43, 51, 2));
-    let repeated = 40 + rest.len();
     rest.extend(extension(51, TCP, 4));
     rest.extend_from_slice(&PORTS);
     let packet = parsed(&v6(0, &rest));
@@ -156,7 +152,6 @@ fn v6_follows_the_extensions() {
         (packet.protocol, packet.ports),
         (TCP, Some((0x1234, 0x1538)))
     );
-    assert_eq!(packet.repeated, repeated, "up to the routing header");
 }
 
 #[test]
@@ -176,7 +171,7 @@ fn v6_fragments() {
             (part, ports),
             "{fragment:#x}"
         );
-        assert_eq!((packet.protocol, packet.repeated), (UDP, 40));
+        assert_eq!(packet.protocol, UDP);
     }
 }
 
@@ -188,36 +183,6 @@ fn v6_follows_so_many_extensions_and_no_more() {
         rest.extend_from_slice(&PORTS);
         assert_eq!(parsed(&v6(60, &rest)).ports.is_some(), ports, "{count}");
     }
-}
-
-#[test]
-fn fragments_as_the_kernel_does() {
-    assert_eq!(fragments(1500, 1500, 20, 0), (1, 1500));
-    // 1480 bytes of data in the first, 1 in the second.
-    assert_eq!(fragments(1501, 1500, 20, 0), (2, 1521));
-    assert_eq!(fragments(20 + 3 * 1480, 1500, 20, 0), (3, 3 * 1500));
-    // 1448 bytes of data each: a multiple of 8 that leaves room for both headers.
-    assert_eq!(
-        fragments(40 + 2 * 1448, 1500, 40, FRAGMENT_HEADER),
-        (2, 2 * 1496)
-    );
-    assert_eq!(
-        fragments(40 + 2 * 1448 + 1, 1500, 40, FRAGMENT_HEADER),
-        (3, 2 * 1496 + 49)
-    );
-    assert_eq!(
-        fragments(1000, 30, 24, 0),
-        (1, 1000),
-        "no room for 8 bytes: is not sent"
-    );
-}
-
-#[test]
-fn segments_repeat_the_headers() {
-    // 65,535 bytes over a loopback device whose MSS is 65,483: a little is left for a second one.
-    assert_eq!(segments(52 + 65_483 + 1, 52, 65_483), (2, 2 * 52 + 65_484));
-    assert_eq!(segments(52 + 65_483, 52, 65_483), (1, 65_535));
-    assert_eq!(segments(52, 52, 1448), (1, 52), "nothing but headers");
 }
 
 /// Bytes that do not lie in a row, as those of a packet buffer with pages.
@@ -257,28 +222,6 @@ proptest! {
             if part.ports.is_some() {
                 prop_assert_eq!(whole.ports, part.ports);
             }
-        }
-    }
-
-    #[test]
-    fn pieces_hold_all_and_fit(
-        payload in 1usize..200_000, limit in 68usize..9000, repeated in 20usize..60, added in prop::sample::select(vec![0usize, 8]),
-    ) {
-        let (pieces, bytes) = fragments(repeated + payload, limit, repeated, added);
-        let headers = (repeated + added) as u64;
-        if repeated + payload <= limit || limit < repeated + added + 8 {
-            prop_assert_eq!((pieces, bytes), (1, (repeated + payload) as u64));
-        } else {
-            prop_assert_eq!(bytes, payload as u64 + pieces * headers);
-            prop_assert!(bytes <= pieces * limit as u64, "no piece is larger than the limit");
-            prop_assert!(pieces > 1);
-        }
-    }
-
-    #[test]
-    fn any_figures_will_do(length: usize, limit: usize, repeated: usize, added: usize) {
-        for (pieces, bytes) in [fragments(length, limit, repeated, added), segments(length, limit, repeated)] {
-            prop_assert!(pieces >= 1 && bytes >= length as u64);
         }
     }
 }

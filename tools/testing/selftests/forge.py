@@ -1,6 +1,6 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: GPL-2.0
-# limit: 600
+# limit: 900
 """Nothing that a process can write makes its work another service's: marks, security marks, injected packets, descriptors.
 
 The attacker is a task of service `a`, in turn root in a user namespace of its own, root in a container that the initial

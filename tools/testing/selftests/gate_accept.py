@@ -199,7 +199,7 @@ def copied(name, protocol):
                     with server.accept()[0] as connection:
                         client.sendall(b"x")
                         vs.eq(connection.recv(2), b"x", "what was sent")
-                        vs.within(dev.stat(b).sockets, 1, 10, "sockets of the client, and of what it has closed")
+                        vs.within(dev.stat(b).sockets, 1, 20, "both ends, with their ways, and what was closed just now")
             vs.until(lambda: dev.stat(a).sockets == own, 20, "the listener alone is left")
         vs.until(lambda: (dev.stat(a).sockets, dev.stat(b).sockets) == (0, 0), 20, "no socket is left")
         gates.enter(dev, vs.ROOT)

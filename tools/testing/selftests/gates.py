@@ -79,9 +79,13 @@ def tag(tid=0):
         os.close(pidfd)
 
 
-def vs_of(sock, shift=18):
-    """The VS in a socket's mark."""
-    return sock.getsockopt(socket.SOL_SOCKET, SO_MARK) >> shift & 0x3fff
+def vs_of(sock):
+    """The VS that a socket belongs to."""
+    device = vs.Device()
+    try:
+        return device.call("SOCKET", fd=sock.fileno()).id
+    finally:
+        device.close()
 
 
 def enter(dev, id):

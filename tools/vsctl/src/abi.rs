@@ -53,6 +53,8 @@ mod tests {
             service_size: 40, rule_size: 44,
         });
         pin!(vs_gate_packet: 8 { on: 0, reserved: 4 });
+        pin!(vs_socket: 16 { fd: 0, id: 4, flags: 8, reason: 12 });
+        pin!(vs_tags: 8 { on: 0, reserved: 4 });
     }
 
     /// A command's number is direction, size, magic and its place in the list.
@@ -76,6 +78,8 @@ mod tests {
             (NR_VS_IOC_PLACE_SOCKET, size_of::<vs_place_socket>()),
             (NR_VS_IOC_APPLY, size_of::<vs_apply>()),
             (NR_VS_IOC_GATE_PACKET, size_of::<vs_gate_packet>()),
+            (NR_VS_IOC_SOCKET, size_of::<vs_socket>()),
+            (NR_VS_IOC_TAGS, size_of::<vs_tags>()),
         ]
         .into_iter()
         .enumerate()

@@ -41,7 +41,7 @@ reasoned!(vs_create vs_destroy vs_change vs_set_attr vs_query vs_stat vs_rule vs
 macro_rules! reasonless {
     ($($name:ident)+) => { $(impl Reasoned for $name { fn reason(&self) -> u32 { VS_WHY_NONE } })+ };
 }
-reasonless!(vs_info vs_list vs_gate_packet);
+reasonless!(vs_info vs_list vs_gate_packet vs_tags);
 
 impl Device {
     /// Opens the device and sees to it that the module speaks our version of the ABI.
@@ -216,6 +216,17 @@ impl Device {
     /// Applies a configuration. The argument says where a refusal belongs.
     pub fn apply(&self, apply: &mut vs_apply, what: &str) -> Result<()> {
         self.run(NR_VS_IOC_APPLY, apply, || what.to_owned())
+    }
+
+    /// Lets sockets and packets carry tags, or takes all of them off.
+    pub fn tags(&self, on: bool) -> Result<()> {
+        let mut tags = vs_tags {
+            on: on.into(),
+            ..Default::default()
+        };
+        self.run(NR_VS_IOC_TAGS, &mut tags, || {
+            format!("turn tags of sockets {}", if on { "on" } else { "off" })
+        })
     }
 
     /// Turns the packet gate, which is part of the module, on or off.

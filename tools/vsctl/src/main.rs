@@ -11,6 +11,7 @@ use clap::Parser;
 mod abi;
 mod bpf;
 mod commands;
+mod conflicts;
 mod device;
 mod failure;
 mod output;

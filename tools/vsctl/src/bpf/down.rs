@@ -9,7 +9,6 @@ use std::{fs, thread};
 use anyhow::Result;
 use libbpf_rs::query::ProgInfoIter;
 
-use super::clear::Sweeper;
 use super::object::{gates, OBJECTS};
 use super::pin::{self, Draft, LINKS, ROOT};
 use super::{iter, scheduler, up};
@@ -44,8 +43,8 @@ pub fn down(device: Option<&Device>) -> Result<usize> {
         device.gate_packet(false)?;
         if !links.is_empty() {
             untag(device)?;
-            Sweeper::new(Path::new(ROOT))?.sweep()?;
         }
+        device.tags(false)?;
     }
     pin::remove_all()?;
     let names = programs()?;

@@ -11,7 +11,6 @@
 //! /sys/fs/bpf/vs/progs/PROGRAM   programs that are run on demand
 //! ```
 
-pub mod clear;
 pub mod down;
 pub mod iter;
 mod mount;

@@ -35,8 +35,6 @@ pub enum Purpose {
     Core,
     /// It lists entities.
     Iterator,
-    /// It takes tags off, when it is read; so it is never pinned.
-    Sweep,
     /// It is run on demand.
     OnDemand,
     /// It is a part of the scheduler.
@@ -51,7 +49,6 @@ impl Purpose {
             ProgramType::Syscall => Self::OnDemand,
             _ => match name.split_once("__") {
                 Some(("iter", _)) => Self::Iterator,
-                Some(("clear", _)) => Self::Sweep,
                 Some((prefix, _)) => Gate::named(prefix).map_or(Self::Core, Self::Gate),
                 None => Self::Core,
             },
@@ -88,10 +85,6 @@ mod tests {
         assert_eq!(
             Purpose::of("iter__tasks", ProgramType::Tracing),
             Purpose::Iterator
-        );
-        assert_eq!(
-            Purpose::of("clear__tcp", ProgramType::Tracing),
-            Purpose::Sweep
         );
         assert_eq!(
             Purpose::of("sync_services", ProgramType::Syscall),

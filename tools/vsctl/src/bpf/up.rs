@@ -18,7 +18,6 @@ use libbpf_rs::{
 };
 use vs_text::gate::Gate;
 
-use super::clear::Sweeper;
 use super::object::{gates, Embedded, Purpose, OBJECTS};
 use super::pin::{self, Draft, LINKS, PROGS, ROOT};
 use super::scheduler::{self, State};
@@ -70,15 +69,16 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
     if state != State::Ours && scheduler {
         scheduler::forget(&draft)?;
     }
-    let packets = Packets::new(device)?;
     let chosen = wanted.gates.clone().unwrap_or_else(|| Gate::ALL.to_vec());
     let present = draft.names(LINKS)?;
+    let packets = Undo::new(!device.packets_on()?, || device.gate_packet(false));
+    let tags = Undo::new(present.is_empty(), || device.tags(false));
     let missing = |name: &str, kind: ProgramType| match Purpose::of(name, kind) {
         Purpose::Gate(gate) => chosen.contains(&gate) && !present.iter().any(|link| link == name),
         Purpose::Core | Purpose::Iterator => !present.iter().any(|link| link == name),
         // it works on the scheduler's own maps, and so is loaded with it
         Purpose::OnDemand => scheduler,
-        Purpose::Scheduler | Purpose::Sweep => false,
+        Purpose::Scheduler => false,
     };
 
     let mut loaded = Vec::new();
@@ -86,8 +86,8 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
         loaded.extend(load(object, draft.root(), &missing, scheduler)?);
     }
     if present.is_empty() {
-        // marks that nobody of ours has set are taken off before they are believed
-        Sweeper::new(draft.root())?.sweep()?;
+        // tags of a time whose programs were taken away by hand
+        device.tags(false)?;
     }
     for core in [true, false] {
         for object in &loaded {
@@ -102,6 +102,10 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
                     done.attached += 1;
                 }
             }
+        }
+        if core {
+            // the end of a socket is seen from here on
+            device.tags(true)?;
         }
     }
     if scheduler {
@@ -132,6 +136,7 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
         draft.publish()?;
     }
     packets.keep();
+    tags.keep();
 
     if !chosen.contains(&Gate::Packet) {
         device.gate_packet(false)?;
@@ -273,29 +278,27 @@ fn start(object: &mut Object, draft: &Draft) -> Result<()> {
     Ok(())
 }
 
-/// The packet gate: if it was off, it is put off when this is dropped, unless what was done is kept.
-struct Packets<'a> {
-    device: &'a Device,
-    undo: bool,
+/// Turns something off again when this is dropped, unless what was done is kept.
+struct Undo<F: Fn() -> Result<()>> {
+    off: F,
+    due: bool,
 }
 
-impl<'a> Packets<'a> {
-    fn new(device: &'a Device) -> Result<Self> {
-        Ok(Self {
-            device,
-            undo: !device.packets_on()?,
-        })
+impl<F: Fn() -> Result<()>> Undo<F> {
+    /// `due`: it was off before.
+    fn new(due: bool, off: F) -> Self {
+        Self { off, due }
     }
 
     fn keep(mut self) {
-        self.undo = false;
+        self.due = false;
     }
 }
 
-impl Drop for Packets<'_> {
+impl<F: Fn() -> Result<()>> Drop for Undo<F> {
     fn drop(&mut self) {
-        if self.undo {
-            if let Err(error) = self.device.gate_packet(false) {
+        if self.due {
+            if let Err(error) = (self.off)() {
                 eprintln!("vsctl: while undoing: {error:#}");
             }
         }
@@ -316,7 +319,7 @@ mod tests {
             }
         }
         let found = gates(names.iter().map(String::as_str));
-        // the packet gate is netfilter hooks of the module
+        // the packet gate is probes of the module
         let expected: Vec<Gate> = Gate::ALL
             .into_iter()
             .filter(|gate| *gate != Gate::Packet)

@@ -10,6 +10,7 @@ use vs_text::gate::Gate;
 use super::apply;
 use super::status;
 use crate::bpf::{down, scheduler, up};
+use crate::conflicts;
 use crate::device::Device;
 use crate::output::{print, Output};
 
@@ -43,6 +44,7 @@ impl Up {
         let config = self.config.as_deref().map(apply::read).transpose()?;
         let device = Device::open()?;
         let _lock = device.lock()?;
+        conflicts::refuse()?;
         let ran_before = !up::in_force(&device)?.is_empty();
         let wanted = up::Wanted {
             gates: self.gates,
@@ -62,6 +64,9 @@ impl Up {
             }
         }
         scheduler::sync()?;
+        for warning in conflicts::warnings() {
+            eprintln!("vsctl: {warning}");
+        }
         if let Some(reason) = done.ejected {
             eprintln!("vsctl: the scheduler had stopped: {reason}");
         }

@@ -5,6 +5,7 @@ use anyhow::Result;
 use clap::Args;
 use vs_text::gate::Gate;
 
+use crate::abi::VS_FEATURE_TAGS;
 use crate::bpf::{scheduler, up};
 use crate::device::{loaded, Device};
 use crate::output::Output;
@@ -21,8 +22,6 @@ record! {
         pub module: bool,
         /// Version of the ABI that the module speaks.
         pub abi: u32,
-        /// Lowest bit of the service's id in a mark.
-        pub mark_shift: u32,
         /// How many services there are, root among them.
         pub services: u32,
         /// How many rules.
@@ -33,6 +32,8 @@ record! {
         pub gates: Vec<&'static str>,
         /// Names of the gates that are not.
         pub gates_off: Vec<&'static str>,
+        /// Whether sockets and packets carry tags.
+        pub tags: bool,
         /// `running`, `off`, `ejected` (ours has stopped by itself) or `other` (another one runs).
         pub scheduler: &'static str,
         /// The other scheduler's name, or why ours has stopped; null if neither.
@@ -76,12 +77,12 @@ fn report(device: Option<&Device>) -> Result<Report> {
     Ok(Report {
         module: device.is_some() || loaded(),
         abi: info.abi,
-        mark_shift: info.mark_shift,
         services: info.services,
         rules: info.rules,
         generation: info.generation,
         gates: name(true),
         gates_off: name(false),
+        tags: info.features & u64::from(VS_FEATURE_TAGS) != 0,
         scheduler,
         scheduler_detail,
         scheduler_exit_kind,
@@ -109,15 +110,17 @@ fn text(report: &Report) -> String {
         _ => "off: the kernel's own schedules".to_owned(),
     };
     let mut text = format!(
-        "module     loaded, ABI {}, mark shift {}\nservices   {}\nrules      {}\ngates      {}\n",
+        "module     loaded, ABI {}\nservices   {}\nrules      {}\ngates      {}\n",
         report.abi,
-        report.mark_shift,
         report.services,
         report.rules,
         none(&report.gates)
     );
     if !report.gates_off.is_empty() && !report.gates.is_empty() {
         text += &format!("gates off  {}\n", none(&report.gates_off));
+    }
+    if report.tags {
+        text += "tags       sockets and packets carry them\n";
     }
     text + &format!("scheduler  {scheduler}\n")
 }

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sockets and the services that they belong to.
+//!
+//! One table, by the cookie that the kernel gives a socket for good and by its address, is the truth: nobody outside
+//! this module can write it, and counts of sockets hang on it. A socket without an entry is
+//! nobody's. A request for a connection has no life that can be followed, so it carries its tag
+//! itself, with a check value ([`Pledge`]). The remainder of a connection in TIME_WAIT keeps its
+//! socket's cookie; the tag is remembered here when the socket ends.
+//!
+//! Context: any but NMI and hard interrupt, under RCU, unless stated. Lock-free but for the bucket
+//! of the hash table that is written.
+
+use super::State;
+use crate::logic::id::VsId;
+use crate::logic::tag::Tag;
+use crate::shim::bindings as c;
+use crate::shim::rcu::{self, read_once};
+use core::ptr::NonNull;
+use kernel::error::to_result;
+use kernel::prelude::*;
+use kernel::sync::atomic::{Atomic, Full, Relaxed, Release};
+
+/// Whether sockets can be given to services: their end is seen.
+static TRACKS: Atomic<bool> = Atomic::new(false);
+
+/// Makes the table. Once, at load; may sleep.
+pub(crate) fn init() -> Result {
+    // SAFETY: The module is loaded once.
+    to_result(unsafe { c::vs_sockets_init() })
+}
+
+/// Frees the table with all that is in it. Once, at unload, when nobody looks any more; may sleep.
+pub(crate) fn exit() {
+    // SAFETY: `init` has succeeded, and nobody looks any more.
+    unsafe { c::vs_sockets_exit() };
+}
+
+/// The entry of a socket.
+///
+/// # Invariants
+///
+/// Points to memory that is an entry's for as long as the caller that found it is under RCU. Its
+/// socket may end meanwhile unless the caller holds it, and the entry be another socket's then.
+#[derive(Clone, Copy)]
+struct Entry(NonNull<c::vs_socket_entry>);
+
+/// Stands in an entry that was taken out: no tag has the top bit without an id.
+const ENDED: u32 = 1 << 31;
+
+impl Entry {
+    fn of(name: Name) -> Option<Self> {
+        // SAFETY: The callers of this room are under RCU.
+        // INVARIANT: Just found.
+        NonNull::new(unsafe { c::vs_socket_find(name.cookie, name.address) }).map(Entry)
+    }
+
+    fn word(&self) -> &Atomic<u32> {
+        // SAFETY: The memory stays an entry's while the caller is under RCU; all access to its tag is
+        // atomic.
+        unsafe { Atomic::from_ptr(&raw mut (*self.0.as_ptr()).tag) }
+    }
+
+    /// Whether it is still the entry of the socket of this name.
+    fn is_of(self, name: Name) -> bool {
+        // SAFETY: The memory stays an entry's while the caller is under RCU.
+        let key = unsafe { &raw const (*self.0.as_ptr()).key };
+        // SAFETY: As above; each half is written in one piece.
+        unsafe {
+            (&raw const (*key).sk).read_volatile() == name.address
+                && (&raw const (*key).cookie).read_volatile() == name.cookie
+        }
+    }
+
+    /// Takes it out of the table, and off its service's count.
+    fn end(self, s: &State) {
+        // SAFETY: In the table, or taken out by another under the same RCU section.
+        if unsafe { c::vs_socket_remove(self.0.as_ptr()) } {
+            s.socket_gone(Tag::from_raw(self.word().xchg(ENDED, Full)).id());
+            // SAFETY: This call has taken it out.
+            unsafe { c::vs_socket_free(self.0.as_ptr()) };
+        }
+    }
+}
+
+/// A socket's name in the table: cookie and address. Of two copies of one socket the addresses
+/// differ, of two sockets that lie at one address after each other the cookies do.
+#[derive(Clone, Copy)]
+pub(crate) struct Name {
+    pub(crate) cookie: u64,
+    pub(crate) address: u64,
+}
+
+/// The service of the socket of this name. Its id may stand for another service by now, which
+/// [`State::resolve`] tells.
+pub(crate) fn owner(name: Name) -> VsId {
+    if name.cookie == 0 {
+        return VsId::ROOT;
+    }
+    let Some(entry) = Entry::of(name) else {
+        return VsId::ROOT;
+    };
+    let tag = Tag::from_raw(read_once(entry.word()));
+    // Another socket may have got the entry before the tag was read: then this one has ended.
+    match entry.is_of(name) {
+        true => tag.id(),
+        false => VsId::ROOT,
+    }
+}
+
+/// Has a socket or a request been given to a service since tracking began? Until then there is
+/// nothing to be found.
+static USED: Atomic<bool> = Atomic::new(false);
+
+/// Can there be a socket, a request or a remainder that belongs to a service? Any context.
+pub(crate) fn any() -> bool {
+    read_once(&USED)
+}
+
+fn use_it() {
+    if !read_once(&USED) {
+        USED.store(true, Relaxed);
+    }
+}
+
+/// How a change of hands is counted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// A socket that was nobody's is refused at a limit. One that changes hands is not: it is there
+    /// already.
+    Limited,
+    /// No limit refuses it.
+    Forced,
+}
+
+/// Gives the socket of this name to `to`, and counts it there.
+///
+/// The caller's reference keeps the socket from ending meanwhile. Fails with the error of a limit, or
+/// with `ENOMEM`, and then the socket belongs where it did.
+pub(crate) fn give(s: &State, name: Name, to: VsId, claim: Claim) -> Result {
+    loop {
+        match Entry::of(name) {
+            None if to.is_root() || !read_once(&TRACKS) => return Ok(()),
+            None => {
+                use_it();
+                let held = count(s, VsId::ROOT, to, claim)?;
+                let mut added = false;
+                // SAFETY: The caller is under RCU, in no hard interrupt; `added` can be written.
+                let there = unsafe {
+                    c::vs_socket_add(name.cookie, name.address, s.tag(held).raw(), &mut added)
+                };
+                if added && read_once(&TRACKS) {
+                    return Ok(());
+                }
+                match NonNull::new(there) {
+                    // Tracking has ended meanwhile: `untrack` may have missed it.
+                    // INVARIANT: It was just put into the table.
+                    Some(entry) if added => Entry(entry).end(s),
+                    there => {
+                        s.socket_gone(held);
+                        there.ok_or(ENOMEM)?;
+                    }
+                }
+            }
+            Some(entry) => {
+                let old = read_once(entry.word());
+                let from = Tag::from_raw(old).id();
+                if old == ENDED || from == to && !from.is_root() {
+                    match old {
+                        // Somebody takes all tags off.
+                        ENDED => core::hint::spin_loop(),
+                        _ => return Ok(()),
+                    }
+                    continue;
+                }
+                if from == to {
+                    return Ok(());
+                }
+                let held = count(s, from, to, claim)?;
+                if entry.word().cmpxchg(old, s.tag(held).raw(), Full).is_ok() {
+                    s.socket_gone(from);
+                    return Ok(());
+                }
+                s.socket_gone(held);
+            }
+        }
+    }
+}
+
+/// Counts a socket for `to`, before it is taken off `from`. The id that it is counted for.
+fn count(s: &State, from: VsId, to: VsId, claim: Claim) -> Result<VsId> {
+    if claim == Claim::Limited && from.is_root() {
+        s.socket_born(to)
+    } else {
+        Ok(s.socket_joined(to))
+    }
+}
+
+/// A socket has ended: takes it off its service's count. Nobody else uses it any more.
+pub(crate) fn ended(s: &State, name: Name) {
+    if let Some(entry) = Entry::of(name) {
+        remember(name.cookie, Tag::from_raw(read_once(entry.word())));
+        entry.end(s);
+    }
+}
+
+/// Lets sockets be given to services from now on. Under the mutex for changes; their end is seen.
+pub(crate) fn track() {
+    TRACKS.store(true, Release);
+}
+
+/// Takes every tag off every socket, in whatever network namespace and whoever holds it, and lets
+/// none be given any more. Under the mutex for changes; may sleep.
+pub(crate) fn untrack() {
+    TRACKS.store(false, Release);
+    // Whoever has seen the old value has added its entry after this.
+    rcu::synchronize();
+    extern "C" fn see(entry: *mut c::vs_socket_entry) {
+        if let Some(entry) = NonNull::new(entry) {
+            // INVARIANT: The walk shows entries of the table, under RCU.
+            super::with(|s| Entry(entry).end(s));
+        }
+    }
+    // SAFETY: Process context.
+    unsafe { c::vs_sockets_each(Some(see)) };
+    for note in &REMAINDERS {
+        note.store(0, Relaxed);
+    }
+    USED.store(false, Relaxed);
+}
+
+// Remainders in TIME_WAIT.
+
+/// How many are remembered; a newer one takes the place of an older one with the same low bits.
+const NOTES: usize = 1 << NOTE_BITS;
+const NOTE_BITS: u32 = 13;
+/// Of a tag all but its top bit, which is always set.
+const TAG_BITS: u32 = 31;
+
+/// By the low bits of the cookie: the rest of it (33 bits) and the tag, in one word, so that no half
+/// of it can be another's. The kernel counts cookies up, so two sockets look alike here after 2^46.
+static REMAINDERS: [Atomic<u64>; NOTES] = [const { Atomic::new(0) }; NOTES];
+
+fn note_of(cookie: u64) -> (&'static Atomic<u64>, u64) {
+    let key = (cookie >> NOTE_BITS) << TAG_BITS;
+    (&REMAINDERS[cookie as usize % NOTES], key)
+}
+
+fn remember(cookie: u64, tag: Tag) {
+    if !tag.is_nobodys() {
+        let (note, key) = note_of(cookie);
+        note.store(key | u64::from(tag.raw() & !ENDED), Relaxed);
+    }
+}
+
+/// The service of a connection in TIME_WAIT, by the cookie of the socket it was. Root if it was
+/// nobody's, or if it is not remembered any more.
+pub(crate) fn remainder(s: &State, cookie: u64) -> VsId {
+    let (note, key) = note_of(cookie);
+    let word = note.load(Relaxed);
+    match word >> TAG_BITS == key >> TAG_BITS && word != 0 {
+        true => s.believe(Tag::from_raw(word as u32 | ENDED)),
+        false => VsId::ROOT,
+    }
+}
+
+/// What a request for a connection carries: its tag, and a check value. The two fields that it lies
+/// in are those of an LSM that labels packets, and hold anything where no LSM does.
+#[derive(Clone, Copy)]
+pub(crate) struct Pledge {
+    pub(crate) tag: u32,
+    pub(crate) check: u32,
+}
+
+/// Made anew each time that tracking begins.
+static SECRET: Atomic<u32> = Atomic::new(0);
+
+impl Pledge {
+    /// For a request of the service `id`.
+    pub(crate) fn new(s: &State, id: VsId) -> Self {
+        if !id.is_root() {
+            use_it();
+        }
+        let tag = s.tag(id).raw();
+        Pledge { tag, check: Self::check(tag) }
+    }
+
+    fn check(tag: u32) -> u32 {
+        tag.rotate_left(16) ^ read_once(&SECRET)
+    }
+
+    /// The service that the request belongs to: root if it was made before tracking began.
+    pub(crate) fn owner(self, s: &State) -> VsId {
+        match self.check == Self::check(self.tag) {
+            true => s.believe(Tag::from_raw(self.tag)),
+            false => VsId::ROOT,
+        }
+    }
+
+    /// Lets no request be believed that was made before.
+    pub(crate) fn renew() {
+        // SAFETY: Can be called in any context.
+        SECRET.store(unsafe { kernel::bindings::get_random_u32() }, Relaxed);
+    }
+}

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The three places at which this module sees a packet, and what it does there.
+//!
+//! Which service does a packet belong to? Going out: to the one that a rule of `send` gave this
+//! datagram to, else to its socket's, be that a request for a connection or a remainder in
+//! TIME_WAIT. An answer of the stack itself belongs to the connection that it is about; without
+//! one, the rules of the gate `packet` tell, asked for the other direction. Coming in: to its
+//! sender's, which the tag tells; a packet of a TCP connection without a tag to its connection's;
+//! one that asks for a connection, and a datagram, to the one that the rules say, given its
+//! sender's; a datagram of which nothing is known is counted to the socket that receives it. All the
+//! rest is root's.
+//!
+//! Packets and bytes are counted as devices get and give them, so the sums are those of the
+//! interfaces. No bit of the mark is read or written.
+
+use super::demux;
+use super::parse::{self, Packet};
+use super::probe::Hook;
+use crate::gates::tag::message_of;
+use crate::logic::classify::Call;
+use crate::logic::id::VsId;
+use crate::logic::rule::{props, Facts, Gate};
+use crate::logic::tag::Tag;
+use crate::shim::bindings as c;
+use crate::shim::skb::{Device, Skb};
+use crate::state::{sockets, State};
+use kernel::c_str;
+use kernel::str::CStr;
+
+/// A packet is about to be queued for a device: it gets the tag of its socket.
+///
+/// All hooks at which others can write to it are behind: netfilter's, those of tc at egress. The
+/// socket is still there. In the initial network namespace a packet without a socket, which is
+/// forwarded, keeps the tag that it came with; elsewhere it has none.
+pub(super) struct Departs;
+
+// SAFETY: TP_PROTO(struct sk_buff *skb); `__dev_queue_xmit` has the packet for itself, under
+// rcu_read_lock_bh().
+unsafe impl Hook for Departs {
+    const TRACEPOINT: &'static CStr = c_str!("net_dev_queue");
+
+    fn see(state: &State, skb: &mut Skb<'_>) {
+        let claimed = skb.secmark();
+        let tag = match skb.sock() {
+            Some(sock) if sock.cookie() != 0 || !sock.is_stack() => {
+                let message = match state.classifier().has_rules(Gate::Send) {
+                    true => message_of(sock.as_ptr()),
+                    false => None,
+                };
+                let id = message.unwrap_or_else(|| sock.owner(state));
+                match id.is_root() {
+                    true => Tag::NOBODYS,
+                    false => state.tag(state.resolve(id)),
+                }
+            }
+            _ => without_sender(state, skb, claimed),
+        };
+        if tag.raw() != claimed {
+            skb.set_secmark(tag.raw());
+        }
+    }
+}
+
+/// The tag of a packet that no sender's socket tells of: one that is forwarded, or an answer of the
+/// stack. Not inlined: most packets have a sender.
+#[inline(never)]
+fn without_sender(state: &State, skb: &Skb<'_>, claimed: u32) -> Tag {
+    let Some(device) = skb.device() else {
+        return Tag::NOBODYS;
+    };
+    let claimed = match device.is_hosts() {
+        true => Tag::from_raw(claimed),
+        false => Tag::NOBODYS,
+    };
+    if !claimed.is_nobodys() || !super::is_on() || !skb.is_ip() {
+        return claimed;
+    }
+    let Some(packet) = Packet::parse(&At(skb, skb.network_offset())) else {
+        return claimed;
+    };
+    let answers = packet.protocol == parse::TCP && skb.sock().is_some();
+    let connection = answers
+        .then(|| demux::owner(state, &device, &packet.reversed()))
+        .flatten();
+    let id = match connection {
+        Some(id) if !id.is_root() => id,
+        _ => classify(state, &packet.reversed(), VsId::ROOT, &device),
+    };
+    state.tag(state.resolve(id))
+}
+
+/// A device gets the packet: it is counted. A device of this machine that hands it over to another
+/// network namespace hands over a seal as well, so that it is known to have come this way.
+pub(super) struct Leaves;
+
+// SAFETY: TP_PROTO(const struct sk_buff *skb, const struct net_device *dev); the device's queue has
+// the packet for itself, and nothing but the device's own scratch space is written. All callers of dev_hard_start_xmit() have bottom
+// halves off, which RCU waits for.
+unsafe impl Hook for Leaves {
+    const TRACEPOINT: &'static CStr = c_str!("net_dev_start_xmit");
+
+    fn see(state: &State, skb: &mut Skb<'_>) {
+        let raw = skb.secmark();
+        if raw != 0 && skb.device().is_some_and(|device| device.is_local()) {
+            skb.set_scratch(seal::of(raw));
+        }
+        if super::is_on() && skb.is_ip() {
+            let id = state.believe(Tag::from_raw(raw));
+            let bytes = skb.len().saturating_sub(skb.network_offset());
+            state.service(id).packet_out(bytes as u64);
+        }
+    }
+}
+
+/// A device gives the packet to the stack: its tag is read, the rules classify what has none, and it
+/// is counted. `data` is where the IP header is.
+pub(super) struct Arrives;
+
+// SAFETY: TP_PROTO(struct sk_buff *skb); `__netif_receive_skb_core` has the packet for itself, under
+// rcu_read_lock().
+unsafe impl Hook for Arrives {
+    const TRACEPOINT: &'static CStr = c_str!("netif_receive_skb");
+
+    fn see(state: &State, skb: &mut Skb<'_>) {
+        let mut claimed = skb.secmark();
+        let Some(device) = skb.device() else { return };
+        let hosts = device.is_hosts();
+        let written = claimed;
+        if !hosts && claimed != 0 && skb.scratch() != seal::of(claimed) {
+            // It comes from a hook of this namespace, not from a device that got it: tc can send a
+            // packet back before it is queued, a bridge hands it on to itself.
+            claimed = 0;
+        }
+        let raw = match super::is_on() && skb.is_ip() {
+            true => counted(state, skb, &device, Tag::from_raw(claimed)).raw(),
+            false => claimed,
+        };
+        if hosts {
+            if raw != claimed {
+                skb.set_secmark(raw);
+            }
+            return;
+        }
+        // SAFETY: The packet is valid. Softirq, or bottom halves off.
+        unsafe { c::vs_note(skb.as_ptr(), raw) };
+        if written != 0 {
+            skb.set_secmark(0);
+            skb.set_scratch(0);
+        }
+    }
+}
+
+pub(super) mod seal {
+    //! What tells a packet that a device has handed over from one that a hook sends back: a number
+    //! that nobody but this module knows, in a field of the packet that no hook can write. Made anew
+    //! each time that packets begin to carry tags.
+
+    use crate::shim::rcu::read_once;
+    use kernel::sync::atomic::{Atomic, Relaxed};
+
+    static SECRET: Atomic<u64> = Atomic::new(0);
+
+    /// That of a packet with this secmark.
+    pub(super) fn of(secmark: u32) -> u64 {
+        read_once(&SECRET) ^ u64::from(secmark)
+    }
+
+    /// Lets no packet be believed that is under way.
+    pub(in super::super) fn renew() {
+        // SAFETY: Can be called in any context.
+        SECRET.store(unsafe { kernel::bindings::get_random_u64() }, Relaxed);
+    }
+}
+
+/// Classifies and counts a packet that comes in with the tag `claimed`; the tag that it has then.
+fn counted(state: &State, skb: &Skb<'_>, device: &Device<'_>, claimed: Tag) -> Tag {
+    let before = state.believe(claimed);
+    let ruled = state.classifier().wants(Gate::Packet, before).is_some();
+    if !ruled && (!before.is_root() || !sockets::any()) {
+        // It is known, or there is nobody's to find.
+        if !skb.is_copy() {
+            state.service(before).packet_in(skb.len() as u64);
+        }
+        return claimed;
+    }
+    looked_up(state, skb, device, claimed, before)
+}
+
+/// The rest of [`counted`], where headers and sockets have to be looked at.
+#[inline(never)]
+fn looked_up(
+    state: &State,
+    skb: &Skb<'_>,
+    device: &Device<'_>,
+    claimed: Tag,
+    before: VsId,
+) -> Tag {
+    let packet = Packet::parse(&At(skb, 0));
+    let (id, tag) = match &packet {
+        // A packet of a connection is not classified; one that is tagged is known.
+        Some(packet) if packet.protocol == parse::TCP && !packet.opens => match before.is_root() {
+            true => match demux::owner(state, device, packet) {
+                Some(id) => (state.resolve(id), claimed),
+                None => classified(state, packet, before, device),
+            },
+            false => (before, claimed),
+        },
+        Some(packet) => classified(state, packet, before, device),
+        None => (before, claimed),
+    };
+    if !skb.is_copy() {
+        // That nothing is known of a datagram stays in its tag: its receiver should see that,
+        // rather than be taken for its sender.
+        let id = match &packet {
+            Some(packet) if id.is_root() && packet.protocol == parse::UDP => {
+                demux::owner(state, device, packet).map_or(id, |owner| state.resolve(owner))
+            }
+            _ => id,
+        };
+        state.service(id).packet_in(skb.len() as u64);
+    }
+    tag
+}
+
+/// By the rules: the service, and its tag.
+fn classified(state: &State, packet: &Packet, before: VsId, device: &Device<'_>) -> (VsId, Tag) {
+    let id = state.resolve(classify(state, packet, before, device));
+    (id, state.tag(id))
+}
+
+/// A packet's bytes from an offset on.
+struct At<'a>(&'a Skb<'a>, usize);
+
+impl parse::Bytes for At<'_> {
+    fn read(&self, at: usize, into: &mut [u8]) -> bool {
+        self.0.read(at.saturating_add(self.1), into)
+    }
+}
+
+/// The service that the rules of the gate `packet` give to a packet that is `before`'s and whose
+/// destination is on this machine.
+fn classify(state: &State, packet: &Packet, before: VsId, device: &Device<'_>) -> VsId {
+    let Some(wanted) = state
+        .classifier()
+        .wants(Gate::Packet, state.resolve(before))
+    else {
+        return before;
+    };
+    let mut facts = Facts {
+        props: props::PROTO | props::LOCAL | props::PEER,
+        proto: match packet.protocol {
+            parse::TCP => c::VS_PROTO_TCP as u8,
+            parse::UDP => c::VS_PROTO_UDP as u8,
+            _ => c::VS_PROTO_OTHER as u8,
+        },
+        local: packet.destination,
+        peer: packet.source,
+        ..Facts::NONE
+    };
+    if let Some((source, destination)) = packet.ports {
+        facts.props |= props::LPORT | props::PPORT;
+        facts.local_port = destination;
+        facts.peer_port = source;
+    }
+    if wanted & props::IFACE != 0 {
+        facts.props |= props::IFACE;
+        facts.iface = device.name();
+    }
+    let verdict = state.verdict(&mut Call {
+        gate: Gate::Packet,
+        from: [before, VsId::ROOT, VsId::ROOT],
+        home: VsId::ROOT,
+        facts,
+    });
+    let id = verdict.to[0].unwrap_or(before);
+    state.service(id).hit(Gate::Packet);
+    id
+}
