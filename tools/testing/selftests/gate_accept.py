@@ -8,7 +8,6 @@ import select
 import socket
 
 import gates
-import netns
 import uapi
 import vs
 

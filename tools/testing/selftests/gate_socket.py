@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 # limit: 180
-"""Gates socket, socketpair, connect and send: whose a socket is, what else its mark may say, how many there may be."""
+"""Gates socket, socketpair, connect and send: a socket's service, its mark, and how many sockets there may be."""
 import errno
 import socket
 
@@ -87,8 +87,8 @@ def sending(dev):
 
 
 @gates.case
-def other_bits(dev):
-    """Bits of the mark that are not ours stay, and nobody changes ours by setting the mark"""
+def marks(dev):
+    """The mark is the application's, all of it: placing a socket leaves it, and setting it leaves the service"""
     a, b = dev.create("a"), dev.create("b")
     gates.enter(dev, a)
     sock = socket.socket(INET, DGRAM)
@@ -96,11 +96,12 @@ def other_bits(dev):
     def mark():
         return sock.getsockopt(socket.SOL_SOCKET, gates.SO_MARK) & 0xffffffff
 
-    for value in (0x15, 0x3ffff, 0xffffffff, b << 18 | 3, 0, 0x155):
+    vs.eq(mark(), 0, "of a new socket")
+    for value in (0x15, 0x3ffff, 0xffffffff, b << 18 | 3, 0, 0x80000155):
         sock.setsockopt(socket.SOL_SOCKET, gates.SO_MARK, value.to_bytes(4, "little"))
-        vs.eq(mark(), a << 18 | value & 0x3ffff, f"after {value:#x}")
+        vs.eq((mark(), gates.vs_of(sock)), (value, a), f"after {value:#x}")
     dev.place_socket(sock, b)
-    vs.eq(mark(), b << 18 | 0x155, "placed")
+    vs.eq((mark(), gates.vs_of(sock)), (0x80000155, b), "placed")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 10000)
     vs.eq(sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF), 20000, "another option")
 

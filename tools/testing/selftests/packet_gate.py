@@ -1,25 +1,16 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: GPL-2.0
-# limit: 120
+# limit: 240
 """The gate `packet`: rules make remote clients tenants, before anybody accepts them."""
 import socket
 
+import containers
 import gates
 import netns
 import vs
 from netns import CLIENT, SERVER, each, machines
 
 LENGTH = {"v4": 96 + 24, "v6": 64}  # of the prefix that both are in
-SO_RCVMARK = 75
-
-
-def tag(dev, mark):
-    return mark >> 18 & dev.info().ids_max - 1
-
-
-def mark_of(sock):
-    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_MARK) & 0xffffffff
-
 
 @each
 def before_accept(dev, version):
@@ -36,8 +27,8 @@ def before_accept(dev, version):
                 vs.eq((handshake[0], handshake[2]), (2, 1), "packets of the handshake, in and out")
                 connection, _ = server.accept()
                 with connection:
-                    vs.eq(tag(dev, mark_of(connection)), a, "the tag of the accepted connection")
-                    vs.eq(tag(dev, mark_of(server)), vs.ROOT, "the tag of the listener")
+                    vs.eq(gates.vs_of(connection), a, "the tag of the accepted connection")
+                    vs.eq(gates.vs_of(server), vs.ROOT, "the tag of the listener")
                     connection.settimeout(10)
                     netns.exchange(client, connection, 1 << 20)
             after = netns.settled(read)
@@ -60,7 +51,7 @@ def port_used_again(dev, version):
             client.connect(server.getsockname()[:2])
             gates.enter(dev, vs.ROOT)
             connection = server.accept()[0]
-            got = tag(dev, mark_of(connection))
+            got = gates.vs_of(connection)
             connection.close()  # first: it is the server's end that stays in TIME_WAIT
             client.recv(1)
             return got, client.getsockname()[1]
@@ -123,7 +114,7 @@ def others(dev, version):
             with connection:
                 connection.settimeout(10)
                 netns.exchange(client, connection, 1000)
-                vs.eq(tag(dev, mark_of(connection)), vs.ROOT, "its tag")
+                vs.eq(gates.vs_of(connection), vs.ROOT, "its tag")
         vs.eq(netns.counted(dev, a), [0, 0, 0, 0], "what is counted for the tenant")
 
 
@@ -136,7 +127,7 @@ def by_prefix_and_interface(dev, version):
         with netns.listener(two, SERVER[version]) as server, netns.client(one, SERVER[version]):
             connection, _ = server.accept()
             with connection:
-                vs.eq(tag(dev, mark_of(connection)), a, "its tag")
+                vs.eq(gates.vs_of(connection), a, "its tag")
 
 
 @each
@@ -149,24 +140,22 @@ def more_specific(dev, version):
         with netns.listener(two, SERVER[version]) as server, netns.client(one, SERVER[version]):
             connection, _ = server.accept()
             with connection:
-                vs.eq(tag(dev, mark_of(connection)), a, "its tag")
+                vs.eq(gates.vs_of(connection), a, "its tag")
 
 
 @each
 def datagrams(dev, version):
-    """A datagram carries its sender's VS to whoever receives it"""
+    """A datagram carries the service that a rule gives it to its receiver, who works for that"""
     with machines(dev) as (one, two, a):
+        srv = dev.create("srv")
+        containers.bind_all(dev, srv)
         dev.add("packet", right=[a], peer=CLIENT[version], local_port=53, proto="udp")
-        for port, wanted in ((53, a), (54, vs.ROOT)):
-            with netns.listener(two, SERVER[version], port, socket.SOCK_DGRAM) as server:
-                server.setsockopt(socket.SOL_SOCKET, SO_RCVMARK, 1)
+        for port, wanted in ((53, a), (54, srv)):
+            with containers.serve(dev, srv, two, SERVER[version], socket.SOCK_DGRAM, port) as server:
                 had = netns.counted(dev, a)
                 with one.inside(), socket.socket(netns.family(SERVER[version]), socket.SOCK_DGRAM) as client:
                     client.sendto(b"question", (SERVER[version], port))
-                _, control, _, _ = server.recvmsg(100, 100)
-                marks = [int.from_bytes(data, "little") for level, kind, data in control
-                         if (level, kind) == (socket.SOL_SOCKET, socket.SO_MARK)]
-                vs.eq([tag(dev, mark) for mark in marks], [wanted], f"the tag of the datagram to port {port}")
+                vs.eq(containers.works_for(dev, srv, server), wanted, f"the receiver at port {port} works for")
                 vs.eq(netns.difference(had, netns.counted(dev, a))[0], int(wanted == a), "packets in of the tenant")
 
 
@@ -180,7 +169,7 @@ def syn_cookies(dev, version):
         with netns.listener(two, SERVER[version]) as server, netns.client(one, SERVER[version]):
             connection, _ = server.accept()
             with connection:
-                vs.eq(tag(dev, mark_of(connection)), a, "its tag")
+                vs.eq(gates.vs_of(connection), a, "its tag")
         had = netns.settled(lambda: netns.counted(dev, a))
         if had[2] < 2:
             raise AssertionError(f"packets and bytes of the tenant: {had}")
@@ -197,7 +186,7 @@ def on_and_off(dev):
             with netns.listener(two, SERVER["v4"]) as server, netns.client(one, SERVER["v4"]):
                 connection, _ = server.accept()
                 with connection:
-                    vs.eq(tag(dev, mark_of(connection)), a if on else vs.ROOT, "the tag of a connection")
+                    vs.eq(gates.vs_of(connection), a if on else vs.ROOT, "the tag of a connection")
         vs.refused(22, None, dev.call, "GATE_PACKET", on=2)
         vs.refused(22, None, dev.call, "GATE_PACKET", on=1, reserved=1)
 
