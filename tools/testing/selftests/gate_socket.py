@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 180
 """Gates socket, socketpair, connect and send: whose a socket is, what else its mark may say, how many there may be."""
 import errno
