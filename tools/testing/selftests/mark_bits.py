@@ -1,5 +1,5 @@
 #!/usr/bin/env -S python3 -B
-# SPDX-License-Identifier: MIT OR Apache-2.0
+# SPDX-License-Identifier: GPL-2.0
 # limit: 90
 """The mark of a packet: bits that are not ours stay as others set them, and ours are believed from nobody else."""
 import contextlib

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
+// SPDX-License-Identifier: GPL-2.0
 //! Why one rule wins over another: the order of Documentation/rules.md, in words.
 //!
 //! The kernel decides; this explains. Its order is that of `merit` in vs_module/logic/classify.rs.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
+// SPDX-License-Identifier: GPL-2.0
 //! The gates as the text names them: which entities each touches, which properties its rules may ask for.
 //!
 //! This is the table at the head of `uapi/vs.h` in the words of Documentation/rules.md. The numbers are those of

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
+// SPDX-License-Identifier: GPL-2.0
 //! Taking tags off sockets. A tag outlives the gates in a socket's mark, and would be believed when they are back; so it
 //! is taken off before the first gate is attached, and before what counts sockets is detached.
 
