@@ -10,7 +10,7 @@ PREFIX ?= /usr/local
 
 export KERNEL ICOUNT
 
-.PHONY: help setup modules tools demo check check-host check-guest check-debug bench soak shell preflight install clean distclean
+.PHONY: help setup modules tools demo check check-host check-guest check-debug bench soak docs shell preflight install clean distclean
 .NOTPARALLEL:
 
 help: ## print this
@@ -47,13 +47,16 @@ check-guest: modules tools ## the tests in the guest
 check-debug: ## the tests in the guest under kernels that report what is wrong, each built first: tools/vm/debug
 	@status=0; for row in $(DEBUG_KERNELS); do $(MAKE) check-guest KERNEL=$$row || status=1; done; exit $$status
 
-bench: modules tools ## the figures of Documentation/performance.md
+bench: modules tools ## the figures of Documentation/measurements.md
 	tools/bench/run
 
 MINUTES ?= 60
 soak: modules tools ## an hour (MINUTES=n) of servers, stress, reconfiguration and reloads in one guest, SEED=n to repeat one
 	tools/demo/database
 	$(VM)/run --memory 3G --timeout $$(($(MINUTES) * 60 + 1800)) -- tools/testing/soak/run $(MINUTES) $(SEED)
+
+docs: setup ## build Documentation/ as a book into build/book, and check its links
+	tools/docs/build
 
 shell: modules tools ## an interactive guest with the module loaded
 	$(VM)/shell

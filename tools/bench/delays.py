@@ -1,5 +1,5 @@
 #!/usr/bin/env -S python3 -B
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """How long a light party waits for the CPU under another's flood, and the shares of up to 1,000, by scheduler, in one boot.
 
     tools/vm/setup --peers && tools/vm/run --icount 4 --timeout 5400 -- tools/bench/delays.py [wake|many|thousand|deep]...

@@ -1,5 +1,5 @@
 #!/usr/bin/env -S python3 -B
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """What the gates cost, in instructions: system calls without and with them, side by side in one boot.
 
     tools/vm/run --icount 0 --timeout 1200 -- tools/bench/gates.py [--each] [KIND...]

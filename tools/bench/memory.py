@@ -1,5 +1,5 @@
 #!/usr/bin/env -S python3 -B
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """What a service, a rule, a tagged task and a tagged socket take of memory, in bytes.
 
     tools/vm/run --cpus 2 --memory 3G --timeout 900 -- tools/bench/memory.py

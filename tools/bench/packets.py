@@ -1,5 +1,5 @@
 #!/usr/bin/env -S python3 -B
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """What the gate `packet` costs: instructions for each packet, in and out, over loopback.
 
     tools/vm/run --icount 0 --timeout 900 -- tools/bench/packets.py

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """What every part has in its guest: what the selftests know, vs.ko, and a place for its figures."""
 import contextlib
 import json

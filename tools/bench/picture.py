@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """The results as a picture: bars, a panel for each part that has them."""
 from html import escape
 

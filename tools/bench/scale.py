@@ -1,5 +1,5 @@
 #!/usr/bin/env -S python3 -B
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """What more services, more rules and deeper trees cost at the gates, in instructions, side by side in one boot.
 
     tools/vm/run --icount 0 --memory 3G --timeout 2400 -- tools/bench/scale.py

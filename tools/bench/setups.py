@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Schedulers to be compared, each with a tree of parties in its own form: services or control groups.
 
 A tree is {name: (parent or None, weight, ...)}, parents first. Only one set-up exists at a time.

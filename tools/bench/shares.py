@@ -1,5 +1,5 @@
 #!/usr/bin/env -S python3 -B
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """CPU shares of scx_vs beside the kernel's own scheduler with cpu.weight, and beside scx_flatcg, in one boot.
 
     tools/vm/setup --peers && tools/vm/run --icount 3 --timeout 3000 -- tools/bench/shares.py

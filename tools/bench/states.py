@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """System calls, and the states of VS in which they are measured one after another in one boot. For the guest.
 
 build/bench/calls makes the calls. Ids of services are chosen here, as those that the module chooses differ from load to

@@ -1,5 +1,5 @@
 #!/usr/bin/env -S python3 -B
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """What a wake-up and a switch between two tasks of two parties cost, in instructions, by scheduler, in one boot.
 
     tools/vm/setup --peers && tools/vm/run --icount 0 --timeout 1800 -- tools/bench/switches.py [KIND...]

@@ -1,5 +1,5 @@
 #!/usr/bin/env -S python3 -B
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Whole systems: what nginx, PostgreSQL and Redis do in a second without VS, with it idle, and with it at work.
 
     tools/vm/run --icount 3 --memory 3G --timeout 2400 -- tools/bench/systems.py [SYSTEM...]

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 /*
  * A plugin of QEMU's emulation: counts the instructions between two marks, by
  * address. `out=FILE` names the file: for each span a line `span TOTAL`, then a

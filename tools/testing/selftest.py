@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """What a selftest says of itself, and where results are kept: shared by `run` (host) and `inside` (guest).
 
 A selftest is an executable file of selftests/; adding one is all it takes to have it run. The comment at its top may say

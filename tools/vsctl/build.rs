@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Makes what vsctl takes from the rest of the repository: the types of uapi/vs.h, and the BPF objects it loads.
 //!
 //! Every *.bpf.c of vs_module/bpf, vs_module/gates and vs_sched is an object: a new file needs no line here.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The figures of the demonstration: recorded in the guest ([`measure`]), computed ([`run`], [`log`], [`row`]) and
 //! shown ([`table`], [`plot`]) on the host.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! pgbench's log of every transaction (`pgbench --log`), and what follows from it.
 //!
 //! A line is `client number microseconds script seconds microseconds [lag]`: the third field is the latency, the fifth

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `vs-demo measure` records a run in the guest, `vs-demo report` makes the results of all runs.
 
 use std::env;

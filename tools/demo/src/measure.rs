@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The guest's part: records the accounts at the two ends of a stretch of time.
 //!
 //! It runs under a real-time policy on a machine of one CPU, so nothing else runs while it reads.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The results as a picture: a's throughput and 99th percentile against b's load.
 
 use plotters::coord::Shift;

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is written down about one run: one set-up at one load of b.
 //!
 //! The guest only records, the host computes. So whatever a figure is made of can be read again in `build/demo/runs`,

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! `vs_netfilter/parse.rs`: packets made here are read back whole, and no bytes whatever do harm.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! The memory of the logic on the host: over `Vec`, with allocations that fail when a test wants.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! RCU as far as it matters here: who waits for a grace period waits for all that were reading.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 /* Gives the inline functions of arith.h names that the tests can call. */
 #include <stdbool.h>
 #include <stdint.h>

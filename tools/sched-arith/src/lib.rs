@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The arithmetic of the scheduler (`vs_sched/arith.h`), for host tests.
 //!
 //! Nothing of it is written down a second time: these are the lines that run in the kernel.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Properties of the scheduler's arithmetic, and whole machines that are scheduled by it.
 
 use std::collections::BTreeMap;

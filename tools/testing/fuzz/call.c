@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 /* One call: how it is spoilt, and whether its answer is right. */
 #include <fcntl.h>
 #include <stdarg.h>

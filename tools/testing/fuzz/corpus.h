@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Inputs that are kept because they reach what others do not. An input is the
  * tape of a few commands (generate.h) from the state after loading on; so it is

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Which instructions of vs.ko a call has come to, by kcov. In a kernel that has
  * it (make check-debug KERNEL=kasan) nothing but the module is instrumented.

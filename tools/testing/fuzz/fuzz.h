@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * The fuzzer: commands drawn at random, each answer held against the model
  * (model.h), most of them plausible and one in five spoilt on its way in (size,

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 /* What commands are fed with: see generate.h. Values come from small sets, so that rules and calls meet. */
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Arguments for the fuzzer: mostly plausible, each with a chance to be wrong in every field. */
 #ifndef GENERATE_H
 #define GENERATE_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * What uapi/vs.h promises, as the plainest program that keeps the promise:
  * services and rules in arrays, every question answered by looking at all of

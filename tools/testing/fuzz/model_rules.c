@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 /* The model's rules: see model.h. Which one wins is found by comparing all that match. */
 #include <string.h>
 #include "model.h"

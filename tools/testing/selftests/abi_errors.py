@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Every command of /dev/vsctl against arguments that are not what they should be.
 
 The base of each case is a call that works (or, for those that need gates, one that gets as far as it can): what is

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: none
 """The ABI is what it was: sizes, offsets and numbers that are in use by tools built long ago.
 

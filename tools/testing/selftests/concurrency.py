@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 240
 """Changes by several at once, while tasks are born, die and change hands: counts come out even."""
 import os

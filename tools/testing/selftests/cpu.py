@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """What the selftests of scheduler and accounting share: tasks that spin, and who had how much CPU time.
 
 All figures are CPU times as vs.ko has charged them.

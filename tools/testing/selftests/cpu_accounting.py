@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: icount=3
 # limit: 180
 """CPU accounting: a task that changes its VS while it runs is charged to each for its own time, with any scheduler."""

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: cpus=2
 # limit: 300
 """A CPU comes and goes while services with shares and caps work: charges stay exact, and the scheduler comes back."""

@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # The demonstration's figures at b's largest load, virtual services beside a PostgreSQL for each tenant.
 # guest: icount=3
 # module: no

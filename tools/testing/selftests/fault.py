@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Faults by injection: allocations fail in the middle of one call, in kernels that can be told so (make check-debug).
 
 Two ways, each systematic. nth(): the first allocation that the call makes fails, then the second, and so on until it

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 600
 # expect: kmemleak: Cannot allocate a scan area
 """Every command of /dev/vsctl while memory is short, allocation by allocation: it is done whole, or not at all.

@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 900
 # A million calls (fewer in a slow kernel), many of them malformed, against a model of what the header promises;
 # VS_FUZZ=CALLS[,SEED] for others.

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 180
 """Gate close: work ends where the connection it came by is closed, not before, and not by another one."""
 import os

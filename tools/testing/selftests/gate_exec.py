@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 180
 """Gates exec, setuid and setgid: a task that becomes another gets another home, by program, user and cgroup."""
 import os

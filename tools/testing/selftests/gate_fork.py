@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 180
 """Gates fork and exit: who a new task works for, threads and exec included, and how many there may be."""
 import ctypes

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 120
 """Placing tasks and sockets, and tags under pressure: nothing is lost or counted twice."""
 import errno

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 180
 """Gates recv and wait: whoever receives works for whom the message is from, until that work ends."""
 import os

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 180
 """Gates socket, socketpair, connect and send: a socket's service, its mark, and how many sockets there may be."""
 import errno

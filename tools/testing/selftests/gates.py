@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """What the gates' selftests share: the tags of tasks and sockets as they are in the kernel, and who to be."""
 import ctypes
 import functools

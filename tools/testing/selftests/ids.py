@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Ids: a tag that is still about must never name a tenant that it was not made for."""
 import errno
 import socket

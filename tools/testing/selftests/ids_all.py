@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 180
 """All ids there are. A file of its own: an id that something carried rests, and is not to be had here."""
 import errno

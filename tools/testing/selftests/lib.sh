@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # What selftests in bash share: TAP, and exit 0, 1 (a check failed) or 4 (skipped, the reason is said).
 #
 #	. "${0%/*}/lib.sh"

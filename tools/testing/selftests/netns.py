@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """What selftests of the network plane share: network namespaces, links between them, and their counters."""
 import contextlib
 import os

@@ -1,5 +1,5 @@
 #!/usr/bin/env -S python3 -B
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 240
 # module: no
 """Network namespaces come and go while the gate does, with traffic in them; and the module goes in the midst of it."""

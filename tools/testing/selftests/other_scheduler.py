@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: cpus=2
 # limit: 120
 """Another sched_ext scheduler runs, the kernel source's scx_simple: what `vsctl up` does then."""

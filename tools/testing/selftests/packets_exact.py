@@ -1,5 +1,5 @@
 #!/usr/bin/env -S python3 -B
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 120
 """Packets and bytes per VS, against the counters of the interfaces: the sums are the same, to the packet and the byte.
 

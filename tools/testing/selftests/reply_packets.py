@@ -1,5 +1,5 @@
 #!/usr/bin/env -S python3 -B
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 120
 """Packets that no application sends: SYN-ACKs, resets and TIME_WAIT's answers are their connection's VS's."""
 import os

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Rules: what is accepted, which one wins, how they are listed and tried."""
 import ctypes
 import errno

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: cpus=2
 # limit: 300
 """scx_vs on several CPUs: shares of all of them together, none idle, and tasks that may not run on all.

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: cpus=2
 # limit: 240
 """scx_vs ends cleanly: accounting goes on, what ended it can be read, and it can be started again."""

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: icount=3
 # limit: 1200
 """scx_vs: shares by weight, over the tree, under caps, and that nobody starves. One CPU, in virtual time."""

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: cpus=4
 # limit: 120
 """scx_vs: tasks that may run on some of the CPUs, which idle ones of those take over. In real time, see sched_cpus.py."""

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: icount=3
 # limit: 300
 """scx_vs: who has not wanted the CPU for long takes turns with the others from then on. One CPU, in virtual time."""

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """The tree of services and their attributes: create, destroy, rename, move, rank, detach, set, share."""
 import errno
 

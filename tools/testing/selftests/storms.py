@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 300
 """Services, forks, connections and namespaces come and go in masses, all tagged: every count ends at nothing.
 

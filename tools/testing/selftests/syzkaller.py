@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: none
 """tools/testing/syzkaller/vs.txt says of the ABI what uapi/vs.h says: every command, structure, field and enumerator."""
 import ctypes

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 120
 """A task's tag goes where the work goes: to children, threads and what is executed; and the counts of tasks with it."""
 import ctypes

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """uapi/vs.h as Python: its constants by name, its structures as ctypes, its commands as ioctl numbers.
 
 The header is read when this is imported, so there is nothing here that could fall behind it. The reader knows only

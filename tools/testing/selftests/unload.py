@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 240
 # module: no
 """Loading, using and unloading the module, fifty times; and unloading refused while something uses it."""

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 300
 # module: no
 """Unloading in the midst of traffic: refused while something uses the module, and clean once nothing does."""

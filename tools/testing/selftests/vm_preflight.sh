@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: none
 # limit: 240
 # What preflight finds missing: in a build tree, and in a module that fell into the BTF trap.

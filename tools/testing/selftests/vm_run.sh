@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: host
 # limit: 600
 # The guest: what comes out of it, and that it fails when it hangs, dies, or the kernel has something to report.

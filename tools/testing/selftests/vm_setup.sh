@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: host
 # limit: 120
 # What setup says when it cannot: one line, with what to do. And that nothing half-made is taken for whole.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """What selftests in Python share: /dev/vsctl by raw ioctls, and TAP.
 
 A test file defines cases with @vs.test and ends with vs.main(). Each case starts with no service but root and no

@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # apply: whole or not at all, and a dry run that tells the truth. What is printed reads back.
 # limit: 240
 . "${0%/*}/lib.sh"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # Every kind of failure has its exit code, and says where it is and what to do.
 # module: no
 # limit: 300

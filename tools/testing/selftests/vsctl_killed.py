@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 600
 """vsctl is killed at a step of up, apply or down: all is as before or as after, and the next call mends what is left.
 

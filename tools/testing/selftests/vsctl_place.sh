@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # Members by hand: place, exec, ps, ss; and what down makes of them.
 # limit: 240
 . "${0%/*}/lib.sh"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # rule test: the kernel decides, vsctl explains, and the two agree.
 # limit: 240
 . "${0%/*}/lib.sh"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: cpus=2
 # limit: 120
 # The scheduler by vsctl: up starts it, up --no-sched stops it and leaves the rest, each as often as one likes.

@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # up and down: all or nothing, mending what is missing, leaving nothing behind.
 # limit: 300
 . "${0%/*}/lib.sh"

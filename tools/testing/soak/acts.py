@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """What the soak test does to the module while others work on it. After each act all is up again, as `check` says."""
 import collections
 import json

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Random configurations for the soak test, as an administrator would write them. What is not random keeps the load going."""
 
 FIXED = [

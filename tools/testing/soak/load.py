@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """What the soak test's guest works on: shared servers, their clients in two tenants, and stress-ng in any service."""
 import collections
 import glob

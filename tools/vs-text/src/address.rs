@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Addresses and prefixes. IPv4 is kept as ::ffff:a.b.c.d, so one form serves both families, as in the kernel.
 
 use std::fmt;

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Attributes of a service and their values with units.
 //!
 //! | attribute | written | the number behind it |

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Virtual Services as text: names, addresses, values with units, rules, configurations, and how two configurations
 //! differ.
 //!

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Names of services, and what may stand where a service is meant.
 
 use crate::gate::Gate;

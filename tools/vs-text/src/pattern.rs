@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Patterns of paths: one path, or `/dir/*` for everything below a folder.
 
 use std::fmt;

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! How a value with blanks or bytes that are no text is written in a rule: in double quotes, with `\"`, `\\`, `\xNN`.
 //!
 //! Paths are bytes, not text, so values are bytes here.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The one textual form of a rule: `GATE name=value… => name=value…`.
 //!
 //! It is the same in a configuration, on the command line and in `vsctl rule ls`. What is printed reads back as the same

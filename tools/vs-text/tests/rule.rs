@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is printed reads back as the same rule, whatever the rule; what is wrong is said where it is.
 
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Whatever the bytes, no parser panics, and what it complains about lies within what it was given.
 
 use proptest::prelude::*;

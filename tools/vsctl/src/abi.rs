@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The headers shared with C, as bindgen reads them: uapi/vs.h, and what gates and scheduler show. The ABI's layout is pinned by the test below: a change of the header that moves a field
 //! breaks it, and must be meant.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! vsctl: the command of Virtual Services.
 //!
 //! It speaks to vs.ko through /dev/vsctl (uapi/vs.h), loads the gates and the scheduler and leaves them pinned in bpffs,

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What queries print: a table for people, JSON for programs. The fields of the JSON are described where they are
 //! declared (`record!`), `vsctl fields` prints the descriptions, and they are stable: fields are added, none is renamed.
 

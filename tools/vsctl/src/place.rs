@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Processes and threads as descriptors: a number can be another process's by the time it is used, a pidfd cannot.
 
 use std::os::fd::{FromRawFd, OwnedFd};

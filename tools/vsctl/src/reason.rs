@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Why the kernel refused a command, in sentences: what was wrong, and what to do.
 
 use nix::errno::Errno;

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Rules between the text's form, with names, and the kernel's, with ids.
 
 use vs_logic::classify::Call as Classified;

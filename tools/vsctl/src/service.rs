@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The services there are: names for people, ids for the kernel.
 
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! A service, with what limits look at. Links are never freed: that readers have left them is not
 //! what is tested.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Lists of tasks and sockets with their tags: BPF iterators, pinned, that write the records of
 //! vs_module/bpf/records.h when they are read.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The BPF programs: what of them is embedded, what is pinned, how all of it is brought up and taken down.
 //!
 //! What is in force is what is pinned, and nothing else: the file system is the record, so vsctl keeps none. It is one of

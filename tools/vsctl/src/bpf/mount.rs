@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! BPF file systems that are mounted nowhere yet, and mounting them as a whole: the system calls that nix does not have.
 
 use std::ffi::CStr;

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The BPF objects embedded in vsctl, and which of their programs serve what.
 
 use libbpf_rs::ProgramType;

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The pins below /sys/fs/bpf/vs, in a BPF file system of their own.
 //!
 //! What is pinned is in force, and vsctl may be killed at any instant. So pins are never added to those in force one by

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The scheduler scx_vs: whether it runs, why it ended, and telling it of changes.
 
 use std::fs;

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Bringing the gates and the scheduler up: all that was asked for, or what was there before.
 //!
 //! Every object is loaded before anything is attached, so that a program the kernel does not take changes nothing. Then

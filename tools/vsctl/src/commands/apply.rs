@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `apply`: a configuration file, whole or not at all.
 
 use std::path::{Path, PathBuf};
