@@ -1,6 +1,6 @@
 # Virtual Services. Every target has one line of what it is for; `make help` prints them.
-# KERNEL=7.3 chooses another kernel for all of them, KERNEL=lockdep one that reports mistakes (tools/vm/debug); KDIR=... is a
-# kernel build tree of your own, for modules and preflight.
+# KERNEL=cloud, KERNEL=rt or KERNEL=7.2 chooses another kernel for all of them, KERNEL=lockdep one that reports mistakes
+# (tools/vm/debug); KDIR=... is a kernel build tree of your own, for modules and preflight.
 
 VM    := tools/vm
 ENTER := $(VM)/enter
@@ -8,7 +8,7 @@ KO    := build/module/vs.ko
 DEBUG_KERNELS := lockdep kasan
 PREFIX ?= /usr/local
 
-export KERNEL ICOUNT
+export KERNEL ICOUNT JOBS
 
 .PHONY: help setup modules tools demo check check-host check-guest check-debug bench soak shell preflight install clean distclean
 .NOTPARALLEL:
