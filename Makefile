@@ -1,16 +1,18 @@
 # Virtual Services. Every target has one line of what it is for; `make help` prints them.
-# KERNEL=7.3 chooses another kernel for all of them, KERNEL=lockdep one that reports mistakes (tools/vm/debug); KDIR=... is a
-# kernel build tree of your own, for modules and preflight.
+# KERNEL=cloud, KERNEL=rt or KERNEL=7.2 chooses another kernel for all of them, KERNEL=lockdep one that reports mistakes
+# (tools/vm/debug); KDIR=... is a kernel build tree of your own, for modules and preflight. JOBS=n: tests run in at most n
+# guests at a time, as many as there are processors if it is not given.
 
 VM    := tools/vm
 ENTER := $(VM)/enter
 KO    := build/module/vs.ko
+ROWS := stock cloud rt 7.2
 DEBUG_KERNELS := lockdep kasan
 PREFIX ?= /usr/local
 
-export KERNEL ICOUNT
+export KERNEL ICOUNT JOBS
 
-.PHONY: help setup modules tools demo check check-host check-guest check-debug bench soak docs shell preflight install clean distclean
+.PHONY: help setup modules tools demo check check-host check-guest check-rows check-debug bench soak docs shell preflight install clean distclean
 .NOTPARALLEL:
 
 help: ## print this
@@ -43,6 +45,9 @@ check-host: modules tools ## the tests that need no guest
 
 check-guest: modules tools ## the tests in the guest
 	tools/testing/run guest
+
+check-rows: ## all tests under each kernel of the matrix: stock, its flavours cloud and rt, and 7.2
+	@status=0; for row in $(ROWS); do $(MAKE) check KERNEL=$$row || status=1; done; exit $$status
 
 check-debug: ## the tests in the guest under kernels that report what is wrong, each built first: tools/vm/debug
 	@status=0; for row in $(DEBUG_KERNELS); do $(MAKE) check-guest KERNEL=$$row || status=1; done; exit $$status

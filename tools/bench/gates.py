@@ -6,7 +6,8 @@
 
 In virtual time (shift 0) a nanosecond is an instruction. Each kind of call is made in each of the states that states.py
 lists: REPEATS times some rounds of it; the least repeat counts, since interrupts and what they defer only add, and the
-spread is how much more the median repeat took.
+spread is how much more the median repeat took. The first state is the base of all others: the module absent, in the same
+boot.
 --each, instead of the states: one gate attached at a time, to see which one costs what.
 The results are also in build/bench/gates.json.
 """
@@ -14,13 +15,14 @@ import sys
 
 import states
 from part import keep, loaded, vs
-from states import GATES, KINDS, REPEATS
+from states import BASE, GATES, KINDS, REPEATS
 
 
 def each():
     """The same, of one gate at a time."""
+    yield BASE, None
     with loaded():
-        yield "none", None
+        yield "loaded", None
         for gate in GATES:
             vs.vsctl("up", "--no-sched", "--gates", gate)
             yield gate, None
@@ -35,20 +37,19 @@ def main():
     for state, place in each() if "--each" in words else states.states():
         columns[state] = states.measure(kinds, place)
         print(f"measured: {state}", flush=True)
-    first = next(iter(columns))
-    print(f"\nInstructions a round: {first}, and what the others cost more")
+    print(f"\nInstructions a round: {BASE} in the same boot, and what the others cost more")
     for number, state in enumerate(columns):
         print(f"  ({number}) {state}")
     print(f"\n{'':24}{'(0)':>12}{'spread':>8}" + "".join(f"{f'({n})':>18}" for n in range(1, len(columns))))
     rows = []
     for name in states.figures(kinds):
-        base, median = columns[first][name]
+        base, median = columns[BASE][name]
         line = f"{states.title(name):24}{base:12.0f}{100 * (median / base - 1):7.2f}%"
         for state, found in columns.items():
             least, median = found[name]
             rows.append({"figure": name, "state": state, "instructions": least, "percent": 100 * (least / base - 1),
                          "spread_percent": 100 * (median / least - 1)})
-            if state != first:
+            if state != BASE:
                 line += f"{least - base:+9.0f} {100 * (least / base - 1):+7.2f}%"
         print(line)
     print(f"\nmedian of {REPEATS} repeats above the least: at most {max(row['spread_percent'] for row in rows):.2f} %")

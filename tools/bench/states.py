@@ -35,6 +35,7 @@ PARTS = ("connect", "accept", "send", "recv")
 GATES = ("fork", "exec", "exit", "setuid", "setgid", "socket", "socketpair", "connect", "accept", "send", "recv",
          "close", "wait")
 GATES_WITH_RULES = tuple(gate for gate in GATES if gate in vs.ENTITIES)
+BASE = "module absent"  # what all else is compared with, in the same boot
 PACKETS, MANY = "packet gate", "10000 services"
 PG, A, B, NOBODY = 101, 102, 103, 104
 
@@ -106,7 +107,7 @@ def states(wanted=None):
         if wanted is None or name in wanted:
             yield name, (lambda pid: device.place(pid, PG)) if tagged else None
 
-    yield from entered("module absent", False)
+    yield from entered(BASE, False)
     with loaded():
         yield from entered("loaded", False)
         vs.vsctl("up", "--no-sched", "--gates", ",".join(GATES))

@@ -168,6 +168,18 @@ void do_gate_packet(struct fuzz *f)
 	f->accepted[15] += !error;
 }
 
+void do_tags(struct fuzz *f)
+{
+	struct vs_tags t = { .on = below(&f->random, 100) };
+	int error;
+
+	if (!ISSUE_RESERVED(f, VS_IOC_TAGS, &t, reserved, &error))
+		return;
+	if (error != (t.on > 1 ? EINVAL : 0))
+		fail(f, "on=%u: errno %d", t.on, error);
+	f->accepted[17] += !error;
+}
+
 /* The fuzzer's own socket is root's. */
 void do_socket(struct fuzz *f)
 {

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include "generate.h"
 
-#define COMMANDS	17
+#define COMMANDS	18
 #define SERVICES_MANY	300	/* from here on services are rather destroyed than created */
 #define RULES_MANY	100
 
@@ -69,6 +69,7 @@ void do_rule_test(struct fuzz *f);
 void do_place_task(struct fuzz *f);
 void do_place_socket(struct fuzz *f);
 void do_gate_packet(struct fuzz *f);
+void do_tags(struct fuzz *f);
 void do_socket(struct fuzz *f);
 void do_list(struct fuzz *f);
 void do_apply(struct fuzz *f);

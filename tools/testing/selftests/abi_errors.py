@@ -208,7 +208,7 @@ def reserved_fields_in_configurations(dev):
 def unknown_flags(dev):
     """Unknown flags, operations and choices: EINVAL"""
     wrong = {"CHANGE": {"what": 1 << 3}, "SET_ATTR": {"op": uapi.VS_ATTR_OP_COUNT}, "PLACE_TASK": {"flags": 1 << 1},
-             "PLACE_SOCKET": {"flags": 1}, "SOCKET": {"flags": 1}, "APPLY": {"flags": 1 << 2}, "GATE_PACKET": {"on": 2}}
+             "PLACE_SOCKET": {"flags": 1}, "SOCKET": {"flags": 1}, "APPLY": {"flags": 1 << 2}, "GATE_PACKET": {"on": 2}, "TAGS": {"on": 2}}
     for command, fields in wrong.items():
         for name, value in fields.items():
             argument = sound(dev, command)

@@ -31,12 +31,13 @@ vs_socket 16: fd 0, id 4, flags 8, reason 12
 vs_config_service 208: name 0, id 64, parent 68, priority 72, detached 76, attr 80
 vs_apply 56: services 0, rules 8, nr_services 16, nr_rules 20, flags 24, reason 28, at_service 32, at_rule 36, service_size 40, rule_size 44, scope 48, reserved 52
 vs_gate_packet 8: on 0, reserved 4
+vs_tags 8: on 0, reserved 4
 """
 
 NUMBERS = """
 INFO c020b500, CREATE c050b501, DESTROY c028b502, CHANGE c058b503, SET_ATTR c010b504, QUERY c0e0b505, LIST c018b506,
 STAT c290b507, RULE_ADD c270b508, RULE_DEL c270b509, RULE_LIST c018b50a, RULE_TEST c030b50b, PLACE_TASK c010b50c,
-PLACE_SOCKET c010b50d, APPLY c038b50e, GATE_PACKET c008b50f, SOCKET c010b510
+PLACE_SOCKET c010b50d, APPLY c038b50e, GATE_PACKET c008b50f, SOCKET c010b510, TAGS c008b511
 """
 
 ENUMERATORS = {

@@ -22,6 +22,8 @@ failing() {
 }
 
 is "a whole environment needs nothing" "$("$setup" 2>&1)" ""
+is "an unknown kernel" "$(KERNEL=frob failing "$setup")" \
+	"vs: setup: there is no kernel frob: KERNEL is cloud, rt, a version such as 7.2, lockdep or kasan"
 is "an unknown option" "$(failing "$setup" --frobnicate)" "vs: setup: unknown option --frobnicate"
 
 mkdir "$work/small"
