@@ -35,6 +35,13 @@ static __always_inline __u16 verdict_home(__u64 verdict)
 	return verdict >> VS_VERDICT_HOME;
 }
 
+/* The verdict by which a task works for its home. */
+static __always_inline __u64 verdict_home_again(const struct vs_tag *tag)
+{
+	return (__u64)tag->home << VS_VERDICT_CUR | (__u64)VS_UNCHANGED << VS_VERDICT_HOME |
+	       (__u64)VS_UNCHANGED << VS_VERDICT_MESSAGE;
+}
+
 /*
  * Makes the tag of a task, running or not, say `home` and `cur`; VS_UNCHANGED:
  * that one stays. The word is replaced as a whole, so that whoever replaces it

@@ -4,7 +4,7 @@
  * TCP, UDP and unix sockets. Work arrives here, and ends with the close of what
  * it came by.
  */
-#include "../bpf/verdict.bpf.h"
+#include "../bpf/work.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 
@@ -96,6 +96,35 @@ static __always_inline void keep_message(__u32 message)
 		tag->message = message;
 		tag->sends = 0;
 	}
+}
+
+/* Whether a datagram waits on the socket, without a look into it. */
+static __always_inline bool has_datagram(struct sock *sk)
+{
+	if (sk->sk_receive_queue.qlen)
+		return true;
+	if (sk->__sk_common.skc_family == AF_UNIX || sk->sk_protocol != IPPROTO_UDP)
+		return false;
+	return bpf_core_cast(sk, struct udp_sock)->reader_queue.qlen;
+}
+
+/*
+ * The next datagram is about to be received on a socket by which many are served: the work in hand
+ * has ended, whatever the next one turns out to be. Without this, a datagram that no rule binds, or
+ * whose receipt the kernel hides from recv__sock_recv_length(), would be work for the sender of the
+ * one before.
+ */
+SEC("lsm/socket_recvmsg")
+int BPF_PROG(recv__socket_recvmsg, struct socket *sock, struct msghdr *msg, int size, int flags,
+	     int ret)
+{
+	struct vs_tag *tag = tag_of(bpf_get_current_task_btf());
+	struct sock *sk = sock->sk;
+
+	if (!ret && has_work(tag) && sk && sk->sk_type == SOCK_DGRAM && !(flags & MSG_PEEK) &&
+	    has_datagram(sk) && serves(sk))
+		bind(tag, verdict_home_again(tag), NULL);
+	return ret;
 }
 
 /*

@@ -8,21 +8,12 @@
  * a server of its own goes home as well, and is bound again by what it receives
  * if the rules say so. A blocking receive tells more, see go_home_if_served().
  */
-#include "../bpf/verdict.bpf.h"
+#include "../bpf/work.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 
-#define AF_INET6		10
 #define MSG_DONTWAIT		0x40
 #define RCV_SHUTDOWN		1
-#define SOCK_BINDADDR_LOCK	4
-#define SOCK_BINDPORT_LOCK	8
-#define SOCK_CONNECT_BIND	16
-
-static __always_inline bool has_work(const struct vs_tag *tag)
-{
-	return tag && tag->cur != tag->home;
-}
 
 static __always_inline void go_home(void)
 {
@@ -70,32 +61,6 @@ int BPF_PROG(wait__security_socket_accept, struct socket *sock, struct socket *c
 {
 	go_home();
 	return 0;
-}
-
-/*
- * Whether it is a server's: a connection that was accepted, or a datagram socket
- * that is bound for anybody to write to. Else the task is somebody's client by it.
- */
-static __always_inline bool serves(struct sock *sk)
-{
-	__u8 locks = BPF_CORE_READ_BITFIELD(sk, sk_userlocks);
-	__u16 family = sk->__sk_common.skc_family;
-
-	if (family == AF_UNIX) {
-		struct unix_sock *unix_sk = bpf_core_cast(sk, struct unix_sock);
-
-		return unix_sk->addr && (sk->sk_type != SOCK_DGRAM || !unix_sk->peer);
-	}
-	if (family != AF_INET && family != AF_INET6)
-		return false;
-	/*
-	 * connect() leaves one of the two; of a connection that is accepted the one
-	 * was never set, and the other was taken off when it was cloned from the
-	 * listener.
-	 */
-	if (sk->sk_type == SOCK_STREAM && sk->sk_protocol == IPPROTO_TCP)
-		return !(locks & (SOCK_CONNECT_BIND | SOCK_BINDPORT_LOCK));
-	return locks & (SOCK_BINDADDR_LOCK | SOCK_BINDPORT_LOCK) && !sk->__sk_common.skc_dport;
 }
 
 /*

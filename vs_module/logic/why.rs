@@ -18,7 +18,7 @@ macro_rules! each_reason {
                 "choose another name, or `vsctl set` the one there is";
             IdTaken VS_WHY_ID_TAKEN EEXIST
                 "this id is in use, or was lately, so that a task, socket or packet could still carry it"
-                "leave the id out to be given a free one, or wait two minutes";
+                "leave the id out to be given a free one";
             NoService VS_WHY_NO_SERVICE ENOENT
                 "there is no such service"
                 "see `vsctl ls`";

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 /*
  * Sets a mark as a 32-bit program does, whose system calls no cgroup/setsockopt program sees:
  *

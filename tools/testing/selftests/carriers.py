@@ -1,5 +1,5 @@
 #!/usr/bin/env -S python3 -B
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 240
 """Where a tag travels: requests, accepted connections, SYN cookies, Fast Open, MPTCP, TIME_WAIT, unix messages, queues."""
 import contextlib

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """What selftests of tags across network namespaces share: containers, a server of a service, and its view of a sender."""
 import contextlib
 import ctypes

@@ -1,5 +1,5 @@
 #!/usr/bin/env -S python3 -B
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 900
 """Nothing that a process can write makes its work another service's: marks, security marks, injected packets, descriptors.
 

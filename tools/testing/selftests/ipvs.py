@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """IPVS services by firewall mark, set up by generic netlink as ipvsadm does."""
 import os
 import socket

@@ -1,5 +1,5 @@
 #!/usr/bin/env -S python3 -B
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 240
 """Other software's marks: all 32 bits are theirs, and what routes, filters and redirects by them does so as without VS.
 

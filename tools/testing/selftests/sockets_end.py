@@ -1,5 +1,5 @@
 #!/usr/bin/env -S python3 -B
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 240
 """How sockets end being a service's: at its limit, at `vsctl down`, in any namespace."""
 import contextlib

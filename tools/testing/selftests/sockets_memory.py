@@ -1,5 +1,5 @@
 #!/usr/bin/env -S python3 -B
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 300
 # module: no
 """What a tagged socket costs: the kernel's memory for 20,000 of them, beside as many in the same boot without the module."""

@@ -1,5 +1,5 @@
 #!/usr/bin/env -S python3 -B
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """The tracepoints vs:vs_bind, vs:vs_refuse and vs:vs_apply: who is bound by which gate and rule, and what is refused."""
 import contextlib
 import errno

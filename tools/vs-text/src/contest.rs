@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Why one rule wins over another, in words.
 //!
 //! The contest itself is the classifier's: [`Merit`] is what it ranks rules by.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Software that uses what VS uses. `up` refuses where VS would break it, or cannot work at all, and
 //! warns where a rule of the administrator's own would take a tag away.
 
