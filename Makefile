@@ -12,7 +12,7 @@ PREFIX ?= /usr/local
 
 export KERNEL ICOUNT JOBS
 
-.PHONY: help setup modules tools demo check check-host check-guest check-rows check-debug bench soak docs shell preflight install clean distclean
+.PHONY: help setup modules tools demo check check-host check-guest check-rows check-debug check-kernel lint format bench soak docs shell preflight install clean distclean
 .NOTPARALLEL:
 
 help: ## print this
@@ -51,6 +51,15 @@ check-rows: ## all tests under each kernel of the matrix: stock, its flavours cl
 
 check-debug: ## the tests in the guest under kernels that report what is wrong, each built first: tools/vm/debug
 	@status=0; for row in $(DEBUG_KERNELS); do $(MAKE) check-guest KERNEL=$$row || status=1; done; exit $$status
+
+check-kernel: modules tools ## the kernel's own selftests, without VS and with it, and what differs: tools/testing/kernel
+	tools/testing/kernel/run $(TESTS)
+
+lint: tools ## the style of all code: format, warnings of compilers and checkers, 100 columns
+	tools/testing/lint
+
+format: setup ## put all code into the form that lint wants, where a formatter can
+	tools/testing/lint --fix
 
 bench: modules tools ## the figures of Documentation/measurements.md
 	tools/bench/run
