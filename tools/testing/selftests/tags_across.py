@@ -7,6 +7,7 @@ VS_COUNT=N is the number of connections, and of datagrams, on each way: 1,000 by
 """
 import collections
 import contextlib
+import json
 import os
 import socket
 import struct
@@ -129,6 +130,12 @@ def answer(dev, srv, server, total):
     return found
 
 
+def missed():
+    """How often the kernel has not run a BPF program that was attached, as another one ran on that CPU."""
+    listing = json.loads(vs.run("bpftool", "-j", "prog", "show").stdout)
+    return {one["name"]: one["recursion_misses"] for one in listing if one.get("recursion_misses")}
+
+
 def way(topology):
     """Makes a case of each kind: N connections, N datagrams, by several tenants at once."""
     def made(kind, what):
@@ -149,7 +156,8 @@ def way(topology):
                 right = sum(count for (asker, works, of), count in found.items() if works == of == asker)
                 home = sum(count for (_, works, _), count in found.items() if works == srv)
                 wrong = COUNT - right - home
-                print(f"# {topology.__name__}, {what}: {COUNT}, right {right}, home {home}, wrong {wrong}", flush=True)
+                print(f"# {topology.__name__}, {what}: {COUNT}, right {right}, home {home}, wrong {wrong}; "
+                      f"srv: unattributed {dev.stat(srv).unattributed}, a gate's calls missed {missed()}", flush=True)
                 vs.eq((right, home, wrong), (COUNT, 0, 0), f"{what}: right, home, wrong")
                 for id in ids:
                     vs.within(dev.stat(id).sockets, 0, 2 * COUNT, "sockets")
