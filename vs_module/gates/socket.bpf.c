@@ -118,11 +118,13 @@ SEC("lsm/socket_recvmsg")
 int BPF_PROG(recv__socket_recvmsg, struct socket *sock, struct msghdr *msg, int size, int flags,
 	     int ret)
 {
-	struct vs_tag *tag = tag_of(bpf_get_current_task_btf());
 	struct sock *sk = sock->sk;
+	struct vs_tag *tag;
 
-	if (!ret && has_work(tag) && sk && sk->sk_type == SOCK_DGRAM && !(flags & MSG_PEEK) &&
-	    has_datagram(sk) && serves(sk))
+	if (ret || !sk || sk->sk_type != SOCK_DGRAM || flags & MSG_PEEK)
+		return ret;
+	tag = tag_of(bpf_get_current_task_btf());
+	if (has_work(tag) && has_datagram(sk) && serves(sk))
 		bind(tag, verdict_home_again(tag), NULL);
 	return ret;
 }

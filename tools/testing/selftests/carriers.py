@@ -331,9 +331,9 @@ def old_time_wait(dev, a, srv):
     got, connection = accepted(dev, srv, server)
     vs.eq(got, (a, a), "the connection")
     port = peer.getsockname()[1]
+    connection.close()  # first: the server's end is the one that waits
+    vs.eq(peer.recv(1), b"", "the end of the stream")
     peer.close()
-    vs.eq(connection.recv(1), b"", "the end of the stream")
-    connection.close()
     reused(dev, a)
     with socket.socket() as again:
         # a SYN to the server's port from the port that waits

@@ -130,10 +130,10 @@ def answer(dev, srv, server, total):
     return found
 
 
-def misses(prefix):
-    """How often the kernel has left out the programs of these names."""
-    programs = json.loads(vs.run("bpftool", "-j", "prog", "show").stdout)
-    return sum(program.get("recursion_misses", 0) for program in programs if program.get("name", "").startswith(prefix))
+def missed():
+    """How often the kernel has not run a BPF program that was attached, as another one ran on that CPU."""
+    listing = json.loads(vs.run("bpftool", "-j", "prog", "show").stdout)
+    return {one["name"]: one["recursion_misses"] for one in listing if one.get("recursion_misses")}
 
 
 def way(topology):
@@ -156,10 +156,13 @@ def way(topology):
                 right = sum(count for (asker, works, of), count in found.items() if works == of == asker)
                 home = sum(count for (_, works, _), count in found.items() if works == srv)
                 wrong = COUNT - right - home
-                print(f"# {topology.__name__}, {what}: {COUNT}, right {right}, home {home}, wrong {wrong}", flush=True)
+                missing = missed()
+                print(f"# {topology.__name__}, {what}: {COUNT}, right {right}, home {home}, wrong {wrong}; "
+                      f"srv: unattributed {dev.stat(srv).unattributed}, a gate's calls missed {missing}", flush=True)
                 vs.eq(wrong, 0, f"{what}: wrong")
-                # The kernel leaves out a program that is under way on the CPU already: then the server stays at home.
-                vs.within(home, 0, misses("recv__"), f"{what}: home, of so many that the kernel left out")
+                # The kernel leaves out a tracing program that is under way on the CPU: then the server stays at home.
+                left_out = sum(count for name, count in missing.items() if name.startswith("recv__"))
+                vs.within(home, 0, left_out, f"{what}: home, of so many receipts that the kernel left out")
                 for id in ids:
                     vs.within(dev.stat(id).sockets, 0, 2 * COUNT, "sockets")
         case.__doc__ = f"{topology.__doc__.rstrip('.')}: {what} of several tenants at once are their clients'"
