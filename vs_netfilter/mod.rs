@@ -34,7 +34,7 @@ use crate::shim::rcu::read_once;
 use crate::shim::skb::Skb;
 use crate::shim::sock::Sock;
 use crate::state::sockets::{self, Pledge};
-use crate::state::State;
+use crate::state::{self, State};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use packet::{Arrives, Departs, Leaves};
@@ -126,6 +126,7 @@ pub(crate) fn set_tags(on: bool) -> Result {
         sockets::track();
     } else {
         sockets::untrack();
+        state::renew();
     }
     Ok(())
 }

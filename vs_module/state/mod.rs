@@ -298,6 +298,16 @@ impl Cell {
     }
 }
 
+/// Lets no tag be believed that anything carries which is not counted: each id begins a generation.
+/// An id that is spent keeps its last one. Under the mutex for changes.
+pub(crate) fn renew() {
+    for cell in &CELLS {
+        if let Some(next) = cell.generation().next() {
+            cell.generation.store(next.get(), Release);
+        }
+    }
+}
+
 fn hit_counter(rule: u32) -> Option<&'static Atomic<u64>> {
     let n = rule as usize % RULES_MAX;
     let page = read_once(&HITS[n / HIT_PAGE]);

@@ -24,14 +24,14 @@ RECORD = pathlib.Path("/vs/build/bench/reference.json")
 # The most that a figure may take more than without the module, in each of STATES and in any kernel. What it takes more is
 # the same to a few instructions in all rows of the kernel matrix, but for fork.
 BOUNDS = {
-    "fork": (5000, 6000, 7500),
-    "tcp-bytes": (1450, 3650, 4050),
-    "udp-byte": (1100, 2200, 2400),
-    "unix-accept": (950, 1400, 2300),
-    "unix-byte": (900, 2000, 2200),
-    "unix-connect": (1000, 1500, 1900),
-    "unix-recv": (500, 1050, 1800),
-    "unix-send": (400, 950, 400),
+    "fork": (3800, 4100, 5550),
+    "tcp-bytes": (3150, 6400, 6400),
+    "udp-byte": (2000, 3600, 4200),
+    "unix-accept": (1100, 1550, 2400),
+    "unix-byte": (1100, 2500, 2500),
+    "unix-connect": (1600, 2050, 2350),
+    "unix-recv": (750, 1400, 2100),
+    "unix-send": (400, 1100, 400),
 }
 
 
