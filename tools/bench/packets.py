@@ -17,6 +17,8 @@ import time
 from part import keep, loaded, vs
 import netns  # of the selftests
 
+# From here on core programs are attached, which account for each tick and switch: the base of what follows.
+UP = "up, sockets of nobody"
 ROUNDS, REPEATS = 400, 5
 BULK = 60_000
 IN, OUT = "prerouting priority -300", "postrouting priority 300"
@@ -98,12 +100,18 @@ def cost(once):
 def measure(device):
     """Rows, of each set-up after the other."""
     a = device.create("a")
+    other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     kinds = {"UDP": datagrams(), "TCP": bytes_of_tcp(), "TCP, GSO": bulk_of_tcp()}
 
     def rules(count, **named):
         device.apply([vs.config_service("a")],
                      [vs.rule("packet", right=[1], peer=f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}", local_port=1000, **named)
                       for n in range(count)])
+
+    def place(id):
+        for once in kinds.values():
+            for sock in once.sockets:
+                device.place_socket(sock, id)
 
     def gate(on):
         device.call("GATE_PACKET", on=on)
@@ -122,6 +130,11 @@ def measure(device):
         ("gate, 10,000 rules", lambda: rules(10_000)),
         ("gate, 10,000 rules of 2 shapes", lambda: rules(10_000) or device.add("packet", right=[a], proto="tcp", peer_port=1)),
         ("gate off", lambda: gate(0)),
+        (UP, lambda: (device.apply([vs.config_service("a")]), vs.vsctl("up", "--no-sched", "--gates", "exit"))),
+        ("up, gate, no service in use", lambda: gate(1)),
+        ("up, gate, services in use", lambda: device.place_socket(other, device.find("a").id)),
+        ("up, gate, sockets of a service", lambda: place(device.find("a").id)),
+        ("up, no gate, sockets of a service", lambda: gate(0)),
     ]
     print(f"{'instructions':32}" + "".join(f"{kind + ' round':>16}{'a packet':>10}" for kind in kinds), flush=True)
     base, rows = {}, []
@@ -130,6 +143,8 @@ def measure(device):
         line = f"{name:32}"
         for kind, once in kinds.items():
             spent, packets = cost(once)
+            if name == UP:
+                base.pop(kind)
             base.setdefault(kind, spent)
             line += f"{spent:16.0f}{(spent - base[kind]) / packets:+10.0f}"
             rows.append({"set_up": name, "kind": kind, "instructions": spent, "packets": packets,
@@ -138,6 +153,8 @@ def measure(device):
     for once in kinds.values():
         for sock in once.sockets:
             sock.close()
+    other.close()
+    vs.vsctl("down")
     return rows
 
 
