@@ -52,9 +52,7 @@ fn look_up(device: &Device<'_>, packet: &Packet) -> Option<Receiver> {
         u32::from_ne_bytes([address[12], address[13], address[14], address[15]])
     };
     let v6 = |address: &[u8; 16]| c::in6_addr {
-        in6_u: c::in6_addr__bindgen_ty_1 {
-            u6_addr8: *address,
-        },
+        in6_u: c::in6_addr__bindgen_ty_1 { u6_addr8: *address },
     };
     let (from, to) = (&packet.source, &packet.destination);
     // SAFETY: The namespace is alive for the call, the addresses for the look-ups; BH is off.

@@ -189,13 +189,7 @@ fn counted(state: &State, skb: &Skb<'_>, device: &Device<'_>, claimed: Tag) -> T
 
 /// The rest of [`counted`], where headers and sockets have to be looked at.
 #[inline(never)]
-fn looked_up(
-    state: &State,
-    skb: &Skb<'_>,
-    device: &Device<'_>,
-    claimed: Tag,
-    before: VsId,
-) -> Tag {
+fn looked_up(state: &State, skb: &Skb<'_>, device: &Device<'_>, claimed: Tag, before: VsId) -> Tag {
     let packet = Packet::parse(&At(skb, 0));
     let (id, tag) = match &packet {
         // A packet of a connection is not classified; one that is tagged is known.

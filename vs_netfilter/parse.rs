@@ -82,7 +82,9 @@ impl Packet {
         Packet {
             source: self.destination,
             destination: self.source,
-            ports: self.ports.map(|(source, destination)| (destination, source)),
+            ports: self
+                .ports
+                .map(|(source, destination)| (destination, source)),
             ..*self
         }
     }

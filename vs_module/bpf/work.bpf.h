@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What tells whether a task has work in hand, and whether a socket brings any. */
+/* Tells whether a task has work in hand, and whether a socket brings any. */
 #ifndef _VS_WORK_BPF_H
 #define _VS_WORK_BPF_H
 

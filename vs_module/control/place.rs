@@ -8,10 +8,10 @@
 //! the socket's end, so without gates it is refused likewise (`vs_sockets_counted()`).
 
 use crate::control::abi::Failure;
-use crate::shim::sock::Sock;
 use crate::logic::id::VsId;
 use crate::logic::why::Why;
 use crate::shim::bindings as c;
+use crate::shim::sock::Sock;
 use crate::state::{self, State};
 use core::ptr::NonNull;
 use kernel::ffi::c_int;

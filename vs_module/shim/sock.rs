@@ -66,7 +66,8 @@ impl<'a> Sock<'a> {
 
     pub(crate) fn kind(self) -> Kind {
         // SAFETY: All kinds share this part; the state is one byte.
-        let state = unsafe { (&raw const (*self.0.as_ptr()).__sk_common.skc_state).read_volatile() };
+        let state =
+            unsafe { (&raw const (*self.0.as_ptr()).__sk_common.skc_state).read_volatile() };
         match u32::from(state) {
             c::TCP_TIME_WAIT => Kind::TimeWait,
             c::TCP_NEW_SYN_RECV => Kind::Request,
@@ -117,7 +118,8 @@ impl<'a> Sock<'a> {
     /// Of a full socket: has it neither a peer nor a listener's queue yet?
     pub(crate) fn is_closed(self) -> bool {
         // SAFETY: As for `kind`.
-        let state = unsafe { (&raw const (*self.0.as_ptr()).__sk_common.skc_state).read_volatile() };
+        let state =
+            unsafe { (&raw const (*self.0.as_ptr()).__sk_common.skc_state).read_volatile() };
         u32::from(state) == c::TCP_CLOSE
     }
 
@@ -202,7 +204,6 @@ impl<'a> Sock<'a> {
             }
         }
     }
-
 }
 
 /// An IPv4 address, in network byte order, as an IPv6 one.

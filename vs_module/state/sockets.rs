@@ -282,7 +282,10 @@ impl Pledge {
             use_it();
         }
         let tag = s.tag(id).raw();
-        Pledge { tag, check: Self::check(tag) }
+        Pledge {
+            tag,
+            check: Self::check(tag),
+        }
     }
 
     fn check(tag: u32) -> u32 {

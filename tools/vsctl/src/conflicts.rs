@@ -11,7 +11,10 @@ use crate::failure::Failure;
 
 const LSM: &str = "/sys/kernel/security/lsm";
 /// Targets that rules of iptables use in this network namespace, or could use.
-const TARGETS: [&str; 2] = ["/proc/net/ip_tables_targets", "/proc/net/ip6_tables_targets"];
+const TARGETS: [&str; 2] = [
+    "/proc/net/ip_tables_targets",
+    "/proc/net/ip6_tables_targets",
+];
 /// LSMs that read a security id of their own in the field in which a packet's tag travels.
 const LABELLERS: [&str; 2] = ["selinux", "smack"];
 
@@ -39,7 +42,7 @@ fn judge(list: &str) -> Result<(), Failure> {
     }
 }
 
-/// What the administrator should know: rules that write the field in which a packet's tag travels.
+/// Names rules that write the field in which a packet's tag travels, for the administrator to know.
 pub fn warnings() -> Vec<String> {
     let mut found = Vec::new();
     if let Ok(output) = Command::new("nft").args(["list", "ruleset"]).output() {
@@ -75,7 +78,10 @@ mod tests {
     fn without_bpf_or_beside_a_labeller_up_is_refused() {
         assert!(judge("lockdown,capability,landlock,yama,apparmor,tomoyo,bpf,ipe,ima,evm").is_ok());
         for (list, word) in [
-            ("lockdown,capability,apparmor", "lsm=lockdown,capability,apparmor,bpf"),
+            (
+                "lockdown,capability,apparmor",
+                "lsm=lockdown,capability,apparmor,bpf",
+            ),
             ("capability,selinux,bpf", "`selinux`"),
             ("smack,bpf", "`smack`"),
             ("", "lsm="),
@@ -89,6 +95,9 @@ mod tests {
     #[test]
     fn rules_that_write_the_security_mark_are_named() {
         let ruleset = "table inet t {\n\tchain c {\n\t\ttype filter hook input priority 0;\n\t\tmeta secmark set \"s\"\n\t\tct secmark set meta secmark\n\t}\n}\n";
-        assert_eq!(writers(ruleset).collect::<Vec<_>>(), ["meta secmark set \"s\""]);
+        assert_eq!(
+            writers(ruleset).collect::<Vec<_>>(),
+            ["meta secmark set \"s\""]
+        );
     }
 }

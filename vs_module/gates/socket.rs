@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Gates where tasks talk to each other: socket, socketpair, connect, accept, send, recv, close; and
+//! how a tag gets from a packet to a request, to a connection, and to a datagram.
+//!
+//! Safety of what is here: the verifier has seen to it that pointers are valid for the call, and the
+//! hooks that sockets are in use by it, so that they stay.
+
+use super::*;
+
+/// # Safety
+///
+/// `socket` is valid, and nobody else has it yet.
+#[no_mangle]
+unsafe extern "C" fn vs_gate_socket_body(socket: *const c::socket, who: u32) -> u64 {
+    // SAFETY: By the requirement of this function.
+    let sock = unsafe { Sock::of(socket) };
+    used(
+        who,
+        Use {
+            message: Some(VsId::ROOT),
+            ..Use::of(Gate::Socket, sock, Untold::Callers)
+        },
+    )
+}
+
+/// # Safety
+///
+/// Both are valid, and nobody else has them yet.
+#[no_mangle]
+unsafe extern "C" fn vs_gate_socketpair_body(
+    socket: *const c::socket,
+    peer: *const c::socket,
+    who: u32,
+) -> u64 {
+    let who = Who::new(who);
+    // SAFETY: By the requirement of this function.
+    let (Some(sock), Some(peer)) = (unsafe { Sock::of(socket) }, unsafe { Sock::of(peer) }) else {
+        return Answer::UNCHANGED.pack();
+    };
+    with(|s| {
+        let from = [who.cur, sock.owner(s), peer.owner(s)];
+        let source = Source {
+            sock: Some(sock),
+            ..Source::default()
+        };
+        let verdict = ask(s, Gate::Socketpair, who, from, source);
+        for (end, n) in [(sock, 1), (peer, 2)] {
+            let to = verdict.to[n].or_else(|| Untold::CallersIfNobodys.of(s, who, end.owner(s)));
+            if let Some((to, Err(error))) = to.map(|to| (to, end.give(s, to))) {
+                return refused(Gate::Socketpair, to, error);
+            }
+        }
+        answered(
+            Gate::Socketpair,
+            who,
+            verdict.rule,
+            Answer::works_for(verdict.to[0]),
+        )
+    })
+}
+
+/// # Safety
+///
+/// `socket` is valid and in use; `address` is valid for `len` bytes of kernel memory.
+#[no_mangle]
+unsafe extern "C" fn vs_gate_connect_body(
+    socket: *const c::socket,
+    address: *const c_void,
+    len: c_int,
+    who: u32,
+) -> u64 {
+    // SAFETY: By the requirement of this function.
+    let (sock, peer) = unsafe { (Sock::of(socket), Peer::new(address, len)) };
+    used(
+        who,
+        Use {
+            peer,
+            ..Use::of(Gate::Connect, sock, Untold::Callers)
+        },
+    )
+}
+
+/// `sendto(MSG_FASTOPEN)` on a TCP socket that is not connected is a connect() of which no other hook
+/// knows. Any other message passes.
+///
+/// # Safety
+///
+/// As for [`vs_gate_send_body`].
+#[no_mangle]
+unsafe extern "C" fn vs_gate_fastopen_body(
+    socket: *const c::socket,
+    message: *const c::msghdr,
+    who: u32,
+) -> u64 {
+    // SAFETY: By the requirement of this function.
+    let sock = unsafe { Sock::of(socket) };
+    match sock {
+        // SAFETY: As above.
+        Some(sock) if sock.is_closed() && sock.proto() == c::VS_PROTO_TCP => unsafe {
+            let (name, len) = ((*message).msg_name, (*message).msg_namelen);
+            vs_gate_connect_body(socket, name, len, who)
+        },
+        _ => Answer::UNCHANGED.pack(),
+    }
+}
+
+/// Under locks of the socket, bottom halves off. It cannot refuse: a connection for which its VS
+/// has no room stays nobody's.
+///
+/// # Safety
+///
+/// `conn` is valid and in use.
+#[no_mangle]
+unsafe extern "C" fn vs_gate_accept_body(conn: *const c::sock, who: u32) -> u64 {
+    // SAFETY: By the requirement of this function.
+    let conn = unsafe { Sock::new(conn) };
+    used(who, Use::of(Gate::Accept, conn, Untold::HomeIfNobodys))
+}
+
+/// The message itself can be given to a VS if it is a UDP datagram: its BPF program keeps that in
+/// the task's tag, where [`crate::gates::tag::message_of`] asks for it when the packet leaves.
+///
+/// # Safety
+///
+/// `socket` and `message` are valid, the former in use; what the latter names lies in kernel memory.
+#[no_mangle]
+unsafe extern "C" fn vs_gate_send_body(
+    socket: *const c::socket,
+    message: *const c::msghdr,
+    who: u32,
+) -> u64 {
+    // SAFETY: By the requirement of this function.
+    let (sock, peer) = unsafe {
+        (
+            Sock::of(socket),
+            Peer::new((*message).msg_name, (*message).msg_namelen),
+        )
+    };
+    // With a connection, a name is the caller's word for what it will not be asked about.
+    let peer = peer.filter(|_| sock.is_some_and(|sock| !sock.is_stream()));
+    used(
+        who,
+        Use {
+            peer,
+            ..Use::of(Gate::Send, sock, Untold::Keep)
+        },
+    )
+}
+
+/// # Safety
+///
+/// `sk` is valid and in use.
+#[no_mangle]
+unsafe extern "C" fn vs_gate_recv_body(sk: *const c::sock, message: u32, who: u32) -> u64 {
+    // SAFETY: By the requirement of this function.
+    let sock = unsafe { Sock::new(sk) };
+    used(
+        who,
+        Use {
+            message: VsId::new(message),
+            ..Use::of(Gate::Recv, sock, Untold::Keep)
+        },
+    )
+}
+
+#[no_mangle]
+extern "C" fn vs_gate_close_body(who: u32, work_ended: bool) -> u64 {
+    let who = Who::new(who);
+    with(|s| {
+        if work_ended {
+            return ended(s, Gate::Close, who);
+        }
+        s.service(who.cur).hit(Gate::Close);
+        Answer::UNCHANGED.pack()
+    })
+}
+
+/// Softirq. The request carries its packet's service; the listener's, whose mark it may have here, is
+/// not the client's. A service that has no room for another socket is refused the connection here,
+/// as accept() could not do it any more.
+///
+/// # Safety
+///
+/// All are valid. The packet is that of the request, and nobody else has the request yet.
+#[no_mangle]
+unsafe extern "C" fn vs_conn_request_body(
+    listener: *const c::sock,
+    skb: NonNull<c::sk_buff>,
+    request: *mut c::request_sock,
+) -> u64 {
+    // SAFETY: By the requirement of this function. Of its data, nothing is read.
+    let (listener, skb) = unsafe { (Sock::new(listener), Skb::from_raw(skb)) };
+    with(|s| {
+        let sender = listener.map_or(VsId::ROOT, |sock| netfilter::sender(s, &skb, sock));
+        let id = match s.socket_born(sender) {
+            Ok(id) => id,
+            Err(error) => return refused(Gate::Accept, sender, error),
+        };
+        // It is counted when the handshake is done.
+        s.socket_gone(id);
+        let pledge = Pledge::new(s, id);
+        // SAFETY: By the requirement of this function.
+        unsafe {
+            (*request).secid = pledge.tag;
+            (*request).peer_secid = pledge.check;
+        }
+        Answer::UNCHANGED.pack()
+    })
+}
+
+/// Softirq. The handshake of `request` is done, `conn` is what it has become. Where its service has
+/// no room by now the connection stays nobody's: other handshakes were quicker.
+///
+/// # Safety
+///
+/// Both are valid, and nobody else has `conn` yet.
+#[no_mangle]
+unsafe extern "C" fn vs_conn_born_body(conn: *const c::sock, request: *const c::request_sock) {
+    // SAFETY: By the requirement of this function.
+    let pair = unsafe { (Sock::new(conn), Sock::new(request.cast())) };
+    let (Some(conn), Some(request)) = pair else {
+        return;
+    };
+    with(|s| {
+        let id = request.owner(s);
+        if !id.is_root() {
+            // The refusal is counted; there is nobody here who could be told.
+            let _ = conn.give(s, id);
+        }
+    });
+}
+
+/// In the client's connect(), under the locks of both sockets, which are the client's and the
+/// listener's. `conn` is new.
+///
+/// # Safety
+///
+/// Both are valid.
+#[no_mangle]
+unsafe extern "C" fn vs_conn_unix_body(client: *const c::sock, conn: *const c::sock) -> u64 {
+    // SAFETY: By the requirement of this function.
+    let pair = unsafe { (Sock::new(client), Sock::new(conn)) };
+    let (Some(client), Some(conn)) = pair else {
+        return Answer::UNCHANGED.pack();
+    };
+    with(|s| {
+        let owner = s.resolve(client.owner(s));
+        match conn.give(s, owner) {
+            Ok(()) => Answer::UNCHANGED.pack(),
+            Err(error) => refused(Gate::Accept, owner, error),
+        }
+    })
+}
+
+/// A datagram is about to be queued for its receiver: it gets the tag that the receiver will read.
+/// Of a unix datagram that is its sender's, as of now. Of one that came by a device into another
+/// network namespace than the initial one, that which it arrived with: nobody but the socket layer
+/// can write to it from here on. In the sender's context, or softirq.
+///
+/// # Safety
+///
+/// Both are valid; `receiver` is a full socket.
+#[no_mangle]
+unsafe extern "C" fn vs_datagram_body(receiver: *const c::sock, skb: NonNull<c::sk_buff>) {
+    // SAFETY: By the requirement of this function.
+    let receiver = unsafe { Sock::new(receiver) };
+    // SAFETY: As above; a packet on its way into a queue belongs to its sender.
+    let mut skb = unsafe { Skb::from_raw(skb) };
+    let Some(receiver) = receiver else { return };
+    if receiver.family() != c::AF_UNIX && receiver.is_hosts() {
+        return; // the packet has it already
+    }
+    with(|s| {
+        let owner = match receiver.family() {
+            c::AF_UNIX => skb.sock().map_or(VsId::ROOT, |sender| sender.owner(s)),
+            _ => netfilter::sender(s, &skb, receiver),
+        };
+        skb.set_secmark(s.tag(s.resolve(owner)).raw());
+    });
+}
+
+// The kfuncs from here on are about sockets alone: `kfuncs.h` says what each is for. Any context but
+// NMI and hard interrupt.
+
+/// # Safety
+///
+/// Both are full sockets, alive.
+#[no_mangle]
+unsafe extern "C" fn vs_sk_follow_body(sk: *const c::sock, other: *const c::sock) {
+    // SAFETY: By the requirement of this function.
+    if let (Some(sk), Some(other)) = unsafe { (Sock::new(sk), Sock::new(other)) } {
+        with(|s| {
+            // Without memory it stays nobody's.
+            let _ = sk.force(s, s.resolve(other.owner(s)));
+        });
+    }
+}
+
+#[no_mangle]
+extern "C" fn vs_sk_gone_body(cookie: u64, address: u64) {
+    with(|s| sockets::ended(s, Name { cookie, address }));
+}
+
+/// # Safety
+///
+/// `sk` is null or alive, a socket of any kind.
+#[no_mangle]
+unsafe extern "C" fn vs_sk_vs_body(sk: *const c::sock_common) -> u32 {
+    // SAFETY: By the requirement of this function.
+    let sock = unsafe { Sock::new(sk.cast()) };
+    with(|s| sock.map_or(VsId::ROOT, |sock| s.resolve(sock.owner(s))))
+        .get()
+        .into()
+}
+
+#[no_mangle]
+extern "C" fn vs_named_vs_body(cookie: u64, address: u64) -> u32 {
+    with(|s| s.resolve(sockets::owner(Name { cookie, address })))
+        .get()
+        .into()
+}
+
+#[no_mangle]
+extern "C" fn vs_message_vs_body(secmark: u32) -> u32 {
+    with(|s| s.believe(Tag::from_raw(secmark))).get().into()
+}
