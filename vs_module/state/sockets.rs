@@ -223,6 +223,9 @@ pub(crate) fn untrack() {
     }
     // SAFETY: Process context.
     unsafe { c::vs_sockets_each(Some(see)) };
+    // A caller that found an entry before it was taken out may still look at it; entries get new
+    // sockets only when tracking begins again, which is after this.
+    rcu::synchronize();
     for note in &REMAINDERS {
         note.store(0, Relaxed);
     }
