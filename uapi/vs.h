@@ -27,66 +27,70 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-#define VS_ABI_VERSION	1
+#define VS_ABI_VERSION 1
 
-#define VS_ROOT		0	/* the service of all that is unclassified */
-#define VS_DEPTH_MAX	16	/* levels below root */
-#define VS_RULES_MAX	262144
-#define VS_SHAPES_MAX	64	/* distinct sets of conditions among the rules of one gate */
-#define VS_NAME_LEN	64	/* bytes, with the final NUL */
-#define VS_PATH_LEN	256	/* bytes, with the final NUL */
-#define VS_IFACE_LEN	16	/* bytes, with the final NUL */
-#define VS_ENTITIES	3	/* entities a rule can name */
+#define VS_ROOT	      0	 /* the service of all that is unclassified */
+#define VS_DEPTH_MAX  16 /* levels below root */
+#define VS_RULES_MAX  262144
+#define VS_SHAPES_MAX 64  /* distinct sets of conditions among the rules of one gate */
+#define VS_NAME_LEN   64  /* bytes, with the final NUL */
+#define VS_PATH_LEN   256 /* bytes, with the final NUL */
+#define VS_IFACE_LEN  16  /* bytes, with the final NUL */
+#define VS_ENTITIES   3	  /* entities a rule can name */
 
 /* How much there is room for in structures. What is not in use is zero. */
 #define VS_GATE_MAX	64
 #define VS_ATTR_MAX	32
-#define VS_RESOURCE_MAX	8
+#define VS_RESOURCE_MAX 8
 
 /*
  * A VS id is a number below vs_info.ids_max. Where one is expected in a rule,
  * these stand for something else than one service. On the left side only VS_ANY
  * is allowed.
  */
-#define VS_REF(n)	(0xfffffff0u + (n))	/* the VS that entity n (0: caller) had before the call */
-#define VS_HOME		0xfffffff8u	/* the caller's home VS */
-#define VS_ANY		0xffffffffu	/* left: any VS; right: unchanged */
+/* the VS that entity n (0: caller) had before the call */
+#define VS_REF(n) (0xfffffff0u + (n))
+#define VS_HOME	  0xfffffff8u /* the caller's home VS */
+#define VS_ANY	  0xffffffffu /* left: any VS; right: unchanged */
 
 /*
  * Interception points: their entities, S1 first, and the properties that their
  * rules can ask for. Made from the table of gates (vs_module/logic/gate.rs).
  */
 enum vs_gate {
-	VS_GATE_FORK,		/* task, child: cgroup uid gid */
-	VS_GATE_EXEC,		/* task: path cgroup uid gid */
-	VS_GATE_EXIT,		/* counts, and takes no rules */
-	VS_GATE_SETUID,		/* task: cgroup uid gid */
-	VS_GATE_SETGID,		/* task: cgroup uid gid */
-	VS_GATE_SOCKET,		/* task, socket: cgroup uid gid proto */
-	VS_GATE_SOCKETPAIR,	/* task, socket, peersocket: cgroup uid gid proto */
-	VS_GATE_CONNECT,	/* task, socket: unix cgroup uid gid proto local lport peer pport */
-	VS_GATE_ACCEPT,		/* task, conn: unix cgroup uid gid proto local lport peer pport */
-	VS_GATE_SEND,		/* task, socket, msg: unix cgroup uid gid proto local lport peer pport */
-	VS_GATE_RECV,		/* task, socket, msg: unix cgroup uid gid proto local lport peer pport */
-	VS_GATE_CLOSE,		/* counts, and takes no rules */
-	VS_GATE_WAIT,		/* counts, and takes no rules */
-	VS_GATE_PACKET,		/* conn: proto local lport peer pport iface */
+	VS_GATE_FORK,	    /* task, child: cgroup uid gid */
+	VS_GATE_EXEC,	    /* task: path cgroup uid gid */
+	VS_GATE_EXIT,	    /* counts, and takes no rules */
+	VS_GATE_SETUID,	    /* task: cgroup uid gid */
+	VS_GATE_SETGID,	    /* task: cgroup uid gid */
+	VS_GATE_SOCKET,	    /* task, socket: cgroup uid gid proto */
+	VS_GATE_SOCKETPAIR, /* task, socket, peersocket: cgroup uid gid proto */
+	VS_GATE_CONNECT,    /* task, socket: unix cgroup uid gid proto local lport peer pport */
+	VS_GATE_ACCEPT,	    /* task, conn: unix cgroup uid gid proto local lport peer pport */
+	/* task, socket, msg: unix cgroup uid gid proto local lport peer pport */
+	VS_GATE_SEND,
+	/* task, socket, msg: unix cgroup uid gid proto local lport peer pport */
+	VS_GATE_RECV,
+	VS_GATE_CLOSE,	/* counts, and takes no rules */
+	VS_GATE_WAIT,	/* counts, and takes no rules */
+	VS_GATE_PACKET, /* conn: proto local lport peer pport iface */
 	VS_GATE_COUNT
 };
 
 /* Properties a rule can ask for: bits of vs_rule.props. */
-#define VS_P_PATH	(1 << 0)	/* vs_rule.path: program; ends in "/" + "*": all below */
-#define VS_P_UNIX	(1 << 1)	/* vs_rule.path: unix socket, "@name" if abstract; likewise */
-#define VS_P_CGROUP	(1 << 2)	/* vs_rule.cgroup: path below the cgroup2 root; likewise */
-#define VS_P_UID	(1 << 3)
-#define VS_P_GID	(1 << 4)
-#define VS_P_PROTO	(1 << 5)	/* enum vs_proto */
-#define VS_P_LOCAL	(1 << 6)	/* address/length */
-#define VS_P_LPORT	(1 << 7)
-#define VS_P_PEER	(1 << 8)	/* address/length */
-#define VS_P_PPORT	(1 << 9)
-#define VS_P_IFACE	(1 << 10)	/* the interface a packet came in by */
-#define VS_P_ALL	((1 << 11) - 1)
+#define VS_P_PATH (1 << 0) /* vs_rule.path: program; ends in "/" + "*": all below */
+/* vs_rule.path: unix socket, "@name" if abstract; likewise */
+#define VS_P_UNIX   (1 << 1)
+#define VS_P_CGROUP (1 << 2) /* vs_rule.cgroup: path below the cgroup2 root; likewise */
+#define VS_P_UID    (1 << 3)
+#define VS_P_GID    (1 << 4)
+#define VS_P_PROTO  (1 << 5) /* enum vs_proto */
+#define VS_P_LOCAL  (1 << 6) /* address/length */
+#define VS_P_LPORT  (1 << 7)
+#define VS_P_PEER   (1 << 8) /* address/length */
+#define VS_P_PPORT  (1 << 9)
+#define VS_P_IFACE  (1 << 10) /* the interface a packet came in by */
+#define VS_P_ALL    ((1 << 11) - 1)
 
 enum vs_proto {
 	VS_PROTO_OTHER,
@@ -106,114 +110,117 @@ enum vs_proto {
  * and all below it, and those above bound it still.
  */
 enum vs_attr {
-	VS_ATTR_CPU_WEIGHT,	/* 1..10000, 100 by default: share among siblings */
-	VS_ATTR_CPU_CAP,	/* thousandths of one CPU, from 10; VS_UNLIMITED */
-	VS_ATTR_TASKS_MAX,	/* tasks (threads count); VS_UNLIMITED */
-	VS_ATTR_SOCKETS_MAX,	/* sockets; VS_UNLIMITED */
-	VS_ATTR_TASKS_ERRNO,	/* 1..133: what fork fails with at the limit, EAGAIN by default */
-	VS_ATTR_SOCKETS_ERRNO,	/* 1..133: what socket and socketpair fail with at the limit, and connect() to a
+	VS_ATTR_CPU_WEIGHT,  /* 1..10000, 100 by default: share among siblings */
+	VS_ATTR_CPU_CAP,     /* thousandths of one CPU, from 10; VS_UNLIMITED */
+	VS_ATTR_TASKS_MAX,   /* tasks (threads count); VS_UNLIMITED */
+	VS_ATTR_SOCKETS_MAX, /* sockets; VS_UNLIMITED */
+	VS_ATTR_TASKS_ERRNO, /* 1..133: what fork fails with at the limit, EAGAIN by default */
+	VS_ATTR_SOCKETS_ERRNO, /* 1..133: what socket and socketpair fail with at the limit, and connect() to a
 				   unix socket of a service that has reached it; a TCP request is dropped.
 				   ENOBUFS by default */
 	VS_ATTR_COUNT
 };
-#define VS_UNLIMITED	0xffffffffu
+#define VS_UNLIMITED 0xffffffffu
 
 /* What limits bound, and vs_stat.refused counts. */
-enum vs_resource {
-	VS_RESOURCE_TASKS,
-	VS_RESOURCE_SOCKETS,
-	VS_RESOURCE_COUNT
-};
+enum vs_resource { VS_RESOURCE_TASKS, VS_RESOURCE_SOCKETS, VS_RESOURCE_COUNT };
 
 /* Why a command was refused; errno alone would not tell. */
 enum vs_reason {
 	VS_WHY_NONE,
-	VS_WHY_NAME_BAD,	/* EINVAL: empty, too long, or a character outside [a-z0-9._-] */
-	VS_WHY_NAME_TAKEN,	/* EEXIST */
-	VS_WHY_ID_TAKEN,	/* EEXIST: in use, or a tag could still name it */
-	VS_WHY_NO_SERVICE,	/* ENOENT: the service (or the parent, or the target) does not exist */
-	VS_WHY_ROOT,		/* EINVAL: not possible for root */
-	VS_WHY_DEPTH,		/* EMLINK: deeper than VS_DEPTH_MAX */
-	VS_WHY_CYCLE,		/* ELOOP: a service cannot be its own ancestor */
-	VS_WHY_FULL,		/* ENOSPC: no id, rule or shape is left */
-	VS_WHY_HAS_CHILDREN,	/* EBUSY */
-	VS_WHY_HAS_TASKS,	/* EBUSY */
-	VS_WHY_HAS_SOCKETS,	/* EBUSY */
-	VS_WHY_HAS_RULES,	/* EBUSY: rules name it */
-	VS_WHY_SHARED,		/* EPERM: the attribute is shared with the parent: detach it first */
-	VS_WHY_RANGE,		/* ERANGE: the value is outside the attribute's range */
-	VS_WHY_GATE,		/* EINVAL: no such gate, or it takes no rules */
-	VS_WHY_PROPERTY,	/* EINVAL: this gate has no such property */
-	VS_WHY_ENTITY,		/* EINVAL: this gate has no such entity, or cannot give it a VS */
-	VS_WHY_VALUE,		/* EINVAL: a property's value is malformed */
-	VS_WHY_NO_RULE,		/* ENOENT: no rule has this number */
-	VS_WHY_NO_TASK,		/* ESRCH: the task has exited */
-	VS_WHY_FD,		/* EBADF: not a pidfd, not a socket */
-	VS_WHY_NO_GATES,	/* ENOTCONN: the gates that keep tags are not attached */
-	VS_WHY_DUPLICATE,	/* EEXIST: a service stands twice in the configuration */
-	VS_WHY_ORDER,		/* EINVAL: a parent stands after its child in the configuration */
-	VS_WHY_OTHER_ID,	/* EEXIST: the service exists, and has another id than the configuration says */
+	VS_WHY_NAME_BAD,   /* EINVAL: empty, too long, or a character outside [a-z0-9._-] */
+	VS_WHY_NAME_TAKEN, /* EEXIST */
+	VS_WHY_ID_TAKEN,   /* EEXIST: in use, or a tag could still name it */
+	/* ENOENT: the service (or the parent, or the target) does not exist */
+	VS_WHY_NO_SERVICE,
+	VS_WHY_ROOT,	     /* EINVAL: not possible for root */
+	VS_WHY_DEPTH,	     /* EMLINK: deeper than VS_DEPTH_MAX */
+	VS_WHY_CYCLE,	     /* ELOOP: a service cannot be its own ancestor */
+	VS_WHY_FULL,	     /* ENOSPC: no id, rule or shape is left */
+	VS_WHY_HAS_CHILDREN, /* EBUSY */
+	VS_WHY_HAS_TASKS,    /* EBUSY */
+	VS_WHY_HAS_SOCKETS,  /* EBUSY */
+	VS_WHY_HAS_RULES,    /* EBUSY: rules name it */
+	/* EPERM: the attribute is shared with the parent: detach it first */
+	VS_WHY_SHARED,
+	VS_WHY_RANGE,	  /* ERANGE: the value is outside the attribute's range */
+	VS_WHY_GATE,	  /* EINVAL: no such gate, or it takes no rules */
+	VS_WHY_PROPERTY,  /* EINVAL: this gate has no such property */
+	VS_WHY_ENTITY,	  /* EINVAL: this gate has no such entity, or cannot give it a VS */
+	VS_WHY_VALUE,	  /* EINVAL: a property's value is malformed */
+	VS_WHY_NO_RULE,	  /* ENOENT: no rule has this number */
+	VS_WHY_NO_TASK,	  /* ESRCH: the task has exited */
+	VS_WHY_FD,	  /* EBADF: not a pidfd, not a socket */
+	VS_WHY_NO_GATES,  /* ENOTCONN: the gates that keep tags are not attached */
+	VS_WHY_DUPLICATE, /* EEXIST: a service stands twice in the configuration */
+	VS_WHY_ORDER,	  /* EINVAL: a parent stands after its child in the configuration */
+	/* EEXIST: the service exists, and has another id than the configuration says */
+	VS_WHY_OTHER_ID,
 	VS_WHY_COUNT
 };
 
 struct vs_info {
-	__u32 abi;		/* out: VS_ABI_VERSION */
-	__u32 ids_max;		/* out: ids are below this */
-	__u64 features;		/* out: VS_FEATURE_* */
-	__u32 services;		/* out: how many there are, root among them */
-	__u32 rules;		/* out */
-	__u64 generation;	/* out: grows with every change to tree, attributes or rules; never 0 */
+	__u32 abi;	/* out: VS_ABI_VERSION */
+	__u32 ids_max;	/* out: ids are below this */
+	__u64 features; /* out: VS_FEATURE_* */
+	__u32 services; /* out: how many there are, root among them */
+	__u32 rules;	/* out */
+	/* out: grows with every change to tree, attributes or rules; never 0 */
+	__u64 generation;
 };
-#define VS_FEATURE_PACKETS	(1ull << 0)	/* the gate packet is on: see struct vs_gate_packet */
-#define VS_FEATURE_TAGS		(1ull << 1)	/* sockets and packets carry tags: see struct vs_tags */
+/* the gate packet is on: see struct vs_gate_packet */
+#define VS_FEATURE_PACKETS (1ull << 0)
+/* sockets and packets carry tags: see struct vs_tags */
+#define VS_FEATURE_TAGS (1ull << 1)
 
 struct vs_create {
 	char name[VS_NAME_LEN];
-	__u32 id;		/* in: VS_ANY to choose one, or the id wanted; out: the id */
+	__u32 id; /* in: VS_ANY to choose one, or the id wanted; out: the id */
 	__u32 parent;
-	__s32 priority;		/* higher wins between rules */
-	__u32 reason;		/* out */
+	__s32 priority; /* higher wins between rules */
+	__u32 reason;	/* out */
 };
 
 /* Refused with EBUSY while tasks, sockets, children or rules hold on to it. */
 struct vs_destroy {
 	__u32 id;
-	__u32 move_to;		/* VS_ANY, or the service that takes over tasks, sockets and rules */
-	__u32 children;		/* out */
-	__u32 rules;		/* out */
-	__u64 tasks;		/* out */
-	__u64 sockets;		/* out */
-	__u32 reason;		/* out */
+	/* VS_ANY, or the service that takes over tasks, sockets and rules */
+	__u32 move_to;
+	__u32 children; /* out */
+	__u32 rules;	/* out */
+	__u64 tasks;	/* out */
+	__u64 sockets;	/* out */
+	__u32 reason;	/* out */
 	__u32 reserved;
 };
 
-#define VS_CHANGE_NAME		(1 << 0)
-#define VS_CHANGE_PARENT	(1 << 1)
-#define VS_CHANGE_PRIORITY	(1 << 2)
+#define VS_CHANGE_NAME	   (1 << 0)
+#define VS_CHANGE_PARENT   (1 << 1)
+#define VS_CHANGE_PRIORITY (1 << 2)
 
 struct vs_change {
 	__u32 id;
-	__u32 what;		/* VS_CHANGE_* */
+	__u32 what; /* VS_CHANGE_* */
 	char name[VS_NAME_LEN];
 	__u32 parent;
 	__s32 priority;
-	__u32 reason;		/* out */
+	__u32 reason; /* out */
 	__u32 reserved;
 };
 
 enum vs_attr_op {
-	VS_ATTR_SET,		/* a detached one */
-	VS_ATTR_DETACH,		/* takes the parent's present value as its own */
-	VS_ATTR_SHARE,		/* with the parent again */
+	VS_ATTR_SET,	/* a detached one */
+	VS_ATTR_DETACH, /* takes the parent's present value as its own */
+	VS_ATTR_SHARE,	/* with the parent again */
 	VS_ATTR_OP_COUNT
 };
 
 struct vs_set_attr {
 	__u32 id;
-	__u16 op;		/* enum vs_attr_op */
-	__u16 attr;		/* enum vs_attr */
-	__u32 value;		/* VS_ATTR_SET only, else 0 */
-	__u32 reason;		/* out */
+	__u16 op;     /* enum vs_attr_op */
+	__u16 attr;   /* enum vs_attr */
+	__u32 value;  /* VS_ATTR_SET only, else 0 */
+	__u32 reason; /* out */
 };
 
 struct vs_service {
@@ -223,24 +230,24 @@ struct vs_service {
 	__s32 priority;
 	__u32 depth;
 	__u32 children;
-	__u32 detached;		/* bit n: attribute n is its own */
-	__u32 attr[VS_ATTR_MAX];	/* effective values, by enum vs_attr; the rest is zero */
+	__u32 detached;		 /* bit n: attribute n is its own */
+	__u32 attr[VS_ATTR_MAX]; /* effective values, by enum vs_attr; the rest is zero */
 };
 
 struct vs_query {
-	__u32 id;		/* in: VS_ANY to look up by service.name */
-	__u32 reason;		/* out */
-	struct vs_service service;	/* out */
+	__u32 id;		   /* in: VS_ANY to look up by service.name */
+	__u32 reason;		   /* out */
+	struct vs_service service; /* out */
 };
 
 /* Lists services by id, or rules by number, from `after` + 1 on (first call: VS_LIST_START). */
-#define VS_LIST_START	0xffffffffu
+#define VS_LIST_START 0xffffffffu
 struct vs_list {
-	__u64 items;		/* in: struct vs_service[] or struct vs_rule[] */
-	__u32 room;		/* in: how many fit */
-	__u32 after;		/* in/out: the last one given */
-	__u32 count;		/* out: how many were written; fewer than room: the end */
-	__u32 item_size;	/* in: sizeof one item, as the caller knows it */
+	__u64 items;	 /* in: struct vs_service[] or struct vs_rule[] */
+	__u32 room;	 /* in: how many fit */
+	__u32 after;	 /* in/out: the last one given */
+	__u32 count;	 /* out: how many were written; fewer than room: the end */
+	__u32 item_size; /* in: sizeof one item, as the caller knows it */
 };
 
 /*
@@ -250,26 +257,26 @@ struct vs_list {
  * VS_GATE_RECV sees has its sender's.
  */
 struct vs_rule {
-	__u32 id;		/* out, and for VS_IOC_RULE_DEL in; grows with age */
-	__u32 gate;		/* enum vs_gate */
-	__u32 from[VS_ENTITIES];	/* left: VS id or VS_ANY */
-	__u32 to[VS_ENTITIES];	/* right: VS id, VS_REF(n), VS_HOME or VS_ANY */
-	__u32 props;		/* VS_P_*: which of the following count */
+	__u32 id;		 /* out, and for VS_IOC_RULE_DEL in; grows with age */
+	__u32 gate;		 /* enum vs_gate */
+	__u32 from[VS_ENTITIES]; /* left: VS id or VS_ANY */
+	__u32 to[VS_ENTITIES];	 /* right: VS id, VS_REF(n), VS_HOME or VS_ANY */
+	__u32 props;		 /* VS_P_*: which of the following count */
 	__u32 uid;
 	__u32 gid;
-	__u8 proto;		/* enum vs_proto */
-	__u8 local_len;		/* prefix length, 0..128; IPv4 is ::ffff:a.b.c.d, so 96 + n */
+	__u8 proto;	/* enum vs_proto */
+	__u8 local_len; /* prefix length, 0..128; IPv4 is ::ffff:a.b.c.d, so 96 + n */
 	__u8 peer_len;
 	__u8 reserved1;
-	__u16 local_port;	/* host byte order */
+	__u16 local_port; /* host byte order */
 	__u16 peer_port;
-	__u8 local[16];		/* network byte order */
+	__u8 local[16]; /* network byte order */
 	__u8 peer[16];
 	char iface[VS_IFACE_LEN];
-	char path[VS_PATH_LEN];	/* program or unix socket */
+	char path[VS_PATH_LEN]; /* program or unix socket */
 	char cgroup[VS_PATH_LEN];
-	__u32 reason;		/* out, for VS_IOC_RULE_ADD and _DEL */
-	__u64 hits;		/* out */
+	__u32 reason; /* out, for VS_IOC_RULE_ADD and _DEL */
+	__u64 hits;   /* out */
 };
 
 /*
@@ -278,64 +285,65 @@ struct vs_rule {
  * known of the call; `to` and the lengths of prefixes do not count.
  */
 struct vs_rule_test {
-	__u64 call;		/* in: struct vs_rule, which is not written */
-	__u32 call_size;	/* in: sizeof it, as the caller knows it */
-	__u32 home;		/* in: the caller's home VS */
-	__u32 rule;		/* out: number of the rule that wins, VS_LIST_START: none */
-	__u32 matching;		/* out: how many rules match */
-	__u32 shapes;		/* out: how many look-ups it took */
-	__u32 to[VS_ENTITIES];	/* out: the resulting ids */
-	__u32 reason;		/* out */
+	__u64 call;	       /* in: struct vs_rule, which is not written */
+	__u32 call_size;       /* in: sizeof it, as the caller knows it */
+	__u32 home;	       /* in: the caller's home VS */
+	__u32 rule;	       /* out: number of the rule that wins, VS_LIST_START: none */
+	__u32 matching;	       /* out: how many rules match */
+	__u32 shapes;	       /* out: how many look-ups it took */
+	__u32 to[VS_ENTITIES]; /* out: the resulting ids */
+	__u32 reason;	       /* out */
 	__u32 reserved;
 };
 
-#define VS_PLACE_THREAD	(1 << 0)	/* only the thread the pidfd names, not its process */
+#define VS_PLACE_THREAD (1 << 0) /* only the thread the pidfd names, not its process */
 
 struct vs_place_task {
 	__s32 pidfd;
 	__u32 id;
 	__u32 flags;
-	__u32 reason;		/* out */
+	__u32 reason; /* out */
 };
 
 struct vs_place_socket {
-	__s32 fd;		/* of the caller */
+	__s32 fd; /* of the caller */
 	__u32 id;
-	__u32 flags;		/* 0 */
-	__u32 reason;		/* out */
+	__u32 flags;  /* 0 */
+	__u32 reason; /* out */
 };
 
 struct vs_stat {
 	__u32 id;
-	__u32 reason;		/* out */
-	__u64 cpu_ns;		/* CPU time of its own, without its children's */
-	__u64 tasks;		/* tasks at home here now */
-	__u64 sockets;		/* sockets that carry its tag now */
-	__u64 rebinds;		/* times a task's current VS became this one */
-	__u64 unattributed;	/* times a rule asked for the VS of something that had none */
-	__u64 refused[VS_RESOURCE_MAX];	/* calls a limit refused, by enum vs_resource */
+	__u32 reason;	    /* out */
+	__u64 cpu_ns;	    /* CPU time of its own, without its children's */
+	__u64 tasks;	    /* tasks at home here now */
+	__u64 sockets;	    /* sockets that carry its tag now */
+	__u64 rebinds;	    /* times a task's current VS became this one */
+	__u64 unattributed; /* times a rule asked for the VS of something that had none */
+	__u64 refused[VS_RESOURCE_MAX]; /* calls a limit refused, by enum vs_resource */
 	__u64 packets_in;
 	__u64 bytes_in;
 	__u64 packets_out;
 	__u64 bytes_out;
-	__u64 hits[VS_GATE_MAX];	/* calls seen, by enum vs_gate, the caller being of this VS */
+	/* calls seen, by enum vs_gate, the caller being of this VS */
+	__u64 hits[VS_GATE_MAX];
 };
 
 /* Asks to which service a socket of the caller's belongs. */
 struct vs_socket {
-	__s32 fd;		/* of the caller; EBADF, VS_WHY_FD: no socket that carries a tag */
-	__u32 id;		/* out */
-	__u32 flags;		/* 0 */
-	__u32 reason;		/* out */
+	__s32 fd;     /* of the caller; EBADF, VS_WHY_FD: no socket that carries a tag */
+	__u32 id;     /* out */
+	__u32 flags;  /* 0 */
+	__u32 reason; /* out */
 };
 
 /* A service of a configuration; `parent` is a place in it. */
 struct vs_config_service {
 	char name[VS_NAME_LEN];
-	__u32 id;		/* 0 or VS_ANY: its present one, or one of the kernel's choice */
-	__u32 parent;		/* 0: the scope, n: the n-th service of the configuration, from 1 */
+	__u32 id;     /* 0 or VS_ANY: its present one, or one of the kernel's choice */
+	__u32 parent; /* 0: the scope, n: the n-th service of the configuration, from 1 */
 	__s32 priority;
-	__u32 detached;		/* bit n: attr[n] is its own */
+	__u32 detached; /* bit n: attr[n] is its own */
 	__u32 attr[VS_ATTR_MAX];
 };
 
@@ -344,21 +352,22 @@ struct vs_config_service {
  * are known by name: those that exist are changed, others are created. Rules
  * are replaced as a whole; ids in them are places, as in vs_config_service.
  */
-#define VS_APPLY_CHECK	(1 << 0)	/* say what would be refused, change nothing */
-#define VS_APPLY_PRUNE	(1 << 1)	/* destroy services that are not named (EBUSY if in use) */
+#define VS_APPLY_CHECK (1 << 0) /* say what would be refused, change nothing */
+#define VS_APPLY_PRUNE (1 << 1) /* destroy services that are not named (EBUSY if in use) */
 
 struct vs_apply {
-	__u64 services;		/* struct vs_config_service[] */
-	__u64 rules;		/* struct vs_rule[] */
+	__u64 services; /* struct vs_config_service[] */
+	__u64 rules;	/* struct vs_rule[] */
 	__u32 nr_services;
 	__u32 nr_rules;
 	__u32 flags;
-	__u32 reason;		/* out */
-	__u32 at_service;	/* out: the place of the one refused, from 1, or 0 */
-	__u32 at_rule;		/* out: likewise */
-	__u32 service_size;	/* in: sizeof one of services[], as the caller knows it */
-	__u32 rule_size;	/* in: likewise of rules[] */
-	__u32 scope;		/* in: the service below which this is the configuration: VS_ROOT, else EINVAL */
+	__u32 reason;	    /* out */
+	__u32 at_service;   /* out: the place of the one refused, from 1, or 0 */
+	__u32 at_rule;	    /* out: likewise */
+	__u32 service_size; /* in: sizeof one of services[], as the caller knows it */
+	__u32 rule_size;    /* in: likewise of rules[] */
+	/* in: the service below which this is the configuration: VS_ROOT, else EINVAL */
+	__u32 scope;
 	__u32 reserved;
 };
 
@@ -369,7 +378,7 @@ struct vs_apply {
  * ENOENT: the kernel lacks a tracepoint; then it is off.
  */
 struct vs_gate_packet {
-	__u32 on;		/* 0 or 1, else EINVAL */
+	__u32 on; /* 0 or 1, else EINVAL */
 	__u32 reserved;
 };
 
@@ -382,28 +391,28 @@ struct vs_gate_packet {
  * already, it stays. ENOENT: the kernel lacks a tracepoint; then it is off.
  */
 struct vs_tags {
-	__u32 on;		/* 0 or 1, else EINVAL */
+	__u32 on; /* 0 or 1, else EINVAL */
 	__u32 reserved;
 };
 
-#define VS_IOC_MAGIC		0xB5
-#define VS_IOC_INFO		_IOWR(VS_IOC_MAGIC, 0, struct vs_info)
-#define VS_IOC_CREATE		_IOWR(VS_IOC_MAGIC, 1, struct vs_create)
-#define VS_IOC_DESTROY		_IOWR(VS_IOC_MAGIC, 2, struct vs_destroy)
-#define VS_IOC_CHANGE		_IOWR(VS_IOC_MAGIC, 3, struct vs_change)
-#define VS_IOC_SET_ATTR		_IOWR(VS_IOC_MAGIC, 4, struct vs_set_attr)
-#define VS_IOC_QUERY		_IOWR(VS_IOC_MAGIC, 5, struct vs_query)
-#define VS_IOC_LIST		_IOWR(VS_IOC_MAGIC, 6, struct vs_list)
-#define VS_IOC_STAT		_IOWR(VS_IOC_MAGIC, 7, struct vs_stat)
-#define VS_IOC_RULE_ADD		_IOWR(VS_IOC_MAGIC, 8, struct vs_rule)
-#define VS_IOC_RULE_DEL		_IOWR(VS_IOC_MAGIC, 9, struct vs_rule)
-#define VS_IOC_RULE_LIST	_IOWR(VS_IOC_MAGIC, 10, struct vs_list)
-#define VS_IOC_RULE_TEST	_IOWR(VS_IOC_MAGIC, 11, struct vs_rule_test)
-#define VS_IOC_PLACE_TASK	_IOWR(VS_IOC_MAGIC, 12, struct vs_place_task)
-#define VS_IOC_PLACE_SOCKET	_IOWR(VS_IOC_MAGIC, 13, struct vs_place_socket)
-#define VS_IOC_APPLY		_IOWR(VS_IOC_MAGIC, 14, struct vs_apply)
-#define VS_IOC_GATE_PACKET	_IOWR(VS_IOC_MAGIC, 15, struct vs_gate_packet)
-#define VS_IOC_SOCKET		_IOWR(VS_IOC_MAGIC, 16, struct vs_socket)
-#define VS_IOC_TAGS		_IOWR(VS_IOC_MAGIC, 17, struct vs_tags)
+#define VS_IOC_MAGIC	    0xB5
+#define VS_IOC_INFO	    _IOWR(VS_IOC_MAGIC, 0, struct vs_info)
+#define VS_IOC_CREATE	    _IOWR(VS_IOC_MAGIC, 1, struct vs_create)
+#define VS_IOC_DESTROY	    _IOWR(VS_IOC_MAGIC, 2, struct vs_destroy)
+#define VS_IOC_CHANGE	    _IOWR(VS_IOC_MAGIC, 3, struct vs_change)
+#define VS_IOC_SET_ATTR	    _IOWR(VS_IOC_MAGIC, 4, struct vs_set_attr)
+#define VS_IOC_QUERY	    _IOWR(VS_IOC_MAGIC, 5, struct vs_query)
+#define VS_IOC_LIST	    _IOWR(VS_IOC_MAGIC, 6, struct vs_list)
+#define VS_IOC_STAT	    _IOWR(VS_IOC_MAGIC, 7, struct vs_stat)
+#define VS_IOC_RULE_ADD	    _IOWR(VS_IOC_MAGIC, 8, struct vs_rule)
+#define VS_IOC_RULE_DEL	    _IOWR(VS_IOC_MAGIC, 9, struct vs_rule)
+#define VS_IOC_RULE_LIST    _IOWR(VS_IOC_MAGIC, 10, struct vs_list)
+#define VS_IOC_RULE_TEST    _IOWR(VS_IOC_MAGIC, 11, struct vs_rule_test)
+#define VS_IOC_PLACE_TASK   _IOWR(VS_IOC_MAGIC, 12, struct vs_place_task)
+#define VS_IOC_PLACE_SOCKET _IOWR(VS_IOC_MAGIC, 13, struct vs_place_socket)
+#define VS_IOC_APPLY	    _IOWR(VS_IOC_MAGIC, 14, struct vs_apply)
+#define VS_IOC_GATE_PACKET  _IOWR(VS_IOC_MAGIC, 15, struct vs_gate_packet)
+#define VS_IOC_SOCKET	    _IOWR(VS_IOC_MAGIC, 16, struct vs_socket)
+#define VS_IOC_TAGS	    _IOWR(VS_IOC_MAGIC, 17, struct vs_tags)
 
 #endif /* _UAPI_VS_H */

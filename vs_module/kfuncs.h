@@ -12,10 +12,10 @@
 #define _VS_KFUNCS_H
 
 #ifdef __bpf__
-#define VS_KFUNC(type)	extern __ksym type
+#define VS_KFUNC(type) extern __ksym type
 #else
 #include <linux/types.h>
-#define VS_KFUNC(type)	type
+#define VS_KFUNC(type) type
 struct cred;
 struct linux_binprm;
 struct msghdr;
@@ -29,19 +29,19 @@ struct task_struct;
 #endif
 
 /* Home and current VS of a task, in one word: as its tag has them. */
-#define VS_WHO(home, cur)	((__u32)(cur) << 16 | (home))
+#define VS_WHO(home, cur) ((__u32)(cur) << 16 | (home))
 
 /*
  * A verdict: what becomes of the running task's tag, and what the system call
  * is refused with. The ids in it are resolved and exist.
  */
-#define VS_VERDICT_CUR		0	/* bits 0-15: new current VS */
-#define VS_VERDICT_HOME		16	/* bits 16-31: new home VS */
-#define VS_VERDICT_MESSAGE	32	/* bits 32-47, of send: VS of the datagram */
-#define VS_VERDICT_ERRNO	48	/* bits 48-62: positive errno, 0: go on */
-#define VS_UNCHANGED		0xffff
+#define VS_VERDICT_CUR	   0  /* bits 0-15: new current VS */
+#define VS_VERDICT_HOME	   16 /* bits 16-31: new home VS */
+#define VS_VERDICT_MESSAGE 32 /* bits 32-47, of send: VS of the datagram */
+#define VS_VERDICT_ERRNO   48 /* bits 48-62: positive errno, 0: go on */
+#define VS_UNCHANGED	   0xffff
 
-#define VS_MESSAGE		(1 << 16)	/* see vs_message_of() */
+#define VS_MESSAGE (1 << 16) /* see vs_message_of() */
 
 /*
  * The gates, one each. They count the call, classify it, put the tag on the
@@ -68,15 +68,20 @@ VS_KFUNC(__u64) vs_gate_wait(__u32 who);
 /* sendto(MSG_FASTOPEN) on a TCP socket that is not connected passes the gate `connect` here. */
 VS_KFUNC(__u64) vs_gate_fastopen(struct socket *sock, struct msghdr *msg, __u32 who);
 /* A request for a connection takes its packet's VS. The verdict can only refuse. */
-VS_KFUNC(__u64) vs_conn_request(const struct sock *listener, struct sk_buff *skb,
-				struct request_sock *req);
+VS_KFUNC(__u64)
+vs_conn_request(const struct sock *listener, struct sk_buff *skb, struct request_sock *req);
 /* The handshake is done: `conn`, which nobody has yet, takes the VS of `req`. */
 VS_KFUNC(void) vs_conn_born(struct sock *conn, const struct request_sock *req);
 /* The same for unix sockets: `conn`, to be accepted, takes the VS of `client`. */
 VS_KFUNC(__u64) vs_conn_unix(const struct sock *client, struct sock *conn);
-/* A datagram that is about to be queued for `receiver` gets the tag that is read when it is received. */
+/*
+ * A datagram that is about to be queued for `receiver` gets the tag that is read when it is
+ * received.
+ */
 VS_KFUNC(void) vs_datagram(struct sock *receiver, struct sk_buff *skb);
-/* A socket is gone, of which only numbers can be told: its cookie (0: it has none) and its address. */
+/*
+ * A socket is gone, of which only numbers can be told: its cookie (0: it has none) and its address.
+ */
 VS_KFUNC(void) vs_sk_gone(__u64 cookie, __u64 address);
 /* The socket becomes that VS's which `other` belongs to. */
 VS_KFUNC(void) vs_sk_follow(struct sock *sk, struct sock *other);
@@ -106,9 +111,9 @@ VS_KFUNC(void) vs_placed(int error);
  */
 struct vs_cpu_node {
 	__u32 id;
-	__u32 parent;	/* the next node upwards */
-	__u32 weight;	/* 1..10000 */
-	__u32 cap;	/* thousandths of one CPU, VS_UNLIMITED */
+	__u32 parent; /* the next node upwards */
+	__u32 weight; /* 1..10000 */
+	__u32 cap;    /* thousandths of one CPU, VS_UNLIMITED */
 };
 
 /* Grows with every change to tree and attributes. */

@@ -78,7 +78,8 @@ impl Loaded {
 
 impl Drop for Loaded {
     fn drop(&mut self) {
-        // SAFETY: At unload; no program that calls a kfunc is left, each would hold a reference to the module.
+        // SAFETY: At unload; no program that calls a kfunc is left, each would hold a reference to
+        // the module.
         unsafe { c::vs_end_kfuncs() };
         state::sockets::exit();
         control::registry::exit();

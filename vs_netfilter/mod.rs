@@ -104,8 +104,8 @@ impl Drop for NetworkPlane {
 
 /// Turns the gate `packet` on or off, in all network namespaces; if it is so already, it stays.
 ///
-/// When it is off, none of its probes runs any more. `ENOENT`: this kernel lacks a tracepoint that it
-/// needs; `ENOMEM`; then it stays off. May sleep.
+/// When it is off, none of its probes runs any more. `ENOENT`: this kernel lacks a tracepoint that
+/// it needs; `ENOMEM`; then it stays off. May sleep.
 pub(crate) fn set_packets(on: bool) -> Result {
     SWITCH.lock().set(read_once(&CARRIES), on)
 }

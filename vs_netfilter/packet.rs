@@ -8,8 +8,8 @@
 //! one, the rules of the gate `packet` tell, asked for the other direction. Coming in: to its
 //! sender's, which the tag tells; a packet of a TCP connection without a tag to its connection's;
 //! one that asks for a connection, and a datagram, to the one that the rules say, given its
-//! sender's; a datagram of which nothing is known is counted to the socket that receives it. All the
-//! rest is root's.
+//! sender's; a datagram of which nothing is known is counted to the socket that receives it. All
+//! the rest is root's.
 //!
 //! Packets and bytes are counted as devices get and give them, so the sums are those of the
 //! interfaces. No bit of the mark is read or written.
@@ -95,8 +95,8 @@ fn without_sender(state: &State, skb: &Skb<'_>, claimed: u32) -> Tag {
 pub(super) struct Leaves;
 
 // SAFETY: TP_PROTO(const struct sk_buff *skb, const struct net_device *dev); the device's queue has
-// the packet for itself, and nothing but the device's own scratch space is written. All callers of dev_hard_start_xmit() have bottom
-// halves off, which RCU waits for.
+// the packet for itself, and nothing but the device's own scratch space is written. All callers of
+// dev_hard_start_xmit() have bottom halves off, which RCU waits for.
 unsafe impl Hook for Leaves {
     const TRACEPOINT: &'static CStr = c_str!("net_dev_start_xmit");
 
@@ -113,12 +113,12 @@ unsafe impl Hook for Leaves {
     }
 }
 
-/// A device gives the packet to the stack: its tag is read, the rules classify what has none, and it
-/// is counted. `data` is where the IP header is.
+/// A device gives the packet to the stack: its tag is read, the rules classify what has none, and
+/// it is counted. `data` is where the IP header is.
 pub(super) struct Arrives;
 
-// SAFETY: TP_PROTO(struct sk_buff *skb); `__netif_receive_skb_core` has the packet for itself, under
-// rcu_read_lock().
+// SAFETY: TP_PROTO(struct sk_buff *skb); `__netif_receive_skb_core` has the packet for itself,
+// under rcu_read_lock().
 unsafe impl Hook for Arrives {
     const TRACEPOINT: &'static CStr = c_str!("netif_receive_skb");
 
@@ -153,8 +153,8 @@ unsafe impl Hook for Arrives {
 
 pub(super) mod seal {
     //! What tells a packet that a device has handed over from one that a hook sends back: a number
-    //! that nobody but this module knows, in a field of the packet that no hook can write. Made anew
-    //! each time that packets begin to carry tags.
+    //! that nobody but this module knows, in a field of the packet that no hook can write. Made
+    //! anew each time that packets begin to carry tags.
 
     use crate::shim::rcu::read_once;
     use kernel::sync::atomic::{Atomic, Relaxed};

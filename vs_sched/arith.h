@@ -16,21 +16,24 @@
  * not at each, nor at each way through all of them.
  */
 #ifdef __bpf__
-#define VS_LOOP(i, n)	bpf_for(i, 0, n)
+#define VS_LOOP(i, n) bpf_for(i, 0, n)
 #else
-#define VS_LOOP(i, n)	for (i = 0; i < (n); i++)
+#define VS_LOOP(i, n) for (i = 0; i < (n); i++)
 #endif
 
-#define VS_ONE		(1ULL << 28)
-#define VS_SHARE_MIN	16ULL		/* so that virtual times stay far from overflow */
-#define VS_STEP_MAX	(1ULL << 34)	/* 17 s: the longest time charged in one step */
+#define VS_ONE	     (1ULL << 28)
+#define VS_SHARE_MIN 16ULL	  /* so that virtual times stay far from overflow */
+#define VS_STEP_MAX  (1ULL << 34) /* 17 s: the longest time charged in one step */
 
-#define VS_TICK		4000000ULL	/* ns: of HZ=250; if ticks are further apart, more is forgiven, see lead_max() */
+/* ns: of HZ=250; if ticks are further apart, more is forgiven, see lead_max() */
+#define VS_TICK 4000000ULL
 
-#define VS_WEIGHT	100		/* of a node's own tasks beside its children; of a nice 0 task */
+/* of a node's own tasks beside its children; of a nice 0 task */
+#define VS_WEIGHT 100
 
-#define VS_NO_CAP	0xffffffffu
-#define VS_CAP_PERIOD	100000000ULL	/* 100 ms: what may be used at once, and owed a hundred times */
+#define VS_NO_CAP 0xffffffffu
+/* 100 ms: what may be used at once, and owed a hundred times */
+#define VS_CAP_PERIOD 100000000ULL
 
 /* Virtual times wrap; two that are compared lie within 2^63 of each other. */
 static inline bool before(u64 a, u64 b)
@@ -83,7 +86,10 @@ static inline u64 lag_max(u64 slice, u64 share, u64 nodes, u64 cpus)
 	return 2 * virtual_time(slice, share) + (nodes + cpus) * slice;
 }
 
-/* And how far ahead: it was given every CPU at once, each for a slice and until the tick after its end. */
+/*
+ * And how far ahead: it was given every CPU at once, each for a slice and until the tick after its
+ * end.
+ */
 static inline u64 lead_max(u64 slice, u64 share, u64 cpus)
 {
 	return cpus * virtual_time(slice + VS_TICK, share);
@@ -101,8 +107,8 @@ static inline u64 resume(u64 vtime, u64 now, u64 lag, u64 lead)
 
 /* A cap: a bucket of CPU time that fills by `cap` thousandths of a CPU. */
 struct vs_bucket {
-	s64 level;	/* CPU ns left, negative if overdrawn */
-	u64 at;		/* ns, when the level was that */
+	s64 level; /* CPU ns left, negative if overdrawn */
+	u64 at;	   /* ns, when the level was that */
 };
 
 static inline s64 bucket_size(u32 cap)
@@ -116,7 +122,7 @@ static inline void bucket_fill(struct vs_bucket *b, u32 cap, u64 now)
 	u64 ns = before(b->at, now) ? now - b->at : 0;
 
 	if (ns >= 101 * VS_CAP_PERIOD) {
-		b->level = size;	/* full, however overdrawn it was */
+		b->level = size; /* full, however overdrawn it was */
 	} else {
 		b->level += (s64)(ns * cap / 1000);
 		if (b->level > size)
@@ -140,17 +146,19 @@ static inline void bucket_take(struct vs_bucket *b, u32 cap, u64 ns)
  * Who does not wait has the key VS_NEVER. Keys do not wrap: they are CPU times since
  * the start, and a little ahead.
  */
-#define VS_QUEUE_BITS	14
-#define VS_QUEUE	(1 << VS_QUEUE_BITS)
-#define VS_NEVER	(~0ULL)
-#define VS_NOBODY	0xffffu
+#define VS_QUEUE_BITS 14
+#define VS_QUEUE      (1 << VS_QUEUE_BITS)
+#define VS_NEVER      (~0ULL)
+#define VS_NOBODY     0xffffu
 
 struct vs_queue {
 	u64 key[VS_QUEUE];
-	u16 heap[VS_QUEUE];	/* ids; none has a smaller key than the one at (its place - 1) / 2 */
-	u16 place[VS_QUEUE];	/* where in the heap an id is, if it waits */
+	/* ids; none has a smaller key than the one at (its place - 1) / 2 */
+	u16 heap[VS_QUEUE];
+	u16 place[VS_QUEUE]; /* where in the heap an id is, if it waits */
 	u32 waiting;
-	u32 hole;	/* where one is to be put; in memory, or the verifier follows each of its values */
+	/* where one is to be put; in memory, or the verifier follows each of its values */
+	u32 hole;
 };
 
 static inline void queue_init(struct vs_queue *q)
@@ -158,7 +166,7 @@ static inline void queue_init(struct vs_queue *q)
 	u32 id;
 
 	VS_LOOP(id, VS_QUEUE)
-		q->key[id & (VS_QUEUE - 1)] = VS_NEVER;
+	q->key[id & (VS_QUEUE - 1)] = VS_NEVER;
 	q->waiting = 0;
 }
 
@@ -204,7 +212,8 @@ static inline void queue_set(struct vs_queue *q, u32 id, u64 key)
 		key = queue_key(q, id);
 	}
 	/* Those above that come later go down, or those below that come earlier go up. */
-	VS_LOOP(level, VS_QUEUE_BITS) {
+	VS_LOOP(level, VS_QUEUE_BITS)
+	{
 		u32 place = q->hole, above = (place - 1) / 2;
 
 		if (!place || queue_key_at(q, above) <= key)
@@ -212,7 +221,8 @@ static inline void queue_set(struct vs_queue *q, u32 id, u64 key)
 		queue_put(q, place, q->heap[above & (VS_QUEUE - 1)]);
 		q->hole = above;
 	}
-	VS_LOOP(level, VS_QUEUE_BITS) {
+	VS_LOOP(level, VS_QUEUE_BITS)
+	{
 		u32 place = q->hole, below = 2 * place + 1;
 
 		if (below + 1 < q->waiting && queue_key_at(q, below + 1) < queue_key_at(q, below))

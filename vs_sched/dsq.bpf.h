@@ -13,20 +13,20 @@
 #include "task.bpf.h"
 
 /* Beside those with nodes' ids, which are below. */
-#define DSQ_PINNED	(1ULL << 20)	/* | CPU */
-#define DSQ_OVERDUE	(1ULL << 21)	/* | CPU: those of DSQ_PINNED that have waited too long */
-#define DSQ_URGENT	(1ULL << 22)
+#define DSQ_PINNED  (1ULL << 20) /* | CPU */
+#define DSQ_OVERDUE (1ULL << 21) /* | CPU: those of DSQ_PINNED that have waited too long */
+#define DSQ_URGENT  (1ULL << 22)
 
 /* Values of the running kernel, not of the one we were built for. */
-#define DSQ_LOCAL	bpf_core_enum_value(enum scx_dsq_id_flags, SCX_DSQ_LOCAL)
-#define DSQ_LOCAL_ON	bpf_core_enum_value(enum scx_dsq_id_flags, SCX_DSQ_LOCAL_ON)
-#define ENQ_WAKEUP	bpf_core_enum_value(enum scx_enq_flags, SCX_ENQ_WAKEUP)
-#define ENQ_SELECTED	bpf_core_enum_value(enum scx_enq_flags, SCX_ENQ_CPU_SELECTED)
-#define ENQ_HEAD	bpf_core_enum_value(enum scx_enq_flags, SCX_ENQ_HEAD)
-#define ENQ_LAST	bpf_core_enum_value(enum scx_enq_flags, SCX_ENQ_LAST)
-#define ENQ_PREEMPT	bpf_core_enum_value(enum scx_enq_flags, SCX_ENQ_PREEMPT)
-#define TASK_QUEUED	bpf_core_enum_value(enum scx_ent_flags, SCX_TASK_QUEUED)
-#define PF_KTHREAD	0x00200000
+#define DSQ_LOCAL    bpf_core_enum_value(enum scx_dsq_id_flags, SCX_DSQ_LOCAL)
+#define DSQ_LOCAL_ON bpf_core_enum_value(enum scx_dsq_id_flags, SCX_DSQ_LOCAL_ON)
+#define ENQ_WAKEUP   bpf_core_enum_value(enum scx_enq_flags, SCX_ENQ_WAKEUP)
+#define ENQ_SELECTED bpf_core_enum_value(enum scx_enq_flags, SCX_ENQ_CPU_SELECTED)
+#define ENQ_HEAD     bpf_core_enum_value(enum scx_enq_flags, SCX_ENQ_HEAD)
+#define ENQ_LAST     bpf_core_enum_value(enum scx_enq_flags, SCX_ENQ_LAST)
+#define ENQ_PREEMPT  bpf_core_enum_value(enum scx_enq_flags, SCX_ENQ_PREEMPT)
+#define TASK_QUEUED  bpf_core_enum_value(enum scx_ent_flags, SCX_TASK_QUEUED)
+#define PF_KTHREAD   0x00200000
 
 /*
  * In Debian's 7.2 the kernel's own description of this function, as of some others

@@ -16,25 +16,26 @@
 #include "arith.h"
 #include "scx_vs.h"
 
-#define VS_CPUS		1024	/* CPUs that we can run on */
-#define VS_DEPTH	18	/* levels of the tree, root's among them, and one to spare */
-#define VS_SLICE	3000000ULL	/* ns: below the tick of HZ=250, so that each tick decides */
+#define VS_CPUS	 1024 /* CPUs that we can run on */
+#define VS_DEPTH 18   /* levels of the tree, root's among them, and one to spare */
+/* ns: below the tick of HZ=250, so that each tick decides */
+#define VS_SLICE 3000000ULL
 
 /* One VS that competes for CPU time, with the services that share its weight. */
 struct vs_node {
 	/* As scheduled. */
-	u64 vtime;	/* what it used, by its share, in the system's virtual time */
-	u64 seen;	/* of `used` in vs_shares: what is in vtime already */
-	u64 task_now;	/* virtual time among its own tasks */
-	u64 share;	/* of its own tasks, of VS_ONE; valid if `shared_at` is `shape` */
+	u64 vtime;    /* what it used, by its share, in the system's virtual time */
+	u64 seen;     /* of `used` in vs_shares: what is in vtime already */
+	u64 task_now; /* virtual time among its own tasks */
+	u64 share;    /* of its own tasks, of VS_ONE; valid if `shared_at` is `shape` */
 	u64 shared_at;
-	u64 due;	/* ns; no task in its queue is due before, see overdue_of() */
-	u64 weights;	/* sum over its children that compete, and over its own tasks */
-	u32 competing;	/* how many those are */
-	u32 running;	/* CPUs that run one of its own tasks, or are about to */
-	u32 runnable;	/* own tasks; atomic */
-	u32 waiting;	/* of those, the ones in its queue; atomic */
-	u32 parked_at;	/* its place in parked_ids, while it is parked */
+	u64 due;       /* ns; no task in its queue is due before, see overdue_of() */
+	u64 weights;   /* sum over its children that compete, and over its own tasks */
+	u32 competing; /* how many those are */
+	u32 running;   /* CPUs that run one of its own tasks, or are about to */
+	u32 runnable;  /* own tasks; atomic */
+	u32 waiting;   /* of those, the ones in its queue; atomic */
+	u32 parked_at; /* its place in parked_ids, while it is parked */
 	/* Copied from the tree. */
 	u64 generation;
 	u32 parent;
@@ -42,32 +43,32 @@ struct vs_node {
 	u32 cap;
 	struct vs_bucket bucket;
 	/* Flags. */
-	bool capped;	/* it or a node above has a cap */
-	bool competes;	/* its own tasks are in the sums */
-	bool parked;	/* a cap is used up */
-	bool homed;	/* its DSQ exists */
+	bool capped;   /* it or a node above has a cap */
+	bool competes; /* its own tasks are in the sums */
+	bool parked;   /* a cap is used up */
+	bool homed;    /* its DSQ exists */
 };
 
 /* A task of a CPU's own queue that is due: where it stands, and which it is. */
 struct vs_due {
 	u64 vtime;
-	u64 task;	/* its address, only compared; 0: there is none */
+	u64 task; /* its address, only compared; 0: there is none */
 	u32 node;
-	u32 looked;	/* tasks looked at; not a local, which would be the verifier's to count */
-	bool first;	/* of the queue */
+	u32 looked; /* tasks looked at; not a local, which would be the verifier's to count */
+	bool first; /* of the queue */
 };
 
 /* One per CPU: whom it is counted for, and what its dispatch is about to decide. */
 struct vs_claim {
-	u32 node;	/* of the task that runs, or is about to: counted in `running` */
-	bool claimed;	/* there is one */
-	bool kthread;	/* what runs is a kernel thread, which did not wait for its node's turn */
-	bool turn;	/* an urgent task may be run this time */
-	bool overdue;	/* there is something in DSQ_OVERDUE */
-	bool keeps;	/* the task that has run could go on */
-	u32 keep;	/* then its node */
-	u32 next;	/* node of the task chosen */
-	u32 parks;	/* what node_park() has said */
+	u32 node;     /* of the task that runs, or is about to: counted in `running` */
+	bool claimed; /* there is one */
+	bool kthread; /* what runs is a kernel thread, which did not wait for its node's turn */
+	bool turn;    /* an urgent task may be run this time */
+	bool overdue; /* there is something in DSQ_OVERDUE */
+	bool keeps;   /* the task that has run could go on */
+	u32 keep;     /* then its node */
+	u32 next;     /* node of the task chosen */
+	u32 parks;    /* what node_park() has said */
 	struct vs_due due;
 };
 
@@ -76,12 +77,12 @@ private(VS) struct bpf_spin_lock lock;
 
 struct vs_node nodes[VS_ID_COUNT];
 struct vs_claim cpus[VS_CPUS];
-struct vs_queue queue;		/* of the nodes that have tasks waiting and are not parked */
-u16 parked_ids[VS_ID_COUNT];	/* of the `parked` nodes that are, in any order */
-u64 now;			/* the system's virtual time: CPU time used by all */
-u64 shape = 1;			/* grows when a share may have changed */
-u32 competitors;		/* nodes whose own tasks are in the sums */
-u32 parked;			/* nodes */
+struct vs_queue queue;	     /* of the nodes that have tasks waiting and are not parked */
+u16 parked_ids[VS_ID_COUNT]; /* of the `parked` nodes that are, in any order */
+u64 now;		     /* the system's virtual time: CPU time used by all */
+u64 shape = 1;		     /* grows when a share may have changed */
+u32 competitors;	     /* nodes whose own tasks are in the sums */
+u32 parked;		     /* nodes */
 u32 nr_cpus = 1;
 
 struct {
@@ -125,7 +126,8 @@ static __noinline void sums_add(u32 id, u32 weight)
 	int level;
 
 	shape++;
-	VS_LOOP(level, VS_DEPTH) {
+	VS_LOOP(level, VS_DEPTH)
+	{
 		struct vs_node *n = node_at(id);
 
 		n->weights += weight;
@@ -141,7 +143,8 @@ static __noinline void sums_remove(u32 id, u32 weight)
 	int level;
 
 	shape++;
-	VS_LOOP(level, VS_DEPTH) {
+	VS_LOOP(level, VS_DEPTH)
+	{
 		struct vs_node *n = node_at(id);
 
 		n->weights -= weight;
@@ -162,7 +165,8 @@ static __noinline u64 share_now(u32 id)
 
 	if (own->shared_at == shape || !own->competes)
 		return own->share ?: VS_ONE;
-	VS_LOOP(level, VS_DEPTH) {
+	VS_LOOP(level, VS_DEPTH)
+	{
 		struct vs_node *n = node_at(id);
 
 		share = compound(share, weight, n->weights);
@@ -190,7 +194,8 @@ static __noinline void node_charge(u32 id, u64 used, u64 at)
 	now += ns;
 	if (!n->capped)
 		return;
-	VS_LOOP(level, VS_DEPTH) {
+	VS_LOOP(level, VS_DEPTH)
+	{
 		n = node_at(id);
 		if (n->cap != VS_NO_CAP) {
 			bucket_fill(&n->bucket, n->cap, at);
@@ -209,7 +214,8 @@ static __noinline bool node_exhausted(u32 id, u64 at)
 
 	if (!node_at(id)->capped)
 		return false;
-	VS_LOOP(level, VS_DEPTH) {
+	VS_LOOP(level, VS_DEPTH)
+	{
 		struct vs_node *n = node_at(id);
 
 		if (n->cap != VS_NO_CAP) {
@@ -264,7 +270,10 @@ static __noinline void node_compete(u32 id)
 	}
 }
 
-/* For a node of which no task has waited until now: what it may be behind or ahead. True: that was cut. */
+/*
+ * For a node of which no task has waited until now: what it may be behind or ahead. True: that was
+ * cut.
+ */
 static __noinline bool node_resume(u32 id)
 {
 	struct vs_node *n = node_at(id);
@@ -348,7 +357,8 @@ static __noinline void node_refresh(u32 id, u64 generation)
 	int level;
 	bool capped = false;
 
-	bpf_for(level, 0, VS_DEPTH) {
+	bpf_for(level, 0, VS_DEPTH)
+	{
 		struct vs_share *share = vs_share_of(at);
 		struct vs_cpu_node tree;
 		struct vs_node *n = node_at(at);

@@ -8,7 +8,8 @@
 
 #include "dsq.bpf.h"
 
-#define PINNED_LOOK	1024	/* tasks of CPUs' queues, past those of parked nodes or bound elsewhere */
+/* tasks of CPUs' queues, past those of parked nodes or bound elsewhere */
+#define PINNED_LOOK 1024
 
 static __noinline void pinned_first(s32 cpu, struct vs_due *due)
 {
@@ -85,8 +86,8 @@ static __always_inline enum choice choose(struct vs_claim *c, u64 at)
 		struct vs_node *n = node_at(id);
 
 		/* Nodes that wait say where the system's virtual time is. */
-		now = earlier(later(now, n->vtime), n->vtime +
-			      lag_max(VS_SLICE, share_now(id), competitors, nr_cpus));
+		now = earlier(later(now, n->vtime),
+			      n->vtime + lag_max(VS_SLICE, share_now(id), competitors, nr_cpus));
 		if (choice == IDLE || !before(best, queue_key(&queue, id))) {
 			choice = NODE;
 			c->next = id;
@@ -134,8 +135,9 @@ static __noinline bool steal(s32 cpu, struct vs_due *due)
 {
 	s32 other;
 
-	due->looked = 0;	/* in all of the queues */
-	bpf_for(other, 0, nr_cpus) {
+	due->looked = 0; /* in all of the queues */
+	bpf_for(other, 0, nr_cpus)
+	{
 		if (other != cpu && scx_bpf_dsq_nr_queued(DSQ_PINNED | other) &&
 		    steal_from(other, cpu, due))
 			return true;

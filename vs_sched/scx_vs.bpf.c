@@ -79,7 +79,7 @@
 
 char _license[] SEC("license") = "GPL";
 
-#define TRIES		8	/* nodes, until a CPU gives up for now */
+#define TRIES 8 /* nodes, until a CPU gives up for now */
 
 /* Why we ended: in a section of its own, that is a map of its own, which outlives us. */
 struct vs_sched_exit uei SEC(".data.uei");
@@ -116,14 +116,19 @@ void BPF_PROG(vs_enqueue, struct task_struct *p, u64 enq_flags)
 	/* What the kernel itself waits for does not wait for root's share. */
 	if (!t || p->flags & PF_KTHREAD) {
 		s32 idle = idle_for(p, cpu, enq_flags);
-		u64 dsq = idle >= 0 ? DSQ_LOCAL_ON | idle : !t || is_pinned(p) ? DSQ_LOCAL : DSQ_URGENT;
+		u64 dsq = idle >= 0	     ? DSQ_LOCAL_ON | idle :
+			  !t || is_pinned(p) ? DSQ_LOCAL :
+					       DSQ_URGENT;
 
 		count(VS_SCHED_KTHREAD);
 		scx_bpf_dsq_insert(p, dsq, VS_SLICE, enq_flags);
 		return;
 	}
 	id = task_node(p, t);
-	/* Preempted by a woken one, it is next. (At ENQ_LAST the CPU is about to go idle, and would not look.) */
+	/*
+	 * Preempted by a woken one, it is next. (At ENQ_LAST the CPU is about to go idle, and would
+	 * not look.)
+	 */
 	if (!(enq_flags & ENQ_LAST) && goes_on(p, t)) {
 		count(VS_SCHED_READER);
 		scx_bpf_dsq_insert(p, DSQ_LOCAL, VS_SLICE, enq_flags | ENQ_HEAD);
@@ -154,8 +159,9 @@ void BPF_PROG(vs_enqueue, struct task_struct *p, u64 enq_flags)
 		s64 lag = t->vtime - n->task_now;
 
 		/* Within its node it is as far behind or ahead as its nice weight says. */
-		args.vtime = later(n->vtime, now - lag_max(VS_SLICE, n->share, competitors,
-							  nr_cpus)) + lag;
+		args.vtime =
+			later(n->vtime, now - lag_max(VS_SLICE, n->share, competitors, nr_cpus)) +
+			lag;
 		args.dsq_id = DSQ_PINNED | cpu;
 		count(VS_SCHED_PINNED);
 		__scx_bpf_dsq_insert_vtime(p, &args);
@@ -239,7 +245,8 @@ void BPF_PROG(vs_dispatch, s32 cpu, struct task_struct *prev)
 	}
 	pinned_first(cpu, &c->due);
 
-	bpf_for(try, 0, TRIES) {
+	bpf_for(try, 0, TRIES)
+	{
 		bpf_spin_lock(&lock);
 		choice = choose(c, at);
 		bpf_spin_unlock(&lock);
@@ -266,8 +273,9 @@ void BPF_PROG(vs_dispatch, s32 cpu, struct task_struct *prev)
 			bpf_spin_lock(&lock);
 			cpu_release(c);
 			if (queue_key(&queue, c->next) != VS_NEVER)
-				queue_set(&queue, c->next, node_key(c->next) +
-					  virtual_time(VS_SLICE, share_now(c->next)));
+				queue_set(&queue, c->next,
+					  node_key(c->next) +
+						  virtual_time(VS_SLICE, share_now(c->next)));
 			bpf_spin_unlock(&lock);
 			continue;
 		case PINNED:
@@ -430,7 +438,8 @@ void BPF_PROG(vs_tick, struct task_struct *p)
 SEC("struct_ops.s/init_task")
 s32 BPF_PROG(vs_init_task, struct task_struct *p, struct scx_init_task_args *args)
 {
-	struct vs_task *t = bpf_task_storage_get(&vs_tasks, p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct vs_task *t =
+		bpf_task_storage_get(&vs_tasks, p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 
 	if (!t)
 		return -12; /* ENOMEM */
@@ -466,7 +475,8 @@ static __always_inline void announce(bool on)
 {
 	u32 zero = 0, cpu;
 
-	bpf_for(cpu, 0, VS_CPUS) {
+	bpf_for(cpu, 0, VS_CPUS)
+	{
 		struct vs_cpu *c = bpf_map_lookup_percpu_elem(&vs_cpus, &zero, cpu);
 
 		if (!c)
@@ -488,7 +498,8 @@ s32 BPF_PROG(vs_init)
 		return -7; /* E2BIG */
 	nr_cpus = scx_bpf_nr_cpu_ids();
 	nr_online = 0;
-	bpf_for(cpu, 0, nr_cpus) {
+	bpf_for(cpu, 0, nr_cpus)
+	{
 		const struct rq *rq = bpf_per_cpu_ptr(&runqueues, cpu);
 
 		nr_online += rq && rq->online;
@@ -496,7 +507,8 @@ s32 BPF_PROG(vs_init)
 
 	queue_init(&queue);
 	/* What was used before is not held against anybody. */
-	bpf_for(id, 0, VS_ID_COUNT) {
+	bpf_for(id, 0, VS_ID_COUNT)
+	{
 		node_at(id)->cap = VS_NO_CAP;
 		node_at(id)->seen = node_used(id);
 	}
@@ -506,13 +518,16 @@ s32 BPF_PROG(vs_init)
 	error = scx_bpf_create_dsq(DSQ_URGENT, -1);
 	if (error)
 		return error;
-	bpf_for(cpu, 0, nr_cpus) {
-		error = scx_bpf_create_dsq(DSQ_PINNED | cpu, -1) ?: scx_bpf_create_dsq(DSQ_OVERDUE | cpu, -1);
+	bpf_for(cpu, 0, nr_cpus)
+	{
+		error = scx_bpf_create_dsq(DSQ_PINNED | cpu, -1) ?:
+				scx_bpf_create_dsq(DSQ_OVERDUE | cpu, -1);
 		if (error)
 			return error;
 	}
 
-	bpf_for(id, 0, TIMERS) {
+	bpf_for(id, 0, TIMERS)
+	{
 		u32 which = id;
 
 		t = bpf_map_lookup_elem(&vs_timers, &which);
@@ -555,15 +570,17 @@ SEC("struct_ops/dump")
 void BPF_PROG(vs_dump, struct scx_dump_ctx *dump)
 {
 	static char head[] = "scx_vs: now=%llu shape=%llu competitors=%u parked=%u first=%u";
-	static char line[] = "  node %u: vtime=%lld share=%llu runnable=%u waiting=%u running=%u parked=%u level=%lld";
+	static char line[] =
+		"  node %u: vtime=%lld share=%llu runnable=%u waiting=%u running=%u parked=%u level=%lld";
 	u64 globals[] = { now, shape, competitors, parked, queue_first(&queue) };
 	u32 id;
 
 	scx_bpf_dump_bstr(head, globals, sizeof(globals));
-	bpf_for(id, 0, VS_ID_COUNT) {
+	bpf_for(id, 0, VS_ID_COUNT)
+	{
 		struct vs_node *n = node_at(id);
-		u64 values[] = { id, n->vtime - now, n->share, n->runnable, n->waiting,
-				 n->running, n->parked, n->bucket.level };
+		u64 values[] = { id,	     n->vtime - now, n->share,	n->runnable,
+				 n->waiting, n->running,     n->parked, n->bucket.level };
 
 		if (n->runnable)
 			scx_bpf_dump_bstr(line, values, sizeof(values));
@@ -576,23 +593,23 @@ void BPF_PROG(vs_dump, struct scx_dump_ctx *dump)
  */
 SEC(".struct_ops.link")
 struct sched_ext_ops vs_ops = {
-	.select_cpu	= (void *)vs_select_cpu,
-	.enqueue	= (void *)vs_enqueue,
-	.dequeue	= (void *)vs_dequeue,
-	.dispatch	= (void *)vs_dispatch,
-	.tick		= (void *)vs_tick,
-	.runnable	= (void *)vs_runnable,
-	.running	= (void *)vs_running,
-	.stopping	= (void *)vs_stopping,
-	.quiescent	= (void *)vs_quiescent,
-	.update_idle	= (void *)vs_update_idle,
-	.init_task	= (void *)vs_init_task,
-	.enable		= (void *)vs_enable,
-	.dump		= (void *)vs_dump,
-	.init		= (void *)vs_init,
-	.exit		= (void *)vs_exit,
-	.flags		= SCX_OPS_ENQ_LAST | SCX_OPS_ENQ_EXITING | SCX_OPS_ENQ_MIGRATION_DISABLED |
-			  SCX_OPS_KEEP_BUILTIN_IDLE,
-	.timeout_ms	= 30000,
-	.name		= "vs",
+	.select_cpu = (void *)vs_select_cpu,
+	.enqueue = (void *)vs_enqueue,
+	.dequeue = (void *)vs_dequeue,
+	.dispatch = (void *)vs_dispatch,
+	.tick = (void *)vs_tick,
+	.runnable = (void *)vs_runnable,
+	.running = (void *)vs_running,
+	.stopping = (void *)vs_stopping,
+	.quiescent = (void *)vs_quiescent,
+	.update_idle = (void *)vs_update_idle,
+	.init_task = (void *)vs_init_task,
+	.enable = (void *)vs_enable,
+	.dump = (void *)vs_dump,
+	.init = (void *)vs_init,
+	.exit = (void *)vs_exit,
+	.flags = SCX_OPS_ENQ_LAST | SCX_OPS_ENQ_EXITING | SCX_OPS_ENQ_MIGRATION_DISABLED |
+		 SCX_OPS_KEEP_BUILTIN_IDLE,
+	.timeout_ms = 30000,
+	.name = "vs",
 };

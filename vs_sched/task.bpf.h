@@ -11,17 +11,18 @@
 
 #include "node.bpf.h"
 
-#define EXTRA_SLICES	4	/* each time, for who is in an RCU read section */
-#define OVERDUE_AFTER	15000000000ULL	/* ns */
-#define READER_AFTER	500000000ULL	/* ns, for who waits inside an RCU read section */
+#define EXTRA_SLICES  4		     /* each time, for who is in an RCU read section */
+#define OVERDUE_AFTER 15000000000ULL /* ns */
+#define READER_AFTER  500000000ULL   /* ns, for who waits inside an RCU read section */
 
 struct vs_task {
-	u64 vtime;	/* what it used, by its nice weight, in its node's task_now */
-	u64 exec;	/* its runtime up to which that counts */
-	u64 due;	/* ns, until when it is to have left its queue, whatever its node deserves */
-	u32 node;	/* where it is scheduled and, if `runnable`, counted */
-	u32 queued;	/* 1 + the node in whose `waiting` it is counted; 0: none */
-	u32 extra;	/* slices it was given since it last waited, see goes_on() */
+	u64 vtime; /* what it used, by its nice weight, in its node's task_now */
+	u64 exec;  /* its runtime up to which that counts */
+	/* ns, until when it is to have left its queue, whatever its node deserves */
+	u64 due;
+	u32 node;   /* where it is scheduled and, if `runnable`, counted */
+	u32 queued; /* 1 + the node in whose `waiting` it is counted; 0: none */
+	u32 extra;  /* slices it was given since it last waited, see goes_on() */
 	bool runnable;
 };
 

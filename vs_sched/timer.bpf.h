@@ -15,16 +15,16 @@
 
 #include "dsq.bpf.h"
 
-#define OVERDUE_EVERY	1000000000ULL	/* ns, between two looks */
-#define OVERDUE_LOOK	8192		/* tasks looked at each time */
-#define PARKED_EVERY	10000000ULL	/* ns, between two looks at what is parked */
-#define MISSED_AFTER	200000ULL	/* ns, until an idle CPU is given what it has missed */
+#define OVERDUE_EVERY 1000000000ULL /* ns, between two looks */
+#define OVERDUE_LOOK  8192	    /* tasks looked at each time */
+#define PARKED_EVERY  10000000ULL   /* ns, between two looks at what is parked */
+#define MISSED_AFTER  200000ULL	    /* ns, until an idle CPU is given what it has missed */
 
 enum { TIMER_OVERDUE, TIMER_PARKED, TIMER_MISSED, TIMERS };
 
 struct vs_timer {
 	struct bpf_timer timer;
-	struct bpf_wq queues;	/* makes queues: that may sleep; only the first one's is used */
+	struct bpf_wq queues; /* makes queues: that may sleep; only the first one's is used */
 	bool making;
 };
 
@@ -33,11 +33,12 @@ struct {
 	__uint(max_entries, TIMERS);
 	__type(key, u32);
 	__type(value, struct vs_timer);
-	__uint(pinning, LIBBPF_PIN_BY_NAME);	/* timers go with the last user of their map */
+	__uint(pinning, LIBBPF_PIN_BY_NAME); /* timers go with the last user of their map */
 } vs_timers SEC(".maps");
 
-u32 missed;		/* CPUs that went idle since TIMER_MISSED has fired last; atomic */
-u32 overdue_looked;	/* tasks, in one look for overdue ones; not a local, which would be the verifier's to count */
+u32 missed; /* CPUs that went idle since TIMER_MISSED has fired last; atomic */
+/* tasks, in one look for overdue ones; not a local, which would be the verifier's to count */
+u32 overdue_looked;
 
 static __always_inline void timer_start(u32 which, u64 ns)
 {
@@ -47,7 +48,10 @@ static __always_inline void timer_start(u32 which, u64 ns)
 		bpf_timer_start(&t->timer, ns, 0);
 }
 
-/* After the lock: what node_park() has said. With the first one the timer begins; it goes on while there are any. */
+/*
+ * After the lock: what node_park() has said. With the first one the timer begins; it goes on while
+ * there are any.
+ */
 static __always_inline void parked_one(u32 parks)
 {
 	if (!parks)
@@ -121,7 +125,8 @@ static __noinline void look_at_parked(u64 at)
 {
 	u32 i, number = parked;
 
-	bpf_for(i, 0, VS_ID_COUNT) {
+	bpf_for(i, 0, VS_ID_COUNT)
+	{
 		bool done = false;
 		u32 id;
 
@@ -152,7 +157,8 @@ static __noinline void feed(void)
 
 	if (id != VS_NOBODY)
 		wanted += node_at(id)->waiting;
-	bpf_for(cpu, 0, nr_cpus) {
+	bpf_for(cpu, 0, nr_cpus)
+	{
 		if ((wanted || scx_bpf_dsq_nr_queued(DSQ_PINNED | cpu)) &&
 		    scx_bpf_test_and_clear_cpu_idle(cpu)) {
 			vs_kick_idle(cpu);
@@ -169,17 +175,20 @@ static __noinline void look_for_overdue(u64 at)
 
 	overdue_looked = 0;
 	/* Who changes its place meanwhile may be missed, until the next look. */
-	bpf_for(place, 0, VS_ID_COUNT) {
+	bpf_for(place, 0, VS_ID_COUNT)
+	{
 		if (place >= parked)
 			break;
 		overdue_of(parked_ids[place & (VS_ID_COUNT - 1)], at);
 	}
-	bpf_for(place, 0, VS_QUEUE) {
+	bpf_for(place, 0, VS_QUEUE)
+	{
 		if (place >= queue.waiting)
 			break;
 		overdue_of(queue.heap[place & (VS_QUEUE - 1)], at);
 	}
-	bpf_for(cpu, 0, nr_cpus) {
+	bpf_for(cpu, 0, nr_cpus)
+	{
 		if (!scx_bpf_dsq_nr_queued(DSQ_PINNED | cpu))
 			continue;
 		overdue_in(DSQ_PINNED | cpu, DSQ_OVERDUE | cpu, at);
@@ -196,7 +205,9 @@ static int timer_fires(void *map, u32 *key, struct vs_timer *t)
 	switch (*key) {
 	case TIMER_OVERDUE:
 		bpf_timer_start(&t->timer, OVERDUE_EVERY, 0);
-		/* Should one of the others not have started: with interrupts off that takes memory. */
+		/*
+		 * Should one of the others not have started: with interrupts off that takes memory.
+		 */
 		missed = 0;
 		if (parked)
 			timer_start(TIMER_PARKED, PARKED_EVERY);
@@ -225,7 +236,8 @@ static __noinline int make_queues(void)
 	u32 id;
 	int error;
 
-	bpf_for(id, 0, VS_ID_COUNT) {
+	bpf_for(id, 0, VS_ID_COUNT)
+	{
 		struct vs_node *n = node_at(id);
 
 		if (n->homed || (id && node_of(id) != id))

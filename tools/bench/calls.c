@@ -22,15 +22,18 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SPANS	5
+#define SPANS 5
 
 static const char *self;
 static struct {
 	const char *name;
 	long spent;
-} parts[] = { { "connect", 0 }, { "accept", 0 }, { "send", 0 }, { "recv", 0 } };	/* of a connection */
+} parts[] = { { "connect", 0 },
+	      { "accept", 0 },
+	      { "send", 0 },
+	      { "recv", 0 } }; /* of a connection */
 enum { CONNECT, ACCEPT, SEND, RECV, PARTS };
-static int server, one, other;		/* a listener; the ends of a connection */
+static int server, one, other; /* a listener; the ends of a connection */
 static union {
 	struct sockaddr any;
 	struct sockaddr_in tcp;
@@ -116,7 +119,8 @@ static void do_exec(void)
 
 static void listen_tcp(void)
 {
-	address.tcp = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	address.tcp = (struct sockaddr_in){ .sin_family = AF_INET,
+					    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	address_len = sizeof(address.tcp);
 	server = must(socket(AF_INET, SOCK_STREAM, 0));
 	must(bind(server, &address.any, address_len));
@@ -129,7 +133,7 @@ static void listen_unix(void)
 	address.local = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	address_len = sizeof(sa_family_t);
 	server = must(socket(AF_UNIX, SOCK_STREAM, 0));
-	must(bind(server, &address.any, address_len));	/* it is given a free abstract name */
+	must(bind(server, &address.any, address_len)); /* it is given a free abstract name */
 	address_len = sizeof(address);
 	must(getsockname(server, &address.any, &address_len));
 	must(listen(server, 8));
@@ -146,7 +150,7 @@ static void byte(int from, int to)
 /* A client connects and sends a byte, the server takes both; one process is both. */
 static void do_connection(void)
 {
-	struct linger reset = { .l_onoff = 1 };	/* nothing is left in time-wait */
+	struct linger reset = { .l_onoff = 1 }; /* nothing is left in time-wait */
 	int client = must(socket(address.any.sa_family, SOCK_STREAM, 0)), conn;
 	long start;
 	char c = 0;
@@ -191,7 +195,7 @@ static void connected_unix(void)
 
 static void connected_udp(void)
 {
-	listen_tcp();	/* for the address: its port is as free for UDP */
+	listen_tcp(); /* for the address: its port is as free for UDP */
 	other = must(socket(AF_INET, SOCK_DGRAM, 0));
 	must(bind(other, &address.any, address_len));
 	one = must(socket(AF_INET, SOCK_DGRAM, 0));
@@ -260,7 +264,7 @@ int main(int count, char **words)
 	size_t k;
 
 	if (count == 1)
-		return 0;	/* what do_exec() executes */
+		return 0; /* what do_exec() executes */
 	if (count != 4)
 		errx(2, "calls KIND ROUNDS REPEATS");
 	self = words[0];

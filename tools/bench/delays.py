@@ -1,17 +1,20 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""How long a light party waits for the CPU under another's flood, and the shares of up to 1,000, by scheduler, in one boot.
+"""How long a light party waits for the CPU under another's flood, and the shares of up to 1,000, by
+scheduler, in one boot.
 
     tools/vm/setup --peers && tools/vm/run --icount 4 --timeout 5400 -- tools/bench/delays.py [wake|many|thousand|deep]...
 
-In virtual time, one CPU, 16 ns an instruction: 62 million instructions a second, a slow machine. Results also go to
-build/bench/delays.json.
-wake   cyclictest in `light`, every 10 ms, while `flood` of the same weight has 1 or 20 tasks that spin: its delays, in us.
-many   N parties of weights 50, 100, 150 and 200 in turns, a task that spins each: the error of each one's share, in percent of
-       what it should have, after N seconds (20 to 300) and after LONG times as many: the mean, and the largest.
+In virtual time, one CPU, 16 ns an instruction: 62 million instructions a second, a slow machine.
+Results also go to build/bench/delays.json.
+wake   cyclictest in `light`, every 10 ms, while `flood` of the same weight has 1 or 20 tasks that
+       spin: its delays, in us.
+many   N parties of weights 50, 100, 150 and 200 in turns, a task that spins each: the error of each
+       one's share, in percent of what it should have, after N seconds (20 to 300) and after LONG times as many: the mean, and the largest.
        (A slice of 4 ms is 0.4 % of what a party has in N seconds, of 1,000 in 300 1.3 %.)
 deep   two parties of equal weight, one of which is below so many others; the error of its share.
 """
+
 import contextlib
 import subprocess
 import sys
@@ -39,10 +42,28 @@ def tree_of(kind, tree):
 
 def wake(kind, tasks):
     """Of the light party's delays, in us: the mean, the 99th percentile, the largest."""
-    with tree_of(kind, {"light": (None, 100), "flood": (None, 100)}) as where, spinning(where, ["flood"] * tasks):
-        with subprocess.Popen(["sh", "-c", 'read go; exec "$@"', "sh", "cyclictest", "--mlockall", "--quiet", "--policy=other",
-                               f"--interval={INTERVAL}", f"--loops={LOOPS}", "--histogram=200000"],
-                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with (
+        tree_of(kind, {"light": (None, 100), "flood": (None, 100)}) as where,
+        spinning(where, ["flood"] * tasks),
+    ):
+        with subprocess.Popen(
+            [
+                "sh",
+                "-c",
+                'read go; exec "$@"',
+                "sh",
+                "cyclictest",
+                "--mlockall",
+                "--quiet",
+                "--policy=other",
+                f"--interval={INTERVAL}",
+                f"--loops={LOOPS}",
+                "--histogram=200000",
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
             where.place(process.pid, "light")
             said, _ = process.communicate("go\n")
     delays = []
@@ -50,14 +71,26 @@ def wake(kind, tasks):
         if line and not line.startswith("#"):
             delay, count = map(int, line.split())
             delays += [delay] * count
-    over = next(int(line.split()[-1]) for line in said.splitlines() if line.startswith("# Histogram Overflows"))
+    over = next(
+        int(line.split()[-1])
+        for line in said.splitlines()
+        if line.startswith("# Histogram Overflows")
+    )
     if over or len(delays) < LOOPS:
         raise SystemExit(f"cyclictest counted {len(delays)} delays and {over} beyond 200 ms")
-    return [{"mean": round(sum(delays) / len(delays)), "99th": delays[len(delays) * 99 // 100], "largest": delays[-1]}]
+    return [
+        {
+            "mean": round(sum(delays) / len(delays)),
+            "99th": delays[len(delays) * 99 // 100],
+            "largest": delays[-1],
+        }
+    ]
 
 
 def errors(where, names, wanted, *times):
-    """Of each one's share since the beginning, in percent of what it should be, at each of the times, in s: the mean, and the largest."""
+    """Of each one's share since the beginning, in percent of what it should be, at each of the
+    times, in s: the mean, and the largest.
+    """
     rows = []
     with spinning(where, names):
         time.sleep(1 + times[0] / 10)
@@ -65,8 +98,17 @@ def errors(where, names, wanted, *times):
         for at in times:
             time.sleep(began + at - time.monotonic())
             had = [where.used(name) - was for name, was in zip(names, before)]
-            off = [abs(100 * (one / sum(had) * sum(wanted) / want - 1)) for one, want in zip(had, wanted)]
-            rows.append({"seconds": at, "mean": round(sum(off) / len(off), 3), "largest": round(max(off), 3)})
+            off = [
+                abs(100 * (one / sum(had) * sum(wanted) / want - 1))
+                for one, want in zip(had, wanted)
+            ]
+            rows.append(
+                {
+                    "seconds": at,
+                    "mean": round(sum(off) / len(off), 3),
+                    "largest": round(max(off), 3),
+                }
+            )
     return rows
 
 
@@ -88,7 +130,8 @@ def deep(kind, depth):
 
 PARTS = {
     "wake": (wake, (1, 20), (Groups, Services, Flat, Simple), "spinning tasks"),
-    # not scx_flatcg, which the kernel ends at 100 (a task waited for 37 s), nor EEVDF at 1,000, where RCU stalls
+    # not scx_flatcg, which the kernel ends at 100 (a task waited for 37 s), nor EEVDF at 1,000,
+    # where RCU stalls
     "many": (many, MANY, (Groups, Services), "parties"),
     "thousand": (many, (1000,), (Services,), "parties"),
     "deep": (deep, DEEP, (Groups, Services, Flat), "levels"),
@@ -108,9 +151,13 @@ def main():
     keep("delays", rows)
     print("\n| what | set-up | figures |\n| --- | --- | --- |")
     for row in rows:
-        figures = ", ".join(f"{name} {row[name]}" for name in ("mean", "99th", "largest") if name in row)
+        figures = ", ".join(
+            f"{name} {row[name]}" for name in ("mean", "99th", "largest") if name in row
+        )
         after = f", {row['seconds']} s" if "seconds" in row else ""
-        print(f"| {row['part']}: {row['number']} {PARTS[row['part']][3]}{after} | {row['setup']} | {figures} |")
+        print(
+            f"| {row['part']}: {row['number']} {PARTS[row['part']][3]}{after} | {row['setup']} | {figures} |"
+        )
 
 
 main()

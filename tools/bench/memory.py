@@ -4,11 +4,12 @@
 
     tools/vm/run --cpus 2 --memory 3G --timeout 900 -- tools/bench/memory.py
 
-Each is made by the thousand, and what the kernel then has more is divided by their number: objects in use of every slab
-cache (after shrinking them), pages of vmalloc, pages and per-CPU memory. Of tasks and sockets only what the tagged ones
-take beyond as many untagged ones. Python's own memory is none of these.
-The results are also in build/bench/memory.json.
+Each is made by the thousand, and what the kernel then has more is divided by their number: objects
+in use of every slab cache (after shrinking them), pages of vmalloc, pages and per-CPU memory. Of
+tasks and sockets only what the tagged ones take beyond as many untagged ones. Python's own memory
+is none of these. The results are also in build/bench/memory.json.
 """
+
 import ctypes
 import os
 import pathlib
@@ -41,18 +42,27 @@ def used():
 
 
 def more(before, after):
-    return {name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)}
+    return {
+        name: after[name] - before.get(name, 0)
+        for name in after
+        if after[name] != before.get(name, 0)
+    }
 
 
 def show(rows, what, goal, count, grown, without=None):
     """A row: what `count` of them take, beyond what as many without it did."""
     without = without or {}
-    each = {name: (grown.get(name, 0) - without.get(name, 0)) / count for name in {*grown, *without}}
+    each = {
+        name: (grown.get(name, 0) - without.get(name, 0)) / count for name in {*grown, *without}
+    }
     each = {name: value for name, value in each.items() if abs(value) >= 0.5}
     percpu = each.pop("Percpu", 0)
     total = sum(each.values())
     rows.append({"what": what, "bytes": total, "percpu_bytes": percpu, "goal": goal, "where": each})
-    where = ", ".join(f"{name} {value:.0f}" for name, value in sorted(each.items(), key=lambda item: -abs(item[1]))[:5])
+    where = ", ".join(
+        f"{name} {value:.0f}"
+        for name, value in sorted(each.items(), key=lambda item: -abs(item[1]))[:5]
+    )
     print(f"{what:16}{count:8,}{total:10.0f}{percpu:10.0f}  {goal:26}{where}", flush=True)
 
 
@@ -69,13 +79,23 @@ def rules(device, count, names):
 def tasks(place):
     """What TASKS sleeping processes take, each placed by place(pid)."""
     before = used()
-    leader = subprocess.Popen(["python3", "-c", f"""
+    leader = subprocess.Popen(
+        [
+            "python3",
+            "-c",
+            f"""
 import os, signal
 for n in range({TASKS}):
     if not os.fork():
         signal.pause()
 print("there", flush=True)
-signal.pause()"""], stdout=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=lambda: place(os.getpid()))
+signal.pause()""",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: place(os.getpid()),
+    )
     leader.stdout.readline()
     grown = more(before, used())
     vs.kill_sessions(leader)

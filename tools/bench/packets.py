@@ -4,20 +4,23 @@
 
     tools/vm/run --icount 0 --timeout 900 -- tools/bench/packets.py
 
-In virtual time (shift 0) a nanosecond is an instruction. A round is a datagram, a byte of an established TCP connection
-there and back, or 60,000 bytes of one in one GSO packet, sent and received by one process; what the set-ups cost more than
-none is divided by the packets it took. The gate hooks PRE_ROUTING and POST_ROUTING. Beside it, at one of them
-or both: nft chains without a rule, and with one that counts. The least of five runs counts: interrupts only add.
-The results are also in build/bench/packets.json.
+In virtual time (shift 0) a nanosecond is an instruction. A round is a datagram, a byte of an
+established TCP connection there and back, or 60,000 bytes of one in one GSO packet, sent and
+received by one process; what the set-ups cost more than none is divided by the packets it took. The
+gate hooks PRE_ROUTING and POST_ROUTING. Beside it, at one of them or both: nft chains without a
+rule, and with one that counts. The least of five runs counts: interrupts only add. The results are
+also in build/bench/packets.json.
 """
+
 import socket
 import subprocess
 import time
 
-from part import keep, loaded, vs
 import netns  # of the selftests
+from part import keep, loaded, vs
 
-# From here on core programs are attached, which account for each tick and switch: the base of what follows.
+# From here on core programs are attached, which account for each tick and switch: the base of what
+# follows.
 UP = "up, sockets of nobody"
 ROUNDS, REPEATS = 400, 5
 BULK = 60_000
@@ -26,8 +29,13 @@ IN, OUT = "prerouting priority -300", "postrouting priority 300"
 
 def nft(rule, *hooks):
     """Chains at these hooks with this rule in each, and no others."""
-    chains = "".join(f"chain c{n} {{ type filter hook {hook}; {rule} }}\n" for n, hook in enumerate(hooks))
-    subprocess.run(["nft", f"flush ruleset; table inet bench {{ {chains} }}" if hooks else "flush ruleset"], check=True)
+    chains = "".join(
+        f"chain c{n} {{ type filter hook {hook}; {rule} }}\n" for n, hook in enumerate(hooks)
+    )
+    subprocess.run(
+        ["nft", f"flush ruleset; table inet bench {{ {chains} }}" if hooks else "flush ruleset"],
+        check=True,
+    )
 
 
 def datagrams():
@@ -39,6 +47,7 @@ def datagrams():
     def once():
         one.sendto(b"x", ("127.0.0.1", 7000))
         other.recv(10)
+
     once.sockets = one, other
     return once
 
@@ -61,6 +70,7 @@ def bytes_of_tcp():
         other.recv(10)
         other.send(b"x")
         one.recv(10)
+
     once.sockets = server, one, other
     return once
 
@@ -77,6 +87,7 @@ def bulk_of_tcp():
         other.recv(BULK, socket.MSG_WAITALL)
         other.send(b"x")
         one.recv(10)
+
     once.sockets = server, one, other
     return once
 
@@ -104,9 +115,19 @@ def measure(device):
     kinds = {"UDP": datagrams(), "TCP": bytes_of_tcp(), "TCP, GSO": bulk_of_tcp()}
 
     def rules(count, **named):
-        device.apply([vs.config_service("a")],
-                     [vs.rule("packet", right=[1], peer=f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}", local_port=1000, **named)
-                      for n in range(count)])
+        device.apply(
+            [vs.config_service("a")],
+            [
+                vs.rule(
+                    "packet",
+                    right=[1],
+                    peer=f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}",
+                    local_port=1000,
+                    **named,
+                )
+                for n in range(count)
+            ],
+        )
 
     def place(id):
         for once in kinds.values():
@@ -128,15 +149,28 @@ def measure(device):
         ("gate, no rule", lambda: gate(1)),
         ("gate, 1 rule", lambda: rules(1)),
         ("gate, 10,000 rules", lambda: rules(10_000)),
-        ("gate, 10,000 rules of 2 shapes", lambda: rules(10_000) or device.add("packet", right=[a], proto="tcp", peer_port=1)),
+        (
+            "gate, 10,000 rules of 2 shapes",
+            lambda: rules(10_000) or device.add("packet", right=[a], proto="tcp", peer_port=1),
+        ),
         ("gate off", lambda: gate(0)),
-        (UP, lambda: (device.apply([vs.config_service("a")]), vs.vsctl("up", "--no-sched", "--gates", "exit"))),
+        (
+            UP,
+            lambda: (
+                device.apply([vs.config_service("a")]),
+                vs.vsctl("up", "--no-sched", "--gates", "exit"),
+            ),
+        ),
         ("up, gate, no service in use", lambda: gate(1)),
         ("up, gate, services in use", lambda: device.place_socket(other, device.find("a").id)),
         ("up, gate, sockets of a service", lambda: place(device.find("a").id)),
         ("up, no gate, sockets of a service", lambda: gate(0)),
     ]
-    print(f"{'instructions':32}" + "".join(f"{kind + ' round':>16}{'a packet':>10}" for kind in kinds), flush=True)
+    print(
+        f"{'instructions':32}"
+        + "".join(f"{kind + ' round':>16}{'a packet':>10}" for kind in kinds),
+        flush=True,
+    )
     base, rows = {}, []
     for name, enter in set_ups:
         enter()
@@ -147,8 +181,15 @@ def measure(device):
                 base.pop(kind)
             base.setdefault(kind, spent)
             line += f"{spent:16.0f}{(spent - base[kind]) / packets:+10.0f}"
-            rows.append({"set_up": name, "kind": kind, "instructions": spent, "packets": packets,
-                         "instructions_a_packet": (spent - base[kind]) / packets})
+            rows.append(
+                {
+                    "set_up": name,
+                    "kind": kind,
+                    "instructions": spent,
+                    "packets": packets,
+                    "instructions_a_packet": (spent - base[kind]) / packets,
+                }
+            )
         print(line, flush=True)
     for once in kinds.values():
         for sock in once.sockets:

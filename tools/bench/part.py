@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """What every part has in its guest: what the selftests know, vs.ko, and a place for its figures."""
+
 import contextlib
 import json
 import os
@@ -16,10 +17,16 @@ def loaded():
     """The module is there, and goes when the last of its users has."""
     vs.command("insmod", os.environ.get("VS_MODULE", "/vs/build/module/vs.ko"))
     yield
-    vs.until(lambda: pathlib.Path("/sys/module/vs/refcnt").read_text(encoding="ascii").strip() == "0", 60, "nobody uses the module")
+    vs.until(
+        lambda: pathlib.Path("/sys/module/vs/refcnt").read_text(encoding="ascii").strip() == "0",
+        60,
+        "nobody uses the module",
+    )
     vs.command("rmmod", "vs")
 
 
 def keep(name, rows):
     """Leaves the figures of the part of this name for `run`."""
-    (REPO / f"build/bench/{name}.json").write_text(json.dumps({"rows": rows}, indent=1) + "\n", encoding="utf-8")
+    (REPO / f"build/bench/{name}.json").write_text(
+        json.dumps({"rows": rows}, indent=1) + "\n", encoding="utf-8"
+    )

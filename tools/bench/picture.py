@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """The results as a picture: bars, a panel for each part that has them."""
+
 from html import escape
 
 # colours that the common forms of colour blindness keep apart
@@ -25,8 +26,15 @@ def gates(result):
 
 
 def scale(result):
-    return ("10,000 services and 100,000 rules: the gate's share, as a multiple of that of one of each", ("share",),
-            {row["figure"]: {"share": row["share_ratio"]} for row in result["rows"] if row["set"] == "10,000 services, 100,000 rules"})
+    return (
+        "10,000 services and 100,000 rules: the gate's share, as a multiple of that of one of each",
+        ("share",),
+        {
+            row["figure"]: {"share": row["share_ratio"]}
+            for row in result["rows"]
+            if row["set"] == "10,000 services, 100,000 rules"
+        },
+    )
 
 
 def packets(result):
@@ -47,25 +55,49 @@ def systems(result):
 
 def switches(result):
     setups, rows = by_setup(result["rows"], lambda row: row["kind"], "instructions")
-    rows = {kind: {name: value / values[setups[0]] for name, value in values.items()}
-            for kind, values in rows.items() if setups[0] in values}
-    return f"Wake-ups and switches: instructions, as a multiple of what they are with {setups[0]}", setups, rows
+    rows = {
+        kind: {name: value / values[setups[0]] for name, value in values.items()}
+        for kind, values in rows.items()
+        if setups[0] in values
+    }
+    return (
+        f"Wake-ups and switches: instructions, as a multiple of what they are with {setups[0]}",
+        setups,
+        rows,
+    )
 
 
 def delays(result):
     found = [row for row in result["rows"] if row["part"] == "wake"]
-    return ("A light party's wake-up delay under a flood: the 99th percentile, in us",
-            *by_setup(found, lambda row: f"{row['number']} tasks spin", "99th"))
+    return (
+        "A light party's wake-up delay under a flood: the 99th percentile, in us",
+        *by_setup(found, lambda row: f"{row['number']} tasks spin", "99th"),
+    )
 
 
 def errors(result):
     found = [row for row in result["rows"] if row["part"] != "wake"]
-    return ("CPU shares: the largest error, in percent of what it should be",
-            *by_setup(found, lambda row: f"{row['number']} {'levels' if row['part'] == 'deep' else 'parties'}, {row['seconds']} s", "largest"))
+    return (
+        "CPU shares: the largest error, in percent of what it should be",
+        *by_setup(
+            found,
+            lambda row: (
+                f"{row['number']} {'levels' if row['part'] == 'deep' else 'parties'}, {row['seconds']} s"
+            ),
+            "largest",
+        ),
+    )
 
 
-PANELS = (("gates", gates), ("scale", scale), ("packets", packets), ("systems", systems), ("switches", switches), ("delays", delays),
-          ("delays", errors))
+PANELS = (
+    ("gates", gates),
+    ("scale", scale),
+    ("packets", packets),
+    ("systems", systems),
+    ("switches", switches),
+    ("delays", delays),
+    ("delays", errors),
+)
 
 
 def text(x, y, words, **attributes):
@@ -79,7 +111,10 @@ def panel(top, title, series, rows):
     lines = [text(10, top + 20, title, font_size=16)]
     x = 10
     for name, colour in zip(series, COLOURS):
-        lines += [f'<rect x="{x}" y="{top + 30}" width="10" height="10" fill="{colour}"/>', text(x + 14, top + 39, name)]
+        lines += [
+            f'<rect x="{x}" y="{top + 30}" width="10" height="10" fill="{colour}"/>',
+            text(x + 14, top + 39, name),
+        ]
         x += 30 + 7 * len(name)
     y = top + 54
     for label, values in rows.items():
@@ -87,8 +122,15 @@ def panel(top, title, series, rows):
         for name, colour in zip(series, COLOURS):
             value = values.get(name, 0)
             length = max(value, 0) / most * (WIDTH - LABEL - 90)
-            lines += [f'<rect x="{LABEL}" y="{y}" width="{length:.1f}" height="{BAR - 1}" fill="{colour}"/>',
-                      text(LABEL + length + 5, y + BAR - 2, f"{value:.2f}".rstrip("0").rstrip("."), font_size=10)]
+            lines += [
+                f'<rect x="{LABEL}" y="{y}" width="{length:.1f}" height="{BAR - 1}" fill="{colour}"/>',
+                text(
+                    LABEL + length + 5,
+                    y + BAR - 2,
+                    f"{value:.2f}".rstrip("0").rstrip("."),
+                    font_size=10,
+                ),
+            ]
             y += BAR
         y += GAP
     return lines, y + 20
@@ -101,5 +143,14 @@ def svg(results):
         if results.get(name):
             more, top = panel(top, *make(results[name]))
             lines += more
-    return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{top}" font-family="sans-serif" font-size="12">',
-                      f'<rect width="{WIDTH}" height="{top}" fill="white"/>', *lines, "</svg>"]) + "\n"
+    return (
+        "\n".join(
+            [
+                f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{top}" font-family="sans-serif" font-size="12">',
+                f'<rect width="{WIDTH}" height="{top}" fill="white"/>',
+                *lines,
+                "</svg>",
+            ]
+        )
+        + "\n"
+    )

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Schedulers to be compared, each with a tree of parties in its own form: services or control groups.
+"""Schedulers to be compared, each with a tree of parties in its own form: services or control
+groups.
 
 A tree is {name: (parent or None, weight, ...)}, parents first. Only one set-up exists at a time.
 """
+
 import contextlib
 import os
 import pathlib
 import signal
 import subprocess
 
-from part import loaded, vs
 import cpu  # of the selftests
 import gates
+from part import loaded, vs
 
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
 PEERS = pathlib.Path(f"/kernels/{os.environ['KREL']}/peers/build/bin")
@@ -27,8 +29,9 @@ def prepared():
 
 @contextlib.contextmanager
 def spinning(where, names):
-    """A task that spins for each name, in the party of that name (None: in none), until the end. They begin when all are in
-    their places: who is moved while it waits for the CPU is served once more as what it was.
+    """A task that spins for each name, in the party of that name (None: in none), until the end.
+    They begin when all are in their places: who is moved while it waits for the CPU is served once
+    more as what it was.
     """
     pids = []
     try:
@@ -54,12 +57,15 @@ def spinning(where, names):
 
 class Services:
     """Virtual services under scx_vs."""
+
     name = "scx_vs"
 
     def __init__(self, tree):
         self.device, self.ids = vs.Device(), {}
         for name, (parent, weight, *_) in tree.items():
-            self.ids[name] = cpu.service(self.device, name, self.ids[parent] if parent else vs.ROOT, cpu_weight=weight)
+            self.ids[name] = cpu.service(
+                self.device, name, self.ids[parent] if parent else vs.ROOT, cpu_weight=weight
+            )
 
     def place(self, pid, name):
         self.device.place(pid, self.ids[name])
@@ -85,6 +91,7 @@ class Services:
 
 class Groups:
     """Control groups under the kernel's own scheduler."""
+
     name = "EEVDF, cpu.weight"
 
     def __init__(self, tree):
@@ -107,7 +114,12 @@ class Groups:
 
     def close(self):
         for path in reversed(self.paths.values()):
-            vs.until(lambda path=path: "populated 0" in (path / "cgroup.events").read_text(encoding="ascii"), what="empty")
+            vs.until(
+                lambda path=path: (
+                    "populated 0" in (path / "cgroup.events").read_text(encoding="ascii")
+                ),
+                what="empty",
+            )
             path.rmdir()
 
     @staticmethod
@@ -119,6 +131,7 @@ class Groups:
 
 class Peer(Groups):
     """Control groups under another sched_ext scheduler."""
+
     peer = ""
 
     @classmethod
@@ -133,17 +146,24 @@ class Peer(Groups):
 
 
 class Flat(Peer):
-    """By the groups' weights. (It does not bear it that a group's id comes again: to be started for each tree.)"""
+    """By the groups' weights. (It does not bear it that a group's id comes again: to be started for
+    each tree.)
+    """
+
     name, peer = "scx_flatcg, cpu.weight", "flatcg"
 
 
 class Simple(Peer):
     """One queue for all: the groups have no meaning."""
+
     name, peer = "scx_simple", "simple"
 
 
 class Accounted(Groups):
-    """Control groups under the kernel's own scheduler, and the same tree of services, which are charged."""
+    """Control groups under the kernel's own scheduler, and the same tree of services, which are
+    charged.
+    """
+
     name = "EEVDF, cpu.weight, up --no-sched"
 
     def __init__(self, tree):

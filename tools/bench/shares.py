@@ -1,12 +1,15 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""CPU shares of scx_vs beside the kernel's own scheduler with cpu.weight, and beside scx_flatcg, in one boot.
+"""CPU shares of scx_vs beside the kernel's own scheduler with cpu.weight, and beside scx_flatcg, in
+one boot.
 
     tools/vm/setup --peers && tools/vm/run --icount 3 --timeout 3000 -- tools/bench/shares.py
 
-In virtual time, where nothing depends on the machine: one CPU, 8 ns an instruction, each figure over ten seconds. Results
-also go to build/bench/shares.json. Whose CPU time is whose is what each set-up itself says: vs.ko, or cpu.stat.
+In virtual time, where nothing depends on the machine: one CPU, 8 ns an instruction, each figure
+over ten seconds. Results also go to build/bench/shares.json. Whose CPU time is whose is what each
+set-up itself says: vs.ko, or cpu.stat.
 """
+
 import time
 
 from part import keep
@@ -18,8 +21,14 @@ TURN = 0.005  # seconds of CPU time, until the task that alternates works for th
 # name: (parent, weight, spinning tasks, percent wanted)
 TWO = {"a": (None, 300, 4, 75), "b": (None, 100, 4, 25)}
 # only leaves have tasks: control groups cannot have both
-TREE = {"a": (None, 300, 0, 0), "b": (None, 100, 2, 25), "a1": ("a", 100, 2, 37.5), "a2": ("a", 100, 0, 0),
-        "a21": ("a2", 100, 2, 9.375), "a22": ("a2", 300, 2, 28.125)}
+TREE = {
+    "a": (None, 300, 0, 0),
+    "b": (None, 100, 2, 25),
+    "a1": ("a", 100, 2, 37.5),
+    "a2": ("a", 100, 0, 0),
+    "a21": ("a2", 100, 2, 9.375),
+    "a22": ("a2", 300, 2, 28.125),
+}
 
 
 def shares(where, tree):
@@ -34,7 +43,9 @@ def shares(where, tree):
 
 
 def alternate(where):
-    """One task that works for a and b in turns, among two that spin: by how many percent each was charged too much."""
+    """One task that works for a and b in turns, among two that spin: by how many percent each was
+    charged too much.
+    """
     spent = {"a": 0.0, "b": 0.0}
     with spinning(where, [None, None]):
         time.sleep(2)
@@ -56,7 +67,10 @@ def alternate(where):
 
 
 def measure(kind):
-    """All figures of one set-up, its scheduler started for each: scx_flatcg does not bear it that a group's id comes again."""
+    """All figures of one set-up, its scheduler started for each: scx_flatcg does not bear it that a
+    group's id comes again.
+    """
+
     def of(tree, function):
         with kind.scheduler():
             where = kind(tree)
@@ -64,8 +78,12 @@ def measure(kind):
                 return function(where)
             finally:
                 where.close()
-    return {"3:1": of(TWO, lambda where: shares(where, TWO)), "tree": of(TREE, lambda where: shares(where, TREE)),
-            "alternating": of(TWO, alternate)}
+
+    return {
+        "3:1": of(TWO, lambda where: shares(where, TWO)),
+        "tree": of(TREE, lambda where: shares(where, TREE)),
+        "alternating": of(TWO, alternate),
+    }
 
 
 def wanted(tree):
@@ -73,7 +91,14 @@ def wanted(tree):
 
 
 def main():
-    rows = [{"setup": "wanted", "3:1": wanted(TWO), "tree": wanted(TREE), "alternating": {"a": 0, "b": 0}}]
+    rows = [
+        {
+            "setup": "wanted",
+            "3:1": wanted(TWO),
+            "tree": wanted(TREE),
+            "alternating": {"a": 0, "b": 0},
+        }
+    ]
     with prepared():
         for kind in Services, Groups, Flat:
             rows.append({"setup": kind.name, **measure(kind)})
@@ -82,11 +107,25 @@ def main():
 
     def line(cells):
         print("| " + " | ".join(cells) + " |")
+
     print()
-    line(["set-up", "a/b, %", "tree: b/a1/a21/a22, %", "charged to a/b beyond the true time, alternating, %"])
+    line(
+        [
+            "set-up",
+            "a/b, %",
+            "tree: b/a1/a21/a22, %",
+            "charged to a/b beyond the true time, alternating, %",
+        ]
+    )
     line(["---"] * 4)
     for row in rows:
-        line([row["setup"]] + ["/".join(f"{one:.2f}" for one in row[key].values()) for key in ("3:1", "tree", "alternating")])
+        line(
+            [row["setup"]]
+            + [
+                "/".join(f"{one:.2f}" for one in row[key].values())
+                for key in ("3:1", "tree", "alternating")
+            ]
+        )
 
 
 main()

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""System calls, and the states of VS in which they are measured one after another in one boot. For the guest.
+"""System calls, and the states of VS in which they are measured one after another in one boot. For
+the guest.
 
-build/bench/calls makes the calls. Ids of services are chosen here, as those that the module chooses differ from load to
-load, and with them the places of the rules in the classifier's table.
+build/bench/calls makes the calls. Ids of services are chosen here, as those that the module chooses
+differ from load to load, and with them the places of the rules in the classifier's table.
 """
+
 import shutil
 import statistics
 import subprocess
@@ -32,8 +34,21 @@ KINDS = {
 # what `calls` prints besides, of a connection
 PARTS = ("connect", "accept", "send", "recv")
 # all but `packet`, which packets.py measures
-GATES = ("fork", "exec", "exit", "setuid", "setgid", "socket", "socketpair", "connect", "accept", "send", "recv",
-         "close", "wait")
+GATES = (
+    "fork",
+    "exec",
+    "exit",
+    "setuid",
+    "setgid",
+    "socket",
+    "socketpair",
+    "connect",
+    "accept",
+    "send",
+    "recv",
+    "close",
+    "wait",
+)
 GATES_WITH_RULES = tuple(gate for gate in GATES if gate in vs.ENTITIES)
 BASE = "module absent"  # what all else is compared with, in the same boot
 PACKETS, MANY = "packet gate", "10000 services"
@@ -48,19 +63,39 @@ def title(figure):
 
 def figures(kinds):
     """The figures of some kinds."""
-    return [name for kind in kinds
-            for name in (kind, *(f"{kind}-{part}" for part in PARTS if kind in ("tcp", "unix")))]
+    return [
+        name
+        for kind in kinds
+        for name in (kind, *(f"{kind}-{part}" for part in PARTS if kind in ("tcp", "unix")))
+    ]
 
 
 def prepare():
-    """Once, before anything is measured: what is measured must not wait for a file of the host's."""
+    """Once, before anything is measured: what is measured must not wait for a file of the
+    host's.
+    """
     shutil.copy(REPO / "build/bench/calls", PROGRAM)
 
 
 def run(kind, rounds, repeats, place=None):
     """What `calls` says, run by a process of the service that place(pid) puts it in."""
-    process = subprocess.Popen(["setarch", "-R", "sh", "-c", 'read go; exec "$@"', "sh", PROGRAM, kind, str(rounds), str(repeats)],
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [
+            "setarch",
+            "-R",
+            "sh",
+            "-c",
+            'read go; exec "$@"',
+            "sh",
+            PROGRAM,
+            kind,
+            str(rounds),
+            str(repeats),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     if place:
         place(process.pid)
     said, _ = process.communicate("go\n")
@@ -70,7 +105,9 @@ def run(kind, rounds, repeats, place=None):
 
 
 def measure(kinds, place=None, repeats=REPEATS):
-    """{figure: (least, median)} of the kinds, in instructions a round. Interrupts only add: the least counts."""
+    """{figure: (least, median)} of the kinds, in instructions a round. Interrupts only add: the
+    least counts.
+    """
     times = {}
     for kind in kinds:
         for line in run(kind, KINDS[kind][0], repeats, place).splitlines():
@@ -80,16 +117,27 @@ def measure(kinds, place=None, repeats=REPEATS):
 
 
 # the rules of the state of that name, by gate: left side, right side
-STAY = {"fork": ([[PG], [vs.ANY, PG]],), "exec": ([[PG], [PG]],), "socket": ([[PG], [vs.ANY, PG]],),
-        "connect": ([[PG], [vs.ANY, PG]],), "accept": ([[PG], [PG]],), "recv": ([[PG], [PG]],)}
-REBIND = {"fork": ([[PG], [vs.ANY, A]],), "exec": ([[A], [B]],), "socket": ([[PG], [vs.ANY, A]],),
-          "connect": ([[PG], [vs.ANY, A]],), "accept": ([[PG], [vs.REF(1)]],),
-          "recv": ([[PG], [A]], [[A], [B]], [[B], [A]])}
+STAY = {
+    "fork": ([[PG], [vs.ANY, PG]],),
+    "exec": ([[PG], [PG]],),
+    "socket": ([[PG], [vs.ANY, PG]],),
+    "connect": ([[PG], [vs.ANY, PG]],),
+    "accept": ([[PG], [PG]],),
+    "recv": ([[PG], [PG]],),
+}
+REBIND = {
+    "fork": ([[PG], [vs.ANY, A]],),
+    "exec": ([[A], [B]],),
+    "socket": ([[PG], [vs.ANY, A]],),
+    "connect": ([[PG], [vs.ANY, A]],),
+    "accept": ([[PG], [vs.REF(1)]],),
+    "recv": ([[PG], [A]], [[A], [B]], [[B], [A]]),
+}
 
 
 def states(wanted=None):
-    """Enters each state of those wanted (by default: all), and yields its name and a function that places a process
-    (None: it stays untagged).
+    """Enters each state of those wanted (by default: all), and yields its name and a function that
+    places a process (None: it stays untagged).
 
         module absent
         loaded                    no gate is attached
@@ -103,6 +151,7 @@ def states(wanted=None):
         re-bound                  the child of each fork, each program, socket and connection, and the receiver at each
                                   receive get another service
     """
+
     def entered(name, tagged=True):
         if wanted is None or name in wanted:
             yield name, (lambda pid: device.place(pid, PG)) if tagged else None

@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static int there[2], back[2];	/* each: to read from, to write to */
+static int there[2], back[2]; /* each: to read from, to write to */
 
 static int must(int result)
 {

@@ -1,16 +1,19 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Whole systems: what nginx, PostgreSQL and Redis do in a second without VS, with it idle, and with it at work.
+"""Whole systems: what nginx, PostgreSQL and Redis do in a second without VS, with it idle, and with
+it at work.
 
     tools/vm/run --icount 3 --memory 3G --timeout 2400 -- tools/bench/systems.py [SYSTEM...]
 
-One CPU in virtual time (8 ns an instruction); server and clients, from Debian's packages, share it and keep it busy. With
-VS_SYSTEMS_CLIENTS=elsewhere the clients have real-time priority, as if they ran on machines of their own: they never wait for the CPU.
-States, all in one boot: off (no module); gates (loaded, gates attached, no rule); all (and the scheduler); tracking (the
-server is a service, its clients are another, and what the server does for them is theirs: it is bound anew at
-each accept and each receive); off again, which shows what the figures vary by.
-The results are also in build/bench/systems.json.
+One CPU in virtual time (8 ns an instruction); server and clients, from Debian's packages, share it
+and keep it busy. With VS_SYSTEMS_CLIENTS=elsewhere the clients have real-time priority, as if they
+ran on machines of their own: they never wait for the CPU. States, all in one boot: off (no module);
+gates (loaded, gates attached, no rule); all (and the scheduler); tracking (the server is a service,
+its clients are another, and what the server does for them is theirs: it is bound anew at each
+accept and each receive); off again, which shows what the figures vary by. The results are also in
+build/bench/systems.json.
 """
+
 import contextlib
 import glob
 import os
@@ -37,12 +40,22 @@ def quiet(*words, **options):
 
 def switches():
     """Context switches since boot."""
-    return int(re.search(r"^ctxt (\d+)", pathlib.Path("/proc/stat").read_text(encoding="ascii"), re.M)[1])
+    return int(
+        re.search(r"^ctxt (\d+)", pathlib.Path("/proc/stat").read_text(encoding="ascii"), re.M)[1]
+    )
 
 
 def client(words, place):
-    """Runs a client to its end, in the service that place(pid) puts it in, and returns what it said."""
-    process = subprocess.Popen([*PRIORITY, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=place)
+    """Runs a client to its end, in the service that place(pid) puts it in, and returns what it
+    said.
+    """
+    process = subprocess.Popen(
+        [*PRIORITY, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=place,
+    )
     said, _ = process.communicate()
     if process.returncode:
         raise SystemExit(f"{' '.join(words)}: exit {process.returncode}: {said}")
@@ -55,18 +68,39 @@ def nginx(place):
     root = HOME / "nginx"
     root.mkdir()
     (root / "index.html").write_text("x" * 612, encoding="ascii")
-    (root / "conf").write_text(f"""
+    (root / "conf").write_text(
+        f"""
 daemon off; worker_processes 1; pid {root}/pid; error_log /dev/null;
 events {{ worker_connections 256; }}
 http {{ access_log off; server {{ listen 127.0.0.1:8080; root {root}; }} }}
-""", encoding="ascii")
+""",
+        encoding="ascii",
+    )
     server = quiet("nginx", "-p", str(root), "-c", str(root / "conf"), preexec_fn=place)
     vs.until(lambda: vs.listens(8080), 60, "nginx listens")
 
     def measure(at, seconds):
-        said = client(["wrk", "--latency", "-t", "1", "-c", "16", "-d", f"{seconds}s", "http://127.0.0.1:8080/"], at)
+        said = client(
+            [
+                "wrk",
+                "--latency",
+                "-t",
+                "1",
+                "-c",
+                "16",
+                "-d",
+                f"{seconds}s",
+                "http://127.0.0.1:8080/",
+            ],
+            at,
+        )
         number, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", said).groups()
-        return float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]), float(number) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit]
+        return float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]), float(number) * {
+            "us": 1e-3,
+            "ms": 1,
+            "s": 1e3,
+        }[unit]
+
     yield measure
     server.send_signal(signal.SIGTERM)
     server.wait()
@@ -81,20 +115,69 @@ def postgresql(place):
     shutil.chown(root, "postgres")
     binary = glob.glob("/usr/lib/postgresql/*/bin")[0]
     as_postgres = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups", "--"]
-    server = quiet(*as_postgres, f"{binary}/postgres", "-D", str(root / "data"), "-c", f"unix_socket_directories={root}",
-                   "-c", "autovacuum=off", preexec_fn=place)
+    server = quiet(
+        *as_postgres,
+        f"{binary}/postgres",
+        "-D",
+        str(root / "data"),
+        "-c",
+        f"unix_socket_directories={root}",
+        "-c",
+        "autovacuum=off",
+        preexec_fn=place,
+    )
     while subprocess.run([f"{binary}/pg_isready", "-q", "-h", "127.0.0.1"]).returncode:
         time.sleep(0.2)
-    subprocess.run(["psql", "-q", "-h", "127.0.0.1", "-U", "a", "-o", "/dev/null", "-c",
-                    "select count(abalance) from pgbench_accounts where aid > 0", "bench"], check=True)
+    subprocess.run(
+        [
+            "psql",
+            "-q",
+            "-h",
+            "127.0.0.1",
+            "-U",
+            "a",
+            "-o",
+            "/dev/null",
+            "-c",
+            "select count(abalance) from pgbench_accounts where aid > 0",
+            "bench",
+        ],
+        check=True,
+    )
 
     def measure(at, seconds):
         with tempfile.TemporaryDirectory(dir=HOME) as folder:
-            said = client([f"{binary}/pgbench", "-h", "127.0.0.1", "-U", "a", "-n", "-S", "-c", "8", "-j", "1", "-T", str(seconds),
-                           "--random-seed", "7", "--log", "--log-prefix", f"{folder}/log", "bench"], at)
-            times = sorted(int(line.split()[2]) for path in pathlib.Path(folder).iterdir()
-                           for line in path.read_text(encoding="ascii").splitlines())
+            said = client(
+                [
+                    f"{binary}/pgbench",
+                    "-h",
+                    "127.0.0.1",
+                    "-U",
+                    "a",
+                    "-n",
+                    "-S",
+                    "-c",
+                    "8",
+                    "-j",
+                    "1",
+                    "-T",
+                    str(seconds),
+                    "--random-seed",
+                    "7",
+                    "--log",
+                    "--log-prefix",
+                    f"{folder}/log",
+                    "bench",
+                ],
+                at,
+            )
+            times = sorted(
+                int(line.split()[2])
+                for path in pathlib.Path(folder).iterdir()
+                for line in path.read_text(encoding="ascii").splitlines()
+            )
         return float(re.search(r"tps = ([\d.]+)", said)[1]), times[len(times) * 99 // 100] / 1000
+
     yield measure
     server.send_signal(signal.SIGINT)
     server.wait()
@@ -103,14 +186,21 @@ def postgresql(place):
 @contextlib.contextmanager
 def redis(place):
     """redis-benchmark GET, 16 connections."""
-    server = quiet("redis-server", "--port", "6379", "--save", "", "--dir", str(HOME), preexec_fn=place)
+    server = quiet(
+        "redis-server", "--port", "6379", "--save", "", "--dir", str(HOME), preexec_fn=place
+    )
     vs.until(lambda: vs.listens(6379), 60, "Redis listens")
 
     def measure(at, seconds):
-        said = client(["redis-benchmark", "-t", "get", "-c", "16", "-n", str(seconds * 5000), "--csv"], at)
-        titles, values = ([word.strip('"') for word in line.split(",")] for line in said.strip().splitlines()[-2:])
+        said = client(
+            ["redis-benchmark", "-t", "get", "-c", "16", "-n", str(seconds * 5000), "--csv"], at
+        )
+        titles, values = (
+            [word.strip('"') for word in line.split(",")] for line in said.strip().splitlines()[-2:]
+        )
         found = dict(zip(titles, values))
         return float(found["rps"]), float(found["p99_latency_ms"])
+
     yield measure
     server.send_signal(signal.SIGTERM)
     server.wait()
@@ -131,7 +221,12 @@ def measure(systems, server=None, clients=None):
             before, began = switches(), time.monotonic()
             rate, p99 = run(clients, SECONDS)
             found[name] = rate, p99, (switches() - before) / (rate * (time.monotonic() - began))
-        print("# {}: {:.1f} requests a second, 99 % within {:.3f} ms, {:.2f} context switches each".format(name, *found[name]), flush=True)
+        print(
+            "# {}: {:.1f} requests a second, 99 % within {:.3f} ms, {:.2f} context switches each".format(
+                name, *found[name]
+            ),
+            flush=True,
+        )
     return found
 
 
@@ -150,8 +245,10 @@ def main():
         vs.vsctl("up")
         found["all"] = measure(systems)
         device = vs.Device()
-        device.apply([vs.config_service(name, cpu_weight=100) for name in ("server", "clients")],
-                     [vs.rule("accept", [1], [vs.REF(1)]), vs.rule("recv", [1], [vs.REF(2)])])
+        device.apply(
+            [vs.config_service(name, cpu_weight=100) for name in ("server", "clients")],
+            [vs.rule("accept", [1], [vs.REF(1)]), vs.rule("recv", [1], [vs.REF(2)])],
+        )
         before = device.stat(device.find("clients").id).rebinds
         found["tracking"] = measure(systems, enter(device, "server"), enter(device, "clients"))
         rebinds = device.stat(device.find("clients").id).rebinds - before
@@ -166,9 +263,19 @@ def main():
     for name in systems:
         for state, of_state in found.items():
             rate, p99, each = of_state[name]
-            rows.append({"system": name, "state": state, "rate": rate, "ratio": rate / found["off"][name][0], "p99_ms": p99,
-                         "switches": each})
-            print(f"{name:12}{state:12}{rate:12.1f}{rate / found['off'][name][0]:9.4f}{p99:10.3f}{each:10.2f}")
+            rows.append(
+                {
+                    "system": name,
+                    "state": state,
+                    "rate": rate,
+                    "ratio": rate / found["off"][name][0],
+                    "p99_ms": p99,
+                    "switches": each,
+                }
+            )
+            print(
+                f"{name:12}{state:12}{rate:12.1f}{rate / found['off'][name][0]:9.4f}{p99:10.3f}{each:10.2f}"
+            )
     print(f"bound anew {rebinds} times while tracking")
     keep("systems", rows)
 

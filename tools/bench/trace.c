@@ -19,16 +19,19 @@ typedef uint64_t plugin_id;
 typedef void (*exec_cb)(unsigned int cpu, void *data);
 enum { NO_REGISTERS };
 
-void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id id, void (*cb)(plugin_id id, struct qemu_plugin_tb *tb));
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, exec_cb cb, int flags, void *data);
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, exec_cb cb, int flags, void *data);
+void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id id,
+					   void (*cb)(plugin_id id, struct qemu_plugin_tb *tb));
+void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, exec_cb cb, int flags,
+					  void *data);
+void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, exec_cb cb, int flags,
+					    void *data);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t n);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
 const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
 
-#define VISIBLE	__attribute__((visibility("default")))
+#define VISIBLE __attribute__((visibility("default")))
 
 VISIBLE int qemu_plugin_version = 1;
 
@@ -36,10 +39,10 @@ static const unsigned char mark[] = { 0x0f, 0x1f, 0x80, 'v', 's', 'v', 's' };
 
 /* A translated block. They are few, and never freed: QEMU may run one until it ends. */
 struct block {
-	struct block *next;	/* of those that ran in this span */
+	struct block *next; /* of those that ran in this span */
 	uint64_t address;
 	uint64_t instructions;
-	uint64_t count;		/* how often in this span */
+	uint64_t count; /* how often in this span */
 };
 
 static struct block *ran;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """What the kernel reports: in its log, and by kmemleak."""
+
 import os
 import pathlib
 import re
@@ -8,7 +9,13 @@ import time
 from selftest import REPO
 
 LEAKS = pathlib.Path("/sys/kernel/debug/kmemleak")
-FAULT = re.compile("|".join(line for line in (REPO / "tools/vm/reports").read_text().splitlines() if not line.startswith("#")))
+FAULT = re.compile(
+    "|".join(
+        line
+        for line in (REPO / "tools/vm/reports").read_text().splitlines()
+        if not line.startswith("#")
+    )
+)
 
 
 class KernelLog:
@@ -19,11 +26,18 @@ class KernelLog:
         os.lseek(self.fd, 0, os.SEEK_END)
 
     def faults(self, expected=()):
-        """The lines since the last call that tell of a fault, those that match one of `expected` left out."""
+        """The lines since the last call that tell of a fault, those that match one of `expected`
+        left out.
+        """
         found = []
         while True:
             try:
-                line = os.read(self.fd, 8192).decode(errors="replace").split(";", 1)[-1].split("\n", 1)[0]
+                line = (
+                    os.read(self.fd, 8192)
+                    .decode(errors="replace")
+                    .split(";", 1)[-1]
+                    .split("\n", 1)[0]
+                )
             except BlockingIOError:
                 return found
             except BrokenPipeError:
@@ -35,13 +49,15 @@ class KernelLog:
 def leaks():
     """What kmemleak finds, report by report; None in a kernel without it.
 
-    An object counts as lost when two scans find no pointer to it and it has not changed between them; the youngest are
-    left out, so what the last test lost needs its 5 seconds first.
+    An object counts as lost when two scans find no pointer to it and it has not changed between
+    them; the youngest are left out, so what the last test lost needs its 5 seconds first.
     """
     if not LEAKS.exists():
         return None
     for _ in range(2):
         time.sleep(6)
         LEAKS.write_text("scan", encoding="ascii")
-    found = re.split(r"^(?=unreferenced object)", LEAKS.read_text(encoding="utf-8", errors="replace"), flags=re.M)
+    found = re.split(
+        r"^(?=unreferenced object)", LEAKS.read_text(encoding="utf-8", errors="replace"), flags=re.M
+    )
     return [report for report in found if report.strip()]

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What a selftest says of itself, and where results are kept: shared by `run` (host) and `inside` (guest).
+"""What a selftest says of itself, and where results are kept: shared by `run` (host) and `inside`
+(guest).
 
-A selftest is an executable file of selftests/; adding one is all it takes to have it run. The comment at its top may say
+A selftest is an executable file of selftests/; adding one is all it takes to have it run. The
+comment at its top may say
 
     # guest: cpus=4 memory=3G     the guest it wants; icount=N: virtual time, one CPU;
                                 `none`: no guest, the build tree; `host`: neither
@@ -12,8 +14,10 @@ A selftest is an executable file of selftests/; adding one is all it takes to ha
     # open: CASE | TEXT           known to be wrong and not mended: if this case fails, it is shown and counts as skipped;
     #                             `*`: any case, for a selftest that has not been seen passing yet
 
-Tests that want the same guest share one boot. A result is a line of JSON in build/check/<guest>.results.
+Tests that want the same guest share one boot. A result is a line of JSON in
+build/check/<guest>.results.
 """
+
 import json
 import os
 import pathlib
@@ -39,7 +43,11 @@ class Selftest:
                 if line.strip() and not line.startswith("#"):
                     break
                 if match := re.match(r"# (guest|limit|module|expect|open): (.*)", line):
-                    header[match[1]] = header[match[1]] + [match[2].strip()] if match[1] in ("expect", "open") else [match[2].strip()]
+                    header[match[1]] = (
+                        header[match[1]] + [match[2].strip()]
+                        if match[1] in ("expect", "open")
+                        else [match[2].strip()]
+                    )
         self.limit = max(int(header["limit"][-1]), LIMIT) * SLOWNESS
         self.module = header["module"][-1] != "no"
         self.expect = header["expect"]
@@ -62,8 +70,11 @@ class Selftest:
 
 def find(names=()):
     """All selftests, or those named, in order of their names."""
-    tests = [Selftest(path) for path in sorted((HERE / "selftests").iterdir())
-             if path.is_file() and path.stat().st_mode & 0o100]
+    tests = [
+        Selftest(path)
+        for path in sorted((HERE / "selftests").iterdir())
+        if path.is_file() and path.stat().st_mode & 0o100
+    ]
     known = {test.name: test for test in tests}
     for name in names:
         if name not in known:
@@ -73,7 +84,10 @@ def find(names=()):
 
 def record(stream, name, status, seconds, note=""):
     """Writes one result: status is pass, fail or skip."""
-    stream.write(json.dumps({"name": name, "status": status, "seconds": round(seconds, 2), "note": note}) + "\n")
+    stream.write(
+        json.dumps({"name": name, "status": status, "seconds": round(seconds, 2), "note": note})
+        + "\n"
+    )
     stream.flush()
 
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Makes what vsctl takes from the rest of the repository: the types of uapi/vs.h, and the BPF objects it loads.
+//! Makes what vsctl takes from the rest of the repository: the types of uapi/vs.h, and the BPF
+//! objects it loads.
 //!
-//! Every *.bpf.c of vs_module/bpf, vs_module/gates and vs_sched is an object: a new file needs no line here.
+//! Every *.bpf.c of vs_module/bpf, vs_module/gates and vs_sched is an object: a new file needs no
+//! line here.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -33,8 +35,8 @@ fn make() -> Result<()> {
     objects(&root, &out)
 }
 
-/// Types and constants of the headers. Command numbers are expressions, which bindgen does not evaluate, so each is made
-/// a constant of its own first.
+/// Types and constants of the headers. Command numbers are expressions, which bindgen does not
+/// evaluate, so each is made a constant of its own first.
 fn abi(headers: &[PathBuf; 3], out: &Path) -> Result<()> {
     let mut wrapper = String::new();
     for header in headers {
@@ -50,7 +52,8 @@ fn abi(headers: &[PathBuf; 3], out: &Path) -> Result<()> {
             writeln!(wrapper, "static const unsigned int NR_{name} = {name};")?;
         }
     }
-    // a macro with an argument is left out by bindgen: the first of the values that stand for an entity
+    // a macro with an argument is left out by bindgen: the first of the values that stand for an
+    // entity
     writeln!(wrapper, "static const unsigned int NR_VS_REF = VS_REF(0);")?;
     bindgen::builder()
         .header_contents("wrapper.h", &wrapper)
@@ -79,7 +82,8 @@ fn objects(root: &Path, out: &Path) -> Result<()> {
                 .context("name of a BPF source")?;
             let name = file.trim_end_matches(".bpf.c");
             let object = out.join(format!("{name}.bpf.o"));
-            // The headers of 7.2 embed named structs: without the extension clang gets their layouts wrong.
+            // The headers of 7.2 embed named structs: without the extension clang gets their
+            // layouts wrong.
             let arguments = [
                 "-mcpu=v3".to_owned(),
                 "-fms-extensions".to_owned(),

@@ -25,8 +25,7 @@ static __always_inline u32 current_vs(struct task_struct *p)
  * that is time spent in the switch, which the kernel counts for next.
  */
 SEC("tp_btf/sched_switch")
-int BPF_PROG(core__sched_switch, bool preempt, struct task_struct *prev,
-	     struct task_struct *next)
+int BPF_PROG(core__sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
 	u32 zero = 0;
 	struct vs_cpu *cpu = bpf_map_lookup_elem(&vs_cpus, &zero);
@@ -36,8 +35,7 @@ int BPF_PROG(core__sched_switch, bool preempt, struct task_struct *prev,
 		return 0;
 	task = cpu->task;
 	*(volatile u64 *)&cpu->task = 0; /* so that nobody settles a task by the other's figure */
-	settled = __sync_lock_test_and_set(&cpu->settled,
-					   next->se.sum_exec_runtime);
+	settled = __sync_lock_test_and_set(&cpu->settled, next->se.sum_exec_runtime);
 	if (task == (u64)prev && prev->pid && runtime > settled)
 		vs_charge(cpu, current_vs(prev), runtime - settled);
 	*(volatile u64 *)&cpu->task = (u64)next;

@@ -47,7 +47,10 @@ int BPF_PROG(core__cgroup_task_release, struct task_struct *task)
 	return 0;
 }
 
-/* A fork has failed, or a task was placed after it was released, or the above was left out. Any context. */
+/*
+ * A fork has failed, or a task was placed after it was released, or the above was left out. Any
+ * context.
+ */
 SEC("lsm/task_free")
 int BPF_PROG(core__task_free, struct task_struct *task)
 {

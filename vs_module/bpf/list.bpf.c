@@ -8,7 +8,7 @@
 
 char _license[] SEC("license") = "GPL";
 
-#define PF_KTHREAD	0x00200000
+#define PF_KTHREAD 0x00200000
 
 /* enum vs_proto of uapi/vs.h, which cannot be included beside vmlinux.h */
 enum {
@@ -68,7 +68,9 @@ static __always_inline __u64 inode_of(const struct sock *sk)
 {
 	struct socket *socket = sk->sk_socket;
 
-	return socket ? BPF_CORE_READ(container_of(socket, struct socket_alloc, socket), vfs_inode.i_ino) : 0;
+	return socket ? BPF_CORE_READ(container_of(socket, struct socket_alloc, socket),
+				      vfs_inode.i_ino) :
+			0;
 }
 
 SEC("iter/tcp")
@@ -125,8 +127,9 @@ int iter__unix(struct bpf_iter__unix *ctx)
 	bpf_probe_read_kernel(&address, sizeof(address), &sk);
 	record.vs = vs_named_vs(sk->__sk_common.skc_cookie.counter, address);
 	record.inode = inode_of(sk);
-	record.proto = sk->sk_type == SOCK_DGRAM ? VS_PROTO_UNIX_DGRAM :
-		       sk->sk_type == SOCK_SEQPACKET ? VS_PROTO_UNIX_SEQPACKET : VS_PROTO_UNIX_STREAM;
+	record.proto = sk->sk_type == SOCK_DGRAM     ? VS_PROTO_UNIX_DGRAM :
+		       sk->sk_type == SOCK_SEQPACKET ? VS_PROTO_UNIX_SEQPACKET :
+						       VS_PROTO_UNIX_STREAM;
 	name = unix_sk->addr;
 	if (name) {
 		len = name->len - (int)sizeof(sa_family_t);

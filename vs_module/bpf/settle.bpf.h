@@ -37,16 +37,16 @@
 #include "tag.bpf.h"
 
 #ifndef VS_ID_COUNT
-#define VS_ID_COUNT	(1 << 14)	/* VsId::COUNT of vs.ko, vs_info.ids_max */
+#define VS_ID_COUNT (1 << 14) /* VsId::COUNT of vs.ko, vs_info.ids_max */
 #endif
 
 extern const struct rq runqueues __ksym;
 
 /* One per CPU: the task that runs there and how much of its runtime is charged. */
 struct vs_cpu {
-	u64 task;	/* its address, only compared; 0: not known yet */
-	u64 settled;	/* its runtime up to which it is charged */
-	u32 scheduler;	/* scx_vs runs: nodes are to be charged too */
+	u64 task;      /* its address, only compared; 0: not known yet */
+	u64 settled;   /* its runtime up to which it is charged */
+	u32 scheduler; /* scx_vs runs: nodes are to be charged too */
 	u32 reserved;
 };
 
@@ -67,7 +67,7 @@ struct {
  */
 struct vs_share {
 	u64 used;	/* CPU ns, of the node */
-	u64 generation;	/* of the rest; 0: not copied yet */
+	u64 generation; /* of the rest; 0: not copied yet */
 	struct vs_cpu_node node;
 };
 

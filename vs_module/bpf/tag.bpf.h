@@ -19,24 +19,25 @@
 
 #include "../kfuncs.h"
 
-#define VS_ROOT	0
+#define VS_ROOT 0
 
 /* BTF has no macros */
-#define AF_UNIX	1
-#define AF_INET	2
+#define AF_UNIX 1
+#define AF_INET 2
 
 struct vs_tag {
 	union {
 		struct {
-			__u16 home;	/* VS it was placed in or born in */
-			__u16 cur;	/* VS of the work in hand */
+			__u16 home; /* VS it was placed in or born in */
+			__u16 cur;  /* VS of the work in hand */
 		};
-		__u32 both;		/* VS_WHO(home, cur) */
+		__u32 both; /* VS_WHO(home, cur) */
 	};
-	__u16 message;	/* VS of the datagram in hand, while it is received or sent */
-	__u16 served;	/* VS it has worked for last beside its home, 0: none; a hint for the scheduler */
-	__u64 work;	/* cookie of the socket the work in hand came by, 0: none */
-	__u64 sends;	/* address of the socket that `message` is being sent by, or 0 */
+	__u16 message; /* VS of the datagram in hand, while it is received or sent */
+	/* VS it has worked for last beside its home, 0: none; a hint for the scheduler */
+	__u16 served;
+	__u64 work;  /* cookie of the socket the work in hand came by, 0: none */
+	__u64 sends; /* address of the socket that `message` is being sent by, or 0 */
 };
 
 struct {
@@ -47,7 +48,9 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } vs_tags SEC(".maps");
 
-/* The task's tag, or NULL: root. Most tasks have no storage at all, which is told without a call. */
+/*
+ * The task's tag, or NULL: root. Most tasks have no storage at all, which is told without a call.
+ */
 static __always_inline struct vs_tag *tag_of(struct task_struct *task)
 {
 	return task->bpf_storage ? bpf_task_storage_get(&vs_tags, task, NULL, 0) : NULL;

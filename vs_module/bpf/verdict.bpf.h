@@ -48,8 +48,8 @@ static __always_inline __u64 verdict_home_again(const struct vs_tag *tag)
  * knows what it said before, and references are neither lost nor dropped twice.
  * False: one of the services has just gone, or others were quicker each time.
  */
-static __always_inline bool tag_write(struct task_struct *task, struct vs_tag *tag,
-				      __u16 home, __u16 cur)
+static __always_inline bool tag_write(struct task_struct *task, struct vs_tag *tag, __u16 home,
+				      __u16 cur)
 {
 	int attempt;
 

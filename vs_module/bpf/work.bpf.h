@@ -5,10 +5,10 @@
 
 #include "verdict.bpf.h"
 
-#define AF_INET6		10
-#define SOCK_BINDADDR_LOCK	4
-#define SOCK_BINDPORT_LOCK	8
-#define SOCK_CONNECT_BIND	16
+#define AF_INET6	   10
+#define SOCK_BINDADDR_LOCK 4
+#define SOCK_BINDPORT_LOCK 8
+#define SOCK_CONNECT_BIND  16
 
 static __always_inline bool has_work(const struct vs_tag *tag)
 {

@@ -24,8 +24,8 @@ use crate::table::Table;
 use kernel::prelude::*;
 use pin_init::Zeroable;
 
-/// Checks a configuration, and unless it is only to be checked, puts it into force. Process context,
-/// under the mutex for changes.
+/// Checks a configuration, and unless it is only to be checked, puts it into force. Process
+/// context, under the mutex for changes.
 pub(crate) fn run(registry: &mut Registry, apply: &mut c::vs_apply) -> Result<(), Failure> {
     apply.at_service = 0;
     apply.at_rule = 0;

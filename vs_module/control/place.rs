@@ -18,8 +18,8 @@ use kernel::ffi::c_int;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 
-/// What `core__place` has answered: 0 or a negative errno, or [`SILENT`]. Whoever places does so under
-/// the mutex for changes, so what is there after `vs_place()` is the answer to it.
+/// What `core__place` has answered: 0 or a negative errno, or [`SILENT`]. Whoever places does so
+/// under the mutex for changes, so what is there after `vs_place()` is the answer to it.
 static ANSWER: Atomic<i32> = Atomic::new(0);
 
 /// No answer, and no errno.
@@ -72,8 +72,9 @@ impl Drop for File {
 /// Each thread is first given a tag that says what it is, then each of these is written: without
 /// memory for one of them none is placed.
 ///
-/// A thread that is being created meanwhile by one that was not placed yet is placed as well, unless
-/// it comes up only after the last one was: who wants to be sure places before threads are made.
+/// A thread that is being created meanwhile by one that was not placed yet is placed as well,
+/// unless it comes up only after the last one was: who wants to be sure places before threads are
+/// made.
 pub(crate) fn task(fd: i32, id: VsId, thread: bool) -> Result<(), Failure> {
     let file = File::open(fd)?;
     let pid = file.pid().ok_or(Why::Fd)?;

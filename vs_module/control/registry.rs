@@ -244,7 +244,8 @@ impl Registry {
 
     /// A link to `parent`, which is in the tree.
     pub(crate) fn link(&self, parent: VsId) -> Result<RcuBox<Link>> {
-        // SAFETY: The parent is not destroyed while it has children, and freed a grace period after.
+        // SAFETY: The parent is not destroyed while it has children, and freed a grace period
+        // after.
         RcuBox::new(unsafe { Link::new(self.writer.pointer(parent)) })
     }
 

@@ -156,7 +156,8 @@ impl<T: Structure> UserArray<T> {
         if self.left() == 0 {
             return Err(EINVAL);
         }
-        // The product is below 2^44; what lies beyond the end of user memory is refused by the copy.
+        // The product is below 2^44; what lies beyond the end of user memory is refused by the
+        // copy.
         let at = self.first.wrapping_byte_add(self.done * self.size);
         self.done += 1;
         Ok(UserSlice::new(at, self.size))

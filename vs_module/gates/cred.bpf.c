@@ -18,7 +18,7 @@ int BPF_PROG(exec__bprm_committed_creds, const struct linux_binprm *bprm)
 }
 
 /* setfsuid() and setfsgid() are not for whom a task works: flags LSM_SETID_FS. */
-#define LSM_SETID_FS	8
+#define LSM_SETID_FS 8
 
 SEC("lsm/task_fix_setuid")
 int BPF_PROG(setuid__task_fix_setuid, struct cred *cred, const struct cred *old, int flags, int ret)

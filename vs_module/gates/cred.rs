@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Gates where a task becomes another one: exec, setuid, setgid. A rule of these gives it a new home:
-//! the task itself has changed, not the work that it has in hand.
+//! Gates where a task becomes another one: exec, setuid, setgid. A rule of these gives it a new
+//! home: the task itself has changed, not the work that it has in hand.
 //!
-//! Safety of what is here: the verifier has seen to it that pointers are valid for the call, and the
-//! hooks that sockets are in use by it, so that they stay.
+//! Safety of what is here: the verifier has seen to it that pointers are valid for the call, and
+//! the hooks that sockets are in use by it, so that they stay.
 
 use super::*;
 

@@ -7,8 +7,8 @@
 //! what its rules ask for and nothing else, let them decide, tag the sockets, answer for the task.
 //!
 //! Context: task context unless stated, interrupts and bottom halves as the hook has them. Nothing
-//! here sleeps, allocates or waits for a lock of another tenant. What is gathered lies on the stack,
-//! so that preemption needs no care.
+//! here sleeps, allocates or waits for a lock of another tenant. What is gathered lies on the
+//! stack, so that preemption needs no care.
 
 use crate::gates::sock::{NameBuffer, Peer};
 use crate::gates::tag::{refusal, Answer, Who};
@@ -100,7 +100,8 @@ fn classify(
     s.verdict(&mut call)
 }
 
-/// The same with paths and names. Apart, for the sake of its buffers, which cost more than a look-up.
+/// The same with paths and names. Apart, for the sake of its buffers, which cost more than a
+/// look-up.
 #[inline(never)]
 fn classify_by_name(s: &State, call: Call<'_>, source: Source<'_>, wants: u32) -> Verdict {
     let mut program = path::EMPTY;

@@ -16,17 +16,17 @@ pub(crate) const EMPTY: Buffer = [0; c::VS_PATH_LEN as usize];
 /// The path of the file that `bprm` has been given: what `/proc/PID/exe` shows, of a script its
 /// interpreter. May take spinlocks of the dcache, of mounts and of PID 1.
 ///
-/// `None` where the path that the task sees is not the host's: in a user namespace anybody may mount
-/// what he likes where he likes, or change his root; a container has files of its own; and a file
-/// can be reached by a descriptor whose path leads through another's mounts.
+/// `None` where the path that the task sees is not the host's: in a user namespace anybody may
+/// mount what he likes where he likes, or change his root; a container has files of its own; and a
+/// file can be reached by a descriptor whose path leads through another's mounts.
 ///
 /// # Safety
 ///
 /// `bprm` is that of an exec under way, by the running task. The caller is under RCU.
 pub(crate) unsafe fn program(bprm: *const c::linux_binprm, buffer: &mut Buffer) -> Option<&[u8]> {
     let len = buffer.len() as c_int;
-    // SAFETY: `bprm` holds a reference to its file, that one to its path; the buffer is `len` long; the
-    // caller is under RCU.
+    // SAFETY: `bprm` holds a reference to its file, that one to its path; the buffer is `len` long;
+    // the caller is under RCU.
     let path = unsafe {
         let path = &raw const (*(*bprm).file).__bindgen_anon_1.f_path;
         if !c::vs_current_sees_as_host(path) {

@@ -8,11 +8,12 @@
 
 char _license[] SEC("license") = "GPL";
 
-#define MSG_PEEK	2
-#define MSG_FASTOPEN	0x20000000
+#define MSG_PEEK     2
+#define MSG_FASTOPEN 0x20000000
 
 SEC("lsm/socket_connect")
-int BPF_PROG(connect__socket_connect, struct socket *sock, struct sockaddr *address, int len, int ret)
+int BPF_PROG(connect__socket_connect, struct socket *sock, struct sockaddr *address, int len,
+	     int ret)
 {
 	struct vs_tag *tag;
 

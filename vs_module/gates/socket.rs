@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Gates where tasks talk to each other: socket, socketpair, connect, accept, send, recv, close; and
-//! how a tag gets from a packet to a request, to a connection, and to a datagram.
+//! Gates where tasks talk to each other: socket, socketpair, connect, accept, send, recv, close;
+//! and how a tag gets from a packet to a request, to a connection, and to a datagram.
 //!
-//! Safety of what is here: the verifier has seen to it that pointers are valid for the call, and the
-//! hooks that sockets are in use by it, so that they stay.
+//! Safety of what is here: the verifier has seen to it that pointers are valid for the call, and
+//! the hooks that sockets are in use by it, so that they stay.
 
 use super::*;
 
@@ -81,8 +81,8 @@ unsafe extern "C" fn vs_gate_connect_body(
     )
 }
 
-/// `sendto(MSG_FASTOPEN)` on a TCP socket that is not connected is a connect() of which no other hook
-/// knows. Any other message passes.
+/// `sendto(MSG_FASTOPEN)` on a TCP socket that is not connected is a connect() of which no other
+/// hook knows. Any other message passes.
 ///
 /// # Safety
 ///
@@ -123,7 +123,8 @@ unsafe extern "C" fn vs_gate_accept_body(conn: *const c::sock, who: u32) -> u64 
 ///
 /// # Safety
 ///
-/// `socket` and `message` are valid, the former in use; what the latter names lies in kernel memory.
+/// `socket` and `message` are valid, the former in use; what the latter names lies in kernel
+/// memory.
 #[no_mangle]
 unsafe extern "C" fn vs_gate_send_body(
     socket: *const c::socket,
@@ -176,9 +177,9 @@ extern "C" fn vs_gate_close_body(who: u32, work_ended: bool) -> u64 {
     })
 }
 
-/// Softirq. The request carries its packet's service; the listener's, whose mark it may have here, is
-/// not the client's. A service that has no room for another socket is refused the connection here,
-/// as accept() could not do it any more.
+/// Softirq. The request carries its packet's service; the listener's, whose mark it may have here,
+/// is not the client's. A service that has no room for another socket is refused the connection
+/// here, as accept() could not do it any more.
 ///
 /// # Safety
 ///
@@ -280,8 +281,8 @@ unsafe extern "C" fn vs_datagram_body(receiver: *const c::sock, skb: NonNull<c::
     });
 }
 
-// The kfuncs from here on are about sockets alone: `kfuncs.h` says what each is for. Any context but
-// NMI and hard interrupt.
+// The kfuncs from here on are about sockets alone: `kfuncs.h` says what each is for. Any context
+// but NMI and hard interrupt.
 
 /// # Safety
 ///

@@ -92,8 +92,8 @@ pub(crate) fn refusal(error: Error) -> u64 {
     Answer::UNCHANGED.pack() | u64::from(error.to_errno().unsigned_abs()) << c::VS_VERDICT_ERRNO
 }
 
-/// The VS of the datagram that the running task just sends by `sk`, if a rule of the gate `send` gave
-/// it one. Any context but NMI.
+/// The VS of the datagram that the running task just sends by `sk`, if a rule of the gate `send`
+/// gave it one. Any context but NMI.
 pub(crate) fn message_of(sk: *const c::sock) -> Option<VsId> {
     // SAFETY: Only compared with the socket that the task sends by.
     let answer = unsafe { c::vs_message_of(sk) };

@@ -2,8 +2,8 @@
 
 //! Gates where a task begins and ends: fork, exit.
 //!
-//! Safety of what is here: the verifier has seen to it that pointers are valid for the call, and the
-//! hooks that sockets are in use by it, so that they stay.
+//! Safety of what is here: the verifier has seen to it that pointers are valid for the call, and
+//! the hooks that sockets are in use by it, so that they stay.
 
 use super::*;
 

@@ -12,8 +12,8 @@
 
 char _license[] SEC("license") = "GPL";
 
-#define MSG_DONTWAIT		0x40
-#define RCV_SHUTDOWN		1
+#define MSG_DONTWAIT 0x40
+#define RCV_SHUTDOWN 1
 
 static __always_inline void go_home(void)
 {
@@ -77,7 +77,10 @@ static __always_inline void go_home_if_served(struct sock *sk)
 		bind(tag, vs_gate_wait(who(tag)), NULL);
 }
 
-/* TCP and MPTCP: nothing is there. Under the socket's lock. What comes without waiting costs nothing. */
+/*
+ * TCP and MPTCP: nothing is there. Under the socket's lock. What comes without waiting costs
+ * nothing.
+ */
 SEC("fentry/sk_wait_data")
 int BPF_PROG(wait__sk_wait_data, struct sock *sk)
 {
@@ -95,7 +98,8 @@ int BPF_PROG(wait__skb_wait_for_more_packets, struct sock *sk)
 
 /* Unix streams have no such function of their own. */
 SEC("fentry/unix_stream_recvmsg")
-int BPF_PROG(wait__unix_stream_recvmsg, struct socket *sock, struct msghdr *msg, size_t size, int flags)
+int BPF_PROG(wait__unix_stream_recvmsg, struct socket *sock, struct msghdr *msg, size_t size,
+	     int flags)
 {
 	struct sock *sk = sock->sk;
 

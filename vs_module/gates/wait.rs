@@ -2,8 +2,8 @@
 
 //! Gate wait: a task that asks for its next piece of work has done with the one in hand.
 //!
-//! Safety of what is here: the verifier has seen to it that pointers are valid for the call, and the
-//! hooks that sockets are in use by it, so that they stay.
+//! Safety of what is here: the verifier has seen to it that pointers are valid for the call, and
+//! the hooks that sockets are in use by it, so that they stay.
 
 use super::*;
 

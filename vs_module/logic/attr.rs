@@ -14,8 +14,8 @@ pub const CAP_MIN: u32 = 10;
 pub const ERRNO_MAX: u32 = 133;
 
 /// Hands the attributes to the macro `$then`, in the order of `enum vs_attr`: the constant of the
-/// ABI, the name, the kind, and what root has unless it is told otherwise. EAGAIN and ENOBUFS are the
-/// errors of these calls at the kernel's own limits.
+/// ABI, the name, the kind, and what root has unless it is told otherwise. EAGAIN and ENOBUFS are
+/// the errors of these calls at the kernel's own limits.
 #[macro_export]
 macro_rules! each_attr {
     ($then:ident) => {
@@ -30,8 +30,8 @@ macro_rules! each_attr {
             SocketsMax VS_ATTR_SOCKETS_MAX "sockets_max" Limit u32::MAX;
             /// The error of fork at the limit.
             TasksErrno VS_ATTR_TASKS_ERRNO "tasks_errno" Errno 11;
-            /// The error of socket and socketpair at the limit, and of connect() to a unix socket of
-            /// a service that has reached it.
+            /// The error of socket and socketpair at the limit, and of connect() to a unix socket
+            /// of a service that has reached it.
             SocketsErrno VS_ATTR_SOCKETS_ERRNO "sockets_errno" Errno 105;
         }
     };

@@ -256,7 +256,8 @@ const EMPTY: u32 = u32::MAX;
 ///
 /// - `groups` is ordered by gate, within a gate by `best`; `gates` says where each gate's begin and
 ///   end; a gate has at most [`SHAPES_MAX`].
-/// - Each rule lies less than [`PROBES_MAX`] slots behind the one its hash names, with no empty slot
+/// - Each rule lies less than [`PROBES_MAX`] slots behind the one its hash names, with no empty
+/// slot
 ///   between. Of rules with the same left side only the one that wins is there.
 /// - The length of `slots` is a power of two, or 0 where there is no rule.
 pub struct Classifier {
@@ -406,8 +407,8 @@ impl Classifier {
         Ok(true)
     }
 
-    /// The properties that rules of `gate` ask for. `None`: none can match a call whose first entity
-    /// is of `id`, leave at once.
+    /// The properties that rules of `gate` ask for. `None`: none can match a call whose first
+    /// entity is of `id`, leave at once.
     pub fn wants(&self, gate: Gate, id: VsId) -> Option<u32> {
         let named = self.callers[gate as usize] & caller(id.get()) != 0;
         named.then_some(self.wants[gate as usize])

@@ -2,12 +2,13 @@
 
 //! The table of gates, and those of the properties and protocols that rules ask for.
 //!
-//! Each table stands once, in a macro that hands its rows to another macro. The enums below are made
-//! so; so are, elsewhere, the assertions that hold them to `uapi/vs.h`. The comments of that header
-//! and the tables of Documentation/rules.md are made from [`Gate::row`] by a test of `vs-text`.
+//! Each table stands once, in a macro that hands its rows to another macro. The enums below are
+//! made so; so are, elsewhere, the assertions that hold them to `uapi/vs.h`. The comments of that
+//! header and the tables of Documentation/rules.md are made from [`Gate::row`] by a test of
+//! `vs-text`.
 
-/// Hands the gates to the macro `$then`, in the order of `enum vs_gate`: the constant of the ABI, the
-/// name, the entities with the carrier of each one's tag and whether a rule can bind it, the
+/// Hands the gates to the macro `$then`, in the order of `enum vs_gate`: the constant of the ABI,
+/// the name, the entities with the carrier of each one's tag and whether a rule can bind it, the
 /// properties that rules can ask for, the trigger, what becomes of the entities without a rule.
 ///
 /// A gate without entities counts and takes no rules.

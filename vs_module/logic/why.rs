@@ -4,8 +4,8 @@
 
 use crate::table::NoMemory;
 
-/// Hands the causes to the macro `$then`, in the order of `enum vs_reason`: the constant of the ABI,
-/// the errno, what was wrong and what to do about it, as vsctl tells it.
+/// Hands the causes to the macro `$then`, in the order of `enum vs_reason`: the constant of the
+/// ABI, the errno, what was wrong and what to do about it, as vsctl tells it.
 #[macro_export]
 macro_rules! each_reason {
     ($then:ident) => {

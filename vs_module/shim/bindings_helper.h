@@ -74,7 +74,7 @@ static const unsigned int VS_CONST_VS_REF = VS_REF(0);
 #define VS_FIELD(name, type, field) \
 	VS_OFFSET_##name = offsetof(type, field), VS_WIDTH_##name = sizeof_field(type, field),
 #define VS_TAIL(name, type, field) VS_OFFSET_##name = offsetof(type, field),
-#define VS_SIZE(name, type) VS_SIZEOF_##name = sizeof(type),
+#define VS_SIZE(name, type)	   VS_SIZEOF_##name = sizeof(type),
 enum vs_layout { VS_LAYOUT };
 #undef VS_FIELD
 #undef VS_TAIL

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The functions of helpers.h, and the check that gcc and clang agree on the structures of layout.h. */
+/*
+ * The functions of helpers.h, and the check that gcc and clang agree on the structures of layout.h.
+ */
 #include <linux/binfmts.h>
 #include <linux/cgroup.h>
 #include <linux/cred.h>
@@ -23,11 +25,14 @@
 #include "layout.h"
 #include "vs_module/shim/layout_generated.h"
 
-#define VS_FIELD(name, type, field) \
-	static_assert(offsetof(type, field) == VS_OFFSET_##name, #type "." #field " lies elsewhere for clang"); \
-	static_assert(sizeof_field(type, field) == VS_WIDTH_##name, #type "." #field " has another size for clang");
-#define VS_TAIL(name, type, field) \
-	static_assert(offsetof(type, field) == VS_OFFSET_##name, #type "." #field " lies elsewhere for clang");
+#define VS_FIELD(name, type, field)                                  \
+	static_assert(offsetof(type, field) == VS_OFFSET_##name,     \
+		      #type "." #field " lies elsewhere for clang"); \
+	static_assert(sizeof_field(type, field) == VS_WIDTH_##name,  \
+		      #type "." #field " has another size for clang");
+#define VS_TAIL(name, type, field)                               \
+	static_assert(offsetof(type, field) == VS_OFFSET_##name, \
+		      #type "." #field " lies elsewhere for clang");
 #define VS_SIZE(name, type) \
 	static_assert(sizeof(type) == VS_SIZEOF_##name, #type " has another size for clang");
 VS_LAYOUT
@@ -64,11 +69,12 @@ struct net *vs_dev_net(const struct net_device *dev)
 
 bool vs_dev_is_local(const struct net_device *dev)
 {
-	return dev->flags & IFF_LOOPBACK || dev->netdev_ops->ndo_get_peer_dev || netif_is_macvlan(dev);
+	return dev->flags & IFF_LOOPBACK || dev->netdev_ops->ndo_get_peer_dev ||
+	       netif_is_macvlan(dev);
 }
 
 struct vs_packet_note {
-	const struct sk_buff *skb;	/* only compared, as is `head` */
+	const struct sk_buff *skb; /* only compared, as is `head` */
 	const unsigned char *head;
 	u32 tag;
 };
@@ -80,7 +86,8 @@ void vs_note(const struct sk_buff *skb, u32 tag)
 {
 	struct vs_packet_note *note;
 
-	guard(preempt)();
+	guard(preempt)
+		();
 	note = this_cpu_ptr(&vs_notes);
 	note->skb = skb;
 	note->head = skb->head;
@@ -92,7 +99,8 @@ u32 vs_note_of(const struct sk_buff *skb)
 {
 	const struct vs_packet_note *note;
 
-	guard(preempt)();
+	guard(preempt)
+		();
 	note = this_cpu_ptr(&vs_notes);
 	return note->head == skb->head && (note->skb == skb || skb->cloned) ? note->tag : 0;
 }
@@ -163,7 +171,10 @@ int vs_current_cgroup_path(char *buf, size_t len)
 	return cgroup_path(task_dfl_cgroup(current), buf, len);
 }
 
-/* Of both roots, only the addresses are looked at, under RCU: so no reference is taken, which could not be given back here. */
+/*
+ * Of both roots, only the addresses are looked at, under RCU: so no reference is taken, which could
+ * not be given back here.
+ */
 bool vs_current_sees_as_host(const struct path *path)
 {
 	struct task_struct *init = init_pid_ns.child_reaper;

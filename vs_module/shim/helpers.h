@@ -49,7 +49,7 @@ struct tracepoint *vs_tracepoint(const char *name);
 void vs_tracepoints_synchronize(void);
 
 /* events of trace.h, any context */
-#define VS_TRACE_NO_RULE	0xffffffffu	/* no rule caused it */
+#define VS_TRACE_NO_RULE 0xffffffffu /* no rule caused it */
 void vs_trace_bind(u32 gate, u32 home, u32 cur, u32 new_home, u32 new_cur, u32 rule);
 void vs_trace_refuse(u32 gate, u32 service, int error);
 void vs_trace_apply(u32 services, u32 rules, u64 generation);

@@ -24,8 +24,8 @@ impl<const N: usize> PerCpu<N> {
     /// Makes them. May sleep.
     ///
     /// They are given the next power of two, and lie at a multiple of it: what the kernel's
-    /// allocator cannot use of its chunks, it looks at again at each fork, which takes some counters
-    /// of its own. With ten thousand services that was most of the fork's share of a gate.
+    /// allocator cannot use of its chunks, it looks at again at each fork, which takes some
+    /// counters of its own. With ten thousand services that was most of the fork's share of a gate.
     pub(crate) fn new() -> Result<Self> {
         let size = size_of::<[u64; N]>().next_power_of_two();
         // SAFETY: There is room for the counters, and they are aligned.

@@ -52,9 +52,9 @@ impl<T> RcuBox<T> {
     }
 }
 
-/// `READ_ONCE()`. Of a pointer it is `rcu_dereference()`: what it refers to was written before it can
-/// be seen here, by the dependency of addresses. `Atomic::load()` says the same by a call out of
-/// line, which hot paths would feel.
+/// `READ_ONCE()`. Of a pointer it is `rcu_dereference()`: what it refers to was written before it
+/// can be seen here, by the dependency of addresses. `Atomic::load()` says the same by a call out
+/// of line, which hot paths would feel.
 pub(crate) fn read_once<T: AtomicType>(from: &Atomic<T>) -> T {
     // SAFETY: It is valid and aligned; what has atomic operations is a word, read in one piece.
     unsafe { from.as_ptr().read_volatile() }

@@ -136,7 +136,8 @@ impl<'a> Skb<'a> {
         unsafe { c::vs_skb_network_offset(self.raw.as_ptr()) as usize }
     }
 
-    /// Fills `into` with the bytes from offset `at` of `data` on; `false` if they are not all there.
+    /// Fills `into` with the bytes from offset `at` of `data` on; `false` if they are not all
+    /// there.
     #[inline(always)]
     pub(crate) fn read(&self, at: usize, into: &mut [u8]) -> bool {
         let raw = self.raw.as_ptr();

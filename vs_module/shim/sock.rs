@@ -13,8 +13,8 @@ use kernel::ffi::c_void;
 ///
 /// # Invariants
 ///
-/// The pointer is valid for `'a`; the state in the part that all kinds share tells which kind it is.
-/// Fields are read without the socket's lock: each is one word, and may be out of date when the
+/// The pointer is valid for `'a`; the state in the part that all kinds share tells which kind it
+/// is. Fields are read without the socket's lock: each is one word, and may be out of date when the
 /// caller looks at it.
 #[derive(Clone, Copy)]
 pub(crate) struct Sock<'a>(NonNull<c::sock>, PhantomData<&'a c::sock>);
@@ -155,15 +155,15 @@ impl<'a> Sock<'a> {
         )
     }
 
-    /// Is it one of those by which the stack itself answers (resets, ICMP)? They serve everybody, so
-    /// they say nothing about whom a packet is for.
+    /// Is it one of those by which the stack itself answers (resets, ICMP)? They serve everybody,
+    /// so they say nothing about whom a packet is for.
     pub(crate) fn is_stack(self) -> bool {
         // SAFETY: A socket of any kind, alive.
         unsafe { c::vs_sk_is_stack(self.0.as_ptr()) }
     }
 
-    /// Is it in the initial network namespace, in which only the machine's administrator writes what
-    /// netfilter does to packets?
+    /// Is it in the initial network namespace, in which only the machine's administrator writes
+    /// what netfilter does to packets?
     pub(crate) fn is_hosts(self) -> bool {
         // SAFETY: A socket of any kind, alive, keeps its namespace.
         unsafe { c::vs_sk_is_hosts(self.0.as_ptr()) }

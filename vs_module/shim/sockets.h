@@ -19,9 +19,9 @@ struct vs_socket_entry {
 	struct rhash_head node;
 	struct vs_socket_key {
 		u64 cookie;
-		u64 sk;	/* the socket's address, only compared */
+		u64 sk; /* the socket's address, only compared */
 	} key;
-	u32 tag;	/* logic/tag.rs; written by compare-and-swap */
+	u32 tag; /* logic/tag.rs; written by compare-and-swap */
 };
 
 /* Once, at load and unload; may sleep. At unload nobody looks any more. */

@@ -92,8 +92,8 @@ pub(crate) fn with<R>(f: impl FnOnce(&State) -> R) -> R {
 ///
 /// # Safety
 ///
-/// It is, until `f` has returned. Kfuncs with `KF_RCU_PROTECTED` are: the verifier sees to it; so are
-/// netfilter's hooks.
+/// It is, until `f` has returned. Kfuncs with `KF_RCU_PROTECTED` are: the verifier sees to it; so
+/// are netfilter's hooks.
 pub(crate) unsafe fn under_rcu<R>(f: impl FnOnce(&State) -> R) -> R {
     f(&State(()))
 }
@@ -182,8 +182,8 @@ impl State {
         verdict
     }
 
-    /// What the rules say to a call, whose ids are resolved; counts the rule's hit and what could not
-    /// be attributed.
+    /// What the rules say to a call, whose ids are resolved; counts the rule's hit and what could
+    /// not be attributed.
     pub(crate) fn verdict(&self, call: &mut Call<'_>) -> Verdict {
         let verdict = self.evaluate(call, &mut Cost::default());
         if let Some(counter) = verdict.rule.and_then(hit_counter) {
@@ -195,8 +195,8 @@ impl State {
         verdict
     }
 
-    /// A task was born that is to be at home in `home`: counts it, or refuses it at a limit. Where it
-    /// is at home: in root, if the service has just gone.
+    /// A task was born that is to be at home in `home`: counts it, or refuses it at a limit. Where
+    /// it is at home: in root, if the service has just gone.
     pub(crate) fn task_born(&self, home: VsId) -> Result<VsId> {
         self.born(home, Resource::Tasks)
     }
@@ -206,8 +206,8 @@ impl State {
         self.gone(home, Resource::Tasks);
     }
 
-    /// A task is to be at home in `home`, limits or not: counts it. Where it is at home: in root, if
-    /// the service has just gone.
+    /// A task is to be at home in `home`, limits or not: counts it. Where it is at home: in root,
+    /// if the service has just gone.
     pub(crate) fn task_joined(&self, home: VsId) -> VsId {
         self.joined(home, Resource::Tasks)
     }

@@ -2,11 +2,11 @@
 
 //! Sockets and the services that they belong to.
 //!
-//! One table, by the cookie that the kernel gives a socket for good and by its address, is the truth: nobody outside
-//! this module can write it, and counts of sockets hang on it. A socket without an entry is
-//! nobody's. A request for a connection has no life that can be followed, so it carries its tag
-//! itself, with a check value ([`Pledge`]). The remainder of a connection in TIME_WAIT keeps its
-//! socket's cookie; the tag is remembered here when the socket ends.
+//! One table, by the cookie that the kernel gives a socket for good and by its address, is the
+//! truth: nobody outside this module can write it, and counts of sockets hang on it. A socket
+//! without an entry is nobody's. A request for a connection has no life that can be followed, so it
+//! carries its tag itself, with a check value ([`Pledge`]). The remainder of a connection in
+//! TIME_WAIT keeps its socket's cookie; the tag is remembered here when the socket ends.
 //!
 //! Context: any but NMI and hard interrupt, under RCU, unless stated. Lock-free but for the bucket
 //! of the hash table that is written.
@@ -56,8 +56,8 @@ impl Entry {
     }
 
     fn word(&self) -> &Atomic<u32> {
-        // SAFETY: The memory stays an entry's while the caller is under RCU; all access to its tag is
-        // atomic.
+        // SAFETY: The memory stays an entry's while the caller is under RCU; all access to its tag
+        // is atomic.
         unsafe { Atomic::from_ptr(&raw mut (*self.0.as_ptr()).tag) }
     }
 
@@ -135,8 +135,8 @@ pub(crate) enum Claim {
 
 /// Gives the socket of this name to `to`, and counts it there.
 ///
-/// The caller's reference keeps the socket from ending meanwhile. Fails with the error of a limit, or
-/// with `ENOMEM`, and then the socket belongs where it did.
+/// The caller's reference keeps the socket from ending meanwhile. Fails with the error of a limit,
+/// or with `ENOMEM`, and then the socket belongs where it did.
 pub(crate) fn give(s: &State, name: Name, to: VsId, claim: Claim) -> Result {
     loop {
         match Entry::of(name) {
@@ -240,8 +240,9 @@ const NOTE_BITS: u32 = 13;
 /// Of a tag all but its top bit, which is always set.
 const TAG_BITS: u32 = 31;
 
-/// By the low bits of the cookie: the rest of it (33 bits) and the tag, in one word, so that no half
-/// of it can be another's. The kernel counts cookies up, so two sockets look alike here after 2^46.
+/// By the low bits of the cookie: the rest of it (33 bits) and the tag, in one word, so that no
+/// half of it can be another's. The kernel counts cookies up, so two sockets look alike here after
+/// 2^46.
 static REMAINDERS: [Atomic<u64>; NOTES] = [const { Atomic::new(0) }; NOTES];
 
 fn note_of(cookie: u64) -> (&'static Atomic<u64>, u64) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! pgbench's log of every transaction (`pgbench --log`), and what follows from it.
 //!
-//! A line is `client number microseconds script seconds microseconds [lag]`: the third field is the latency, the fifth
-//! and sixth are the end. Under `--rate` the latency counts from the instant the transaction was due, so a client
-//! that cannot even begin is not left out of it.
+//! A line is `client number microseconds script seconds microseconds [lag]`: the third field is the
+//! latency, the fifth and sixth are the end. Under `--rate` the latency counts from the instant the
+//! transaction was due, so a client that cannot even begin is not left out of it.
 
 /// One transaction that ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,8 +17,8 @@ pub struct Transaction {
 /// Reads a log.
 ///
 /// # Errors
-/// A line that is not of the form above, with its number; also a transaction that pgbench marks as failed or skipped,
-/// which the demonstration does not expect.
+/// A line that is not of the form above, with its number; also a transaction that pgbench marks as
+/// failed or skipped, which the demonstration does not expect.
 pub fn parse(text: &str) -> Result<Vec<Transaction>, String> {
     let transaction = |line: &str| {
         let mut fields = line.split_ascii_whitespace();
@@ -61,7 +61,8 @@ pub fn service(transactions: &[Transaction], from_us: u64, to_us: u64) -> Servic
     }
 }
 
-/// The smallest value that at least `percent` % of the sorted values do not exceed (nearest rank); none of no values.
+/// The smallest value that at least `percent` % of the sorted values do not exceed (nearest rank);
+/// none of no values.
 fn percentile(sorted: &[u64], percent: usize) -> Option<u64> {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.checked_sub(1)?).copied()

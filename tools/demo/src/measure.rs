@@ -64,8 +64,8 @@ pub fn measure(plan: &Plan) -> Result<Run, String> {
     }
     let watched = watch(plan)?;
     sleep(plan.warm_up);
-    // Asking vsctl may wait for a moment in which others run. So the truth is read outside of the charges, at both ends:
-    // what was charged in between must also have been spent in between.
+    // Asking vsctl may wait for a moment in which others run. So the truth is read outside of the
+    // charges, at both ends: what was charged in between must also have been spent in between.
     let before = Snapshot {
         processes: processes(&watched)?,
         ledger: ledger(&plan.accounts)?,
@@ -203,8 +203,8 @@ fn command_line(pid: u32) -> String {
         .to_owned()
 }
 
-/// What a child of a postmaster does, by the title PostgreSQL gives it (`postgres: ROLE DATABASE PEER STATE`), and
-/// whether its connection is set up.
+/// What a child of a postmaster does, by the title PostgreSQL gives it (`postgres: ROLE DATABASE
+/// PEER STATE`), and whether its connection is set up.
 fn worker(title: &str, owner: Option<Tenant>) -> (Role, bool) {
     let mut words = title
         .strip_prefix("postgres: ")

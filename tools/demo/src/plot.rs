@@ -20,7 +20,8 @@ fn colour(setup: Setup) -> RGBColor {
     }
 }
 
-/// Width of the line and size of the points. The ideal lies broad below all: what reaches it shall not hide it.
+/// Width of the line and size of the points. The ideal lies broad below all: what reaches it shall
+/// not hide it.
 fn strokes(setup: Setup) -> (u32, i32) {
     if setup == Setup::Replicated {
         (9, 7)
@@ -85,7 +86,8 @@ fn draw<'a>(results: &Results, area: &Area<'a>) -> Outcome<'a> {
     key(&legend)
 }
 
-/// The decimal logarithm of a time of at least a microsecond. The axis is linear in it: then every decade is labelled.
+/// The decimal logarithm of a time of at least a microsecond. The axis is linear in it: then every
+/// decade is labelled.
 fn decade(ms: f64) -> f64 {
     ms.max(1e-3).log10()
 }

@@ -66,7 +66,8 @@ impl Row {
 }
 
 impl Results {
-    /// Reads every run below `runs`: a folder for each with `run.json` and the logs `a.*` and `b.*`.
+    /// Reads every run below `runs`: a folder for each with `run.json` and the logs `a.*` and
+    /// `b.*`.
     ///
     /// # Errors
     /// A file that is missing or makes no sense, with its name; no run at all.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is written down about one run: one set-up at one load of b.
 //!
-//! The guest only records, the host computes. So whatever a figure is made of can be read again in `build/demo/runs`,
-//! and all arithmetic is tested where it is cheap.
+//! The guest only records, the host computes. So whatever a figure is made of can be read again in
+//! `build/demo/runs`, and all arithmetic is tested where it is cheap.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -149,8 +149,9 @@ pub struct Charge {
 impl Run {
     /// Compares what was charged for PostgreSQL's work with what its processes used.
     ///
-    /// A tenant's account also holds its clients, whose time is known and taken off first. Without accounts
-    /// ([`Setup::None`]) the kernel charges the process that runs, so all is the service's.
+    /// A tenant's account also holds its clients, whose time is known and taken off first. Without
+    /// accounts ([`Setup::None`]) the kernel charges the process that runs, so all is the
+    /// service's.
     ///
     /// # Errors
     /// The snapshots are not of the same processes: somebody's time would be missing.

@@ -377,7 +377,8 @@ fn many(n: u32) -> Wish {
     wish
 }
 
-/// Look-ups and mean probes over calls that match and calls that do not, and the most probes of one.
+/// Look-ups and mean probes over calls that match and calls that do not, and the most probes of
+/// one.
 fn measured(rules: u32) -> (u32, f64, f64, u32) {
     let list: Vec<_> = (1..=rules).map(|n| (n, many(n))).collect();
     let classifier = compiled(&list, &[0; SERVICES as usize]);

@@ -2,10 +2,10 @@
 
 //! The pure logic of vs.ko on the host.
 //!
-//! `vs_module/logic` is compiled here as it stands; only the memory below ([`table`]) is the host's.
-//! So vsctl has the tables of gates, properties, attributes and reasons, and the contest between
-//! rules, from the files that the module is made of. The parser of `vs_netfilter` is compiled for
-//! its tests.
+//! `vs_module/logic` is compiled here as it stands; only the memory below ([`table`]) is the
+//! host's. So vsctl has the tables of gates, properties, attributes and reasons, and the contest
+//! between rules, from the files that the module is made of. The parser of `vs_netfilter` is
+//! compiled for its tests.
 
 // The files of the module are documented as the kernel's are: what a name says is not said again.
 #![allow(missing_docs)]

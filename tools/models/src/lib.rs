@@ -2,12 +2,12 @@
 
 //! The limits of vs.ko in many orders of events.
 //!
-//! `vs_module/state/counter.rs` is compiled here as it stands. What it uses of the kernel and of the module
-//! is replaced: atomics by those of shuttle, which tries orders of the threads; RCU and the service
-//! by [`rcu`] and [`service`]. Shuttle's atomics are sequentially consistent, so what is shown holds
-//! for the order of events, not for what weaker ones would allow beside it; limits need no more than
-//! that each count is changed by atomic additions. There is nothing to use in this crate: it is its
-//! tests.
+//! `vs_module/state/counter.rs` is compiled here as it stands. What it uses of the kernel and of
+//! the module is replaced: atomics by those of shuttle, which tries orders of the threads; RCU and
+//! the service by [`rcu`] and [`service`]. Shuttle's atomics are sequentially consistent, so what
+//! is shown holds for the order of events, not for what weaker ones would allow beside it; limits
+//! need no more than that each count is changed by atomic additions. There is nothing to use in
+//! this crate: it is its tests.
 
 // The module uses all of it, the tests what they test.
 #![allow(dead_code)]

@@ -9,7 +9,8 @@ use sched_arith::*;
 const SLICE: u64 = 3_000_000;
 const SECOND: u64 = 1_000_000_000;
 
-/// One CPU or several, nodes that always want to run, one tree level for each weight in a node's path.
+/// One CPU or several, nodes that always want to run, one tree level for each weight in a node's
+/// path.
 ///
 /// Returns what each node had after `time` of CPU time, in parts of a thousand.
 fn shared(paths: &[Vec<(u64, u64)>], cpus: usize, time: u64) -> Vec<u64> {
@@ -108,7 +109,8 @@ proptest! {
     #[test]
     fn any_weights_are_met(weights in prop::collection::vec(10u64..1000, 2..12), cpus in 1usize..4) {
         let sum: u64 = weights.iter().sum();
-        // what one node cannot use, because it never runs on all CPUs at once, is no matter here: it may
+        // what one node cannot use, because it never runs on all CPUs at once, is no matter here:
+        // it may
         let paths: Vec<_> = weights.iter().map(|&weight| vec![(weight, sum)]).collect();
         let had = shared(&paths, cpus, 60 * SECOND);
         for (had, weight) in had.into_iter().zip(weights) {

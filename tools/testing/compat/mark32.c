@@ -5,23 +5,31 @@
  *	mark32 set FD MARK	setsockopt(SO_MARK) on an inherited socket
  *	mark32 send FD MARK	sends "x" by a connected one, with the mark in a control message
  *
- * Any 64-bit process can call the kernel so. What it hands over lies below 4 GiB, for which the program must be linked
- * statically and at a fixed place. Exit status: 0, else the errno.
+ * Any 64-bit process can call the kernel so. What it hands over lies below 4 GiB, for which the
+ * program must be linked statically and at a fixed place. Exit status: 0, else the errno.
  */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-enum { SETSOCKOPT = 366, SENDMSG = 370 };	/* numbers of i386 */
+enum { SETSOCKOPT = 366, SENDMSG = 370 }; /* numbers of i386 */
 
 static uint32_t mark;
 static char payload[] = "x";
 
 /* struct iovec, msghdr and cmsghdr of a 32-bit program */
-static struct { uint32_t base, len; } vector;
-static struct { uint32_t len; int32_t level, type; uint32_t mark; } control;
-static struct { uint32_t name, namelen, iov, iovlen, control, controllen, flags; } message;
+static struct {
+	uint32_t base, len;
+} vector;
+static struct {
+	uint32_t len;
+	int32_t level, type;
+	uint32_t mark;
+} control;
+static struct {
+	uint32_t name, namelen, iov, iovlen, control, controllen, flags;
+} message;
 
 static uint32_t address(const void *object)
 {
@@ -32,7 +40,8 @@ static int call32(int number, uint32_t a, uint32_t b, uint32_t c, uint32_t d, ui
 {
 	int result;
 
-	asm volatile("int $0x80" : "=a"(result)
+	asm volatile("int $0x80"
+		     : "=a"(result)
 		     : "a"(number), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e)
 		     : "memory", "r8", "r9", "r10", "r11");
 	return result;

@@ -32,7 +32,10 @@ int call(struct fuzz *f, unsigned long request, const void *argument)
 	return ioctl(f->fd, request, argument) ? errno : 0;
 }
 
-/* Issues a call; if it is spoilt, checks that it fails for that. Returns whether it came through, its errno in *error. */
+/*
+ * Issues a call; if it is spoilt, checks that it fails for that. Returns whether it came through,
+ * its errno in *error.
+ */
 bool issue(struct fuzz *f, unsigned long request, void *argument, int *error)
 {
 	size_t size = _IOC_SIZE(request), more = 1 + below(&f->random, 128);
@@ -51,7 +54,8 @@ bool issue(struct fuzz *f, unsigned long request, void *argument, int *error)
 	if (damage < 4) {
 		request = _IOC(3, VS_IOC_MAGIC, _IOC_NR(request), below(&f->random, size));
 		wanted = EINVAL;
-	} else if (damage < 8) {	/* longer, and nothing in it that is not known: as if it were not */
+	} else if (damage < 8) {
+		/* longer, and nothing in it that is not known: as if it were not */
 		*error = call(f, _IOC(3, VS_IOC_MAGIC, _IOC_NR(request), size + more), f->argument);
 		memcpy(argument, f->argument, size);
 		return true;
@@ -60,8 +64,11 @@ bool issue(struct fuzz *f, unsigned long request, void *argument, int *error)
 		request = _IOC(3, VS_IOC_MAGIC, _IOC_NR(request), size + more);
 		wanted = E2BIG;
 	} else if (damage < 16) {
-		static const unsigned long addresses[] = { 0, 1, 0xfff, 0xffff888000000000, -4096ul, -8ul, 0x800000000000 - 4 };
-		unsigned long address = addresses[below(&f->random, sizeof(addresses) / sizeof(*addresses))];
+		static const unsigned long addresses[] = {
+			0, 1, 0xfff, 0xffff888000000000, -4096ul, -8ul, 0x800000000000 - 4
+		};
+		unsigned long address =
+			addresses[below(&f->random, sizeof(addresses) / sizeof(*addresses))];
 		int got = call(f, request, (void *)address);
 
 		if (got != EFAULT)
@@ -80,8 +87,12 @@ bool issue(struct fuzz *f, unsigned long request, void *argument, int *error)
 	return false;
 }
 
-/* Holds an answer against the reasons that the model has; `may`: others that it cannot know. Returns whether it is yes. */
-bool judge(struct fuzz *f, unsigned int command, int error, unsigned int reason, reasons must, reasons may)
+/*
+ * Holds an answer against the reasons that the model has; `may`: others that it cannot know.
+ * Returns whether it is yes.
+ */
+bool judge(struct fuzz *f, unsigned int command, int error, unsigned int reason, reasons must,
+	   reasons may)
 {
 	if (!error) {
 		if (f->m && must)
@@ -92,22 +103,29 @@ bool judge(struct fuzz *f, unsigned int command, int error, unsigned int reason,
 		return true;
 	}
 	if (f->m && !((must | may) >> reason & 1))
-		fail(f, "errno %d, reason %u; to expect: %#llx", error, reason, (unsigned long long)must);
+		fail(f, "errno %d, reason %u; to expect: %#llx", error, reason,
+		     (unsigned long long)must);
 	if (error != model_errno(reason))
 		fail(f, "errno %d does not go with reason %u", error, reason);
 	return false;
 }
 
-/* Looks at the counters: the generation must have grown if something was changed since, and only then. */
+/*
+ * Looks at the counters: the generation must have grown if something was changed since, and only
+ * then.
+ */
 void check_info(struct fuzz *f, const struct vs_info *info)
 {
 	if (!f->m)
 		return;
-	if (info->abi != VS_ABI_VERSION || info->ids_max != IDS || info->services != f->m->nr_services || info->rules != f->m->nr_rules)
-		fail(f, "%u services, %u rules; wanted %u, %u", info->services, info->rules, f->m->nr_services, f->m->nr_rules);
+	if (info->abi != VS_ABI_VERSION || info->ids_max != IDS ||
+	    info->services != f->m->nr_services || info->rules != f->m->nr_rules)
+		fail(f, "%u services, %u rules; wanted %u, %u", info->services, info->rules,
+		     f->m->nr_services, f->m->nr_rules);
 	if (f->changed ? info->generation <= f->generation : info->generation != f->generation)
-		fail(f, "generation %llu after %llu, with%s a change between", (unsigned long long)info->generation,
-		     (unsigned long long)f->generation, f->changed ? "" : "out");
+		fail(f, "generation %llu after %llu, with%s a change between",
+		     (unsigned long long)info->generation, (unsigned long long)f->generation,
+		     f->changed ? "" : "out");
 	f->generation = info->generation;
 	f->changed = false;
 }

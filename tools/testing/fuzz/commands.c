@@ -33,9 +33,11 @@ void do_create(struct fuzz *f)
 
 	struct vs_create given = c;
 
-	if (!issue(f, VS_IOC_CREATE, &c, &error) || !judge(f, 1, error, c.reason, must, may) || !f->m)
+	if (!issue(f, VS_IOC_CREATE, &c, &error) || !judge(f, 1, error, c.reason, must, may) ||
+	    !f->m)
 		return;
-	if (c.id == VS_ROOT || c.id >= IDS || model_find(f->m, c.id) || (given.id != VS_ANY && c.id != given.id))
+	if (c.id == VS_ROOT || c.id >= IDS || model_find(f->m, c.id) ||
+	    (given.id != VS_ANY && c.id != given.id))
 		fail(f, "was given id %u", c.id);
 	model_created(f->m, &given, c.id);
 	f->changed = true;
@@ -79,7 +81,8 @@ void do_change(struct fuzz *f)
 
 	c.id = any_service(&f->random, f->m);
 	/* another parent costs a grace period, too */
-	c.what = chance(&f->random, 99) ? below(&f->random, 8) & ~VS_CHANGE_PARENT : below(&f->random, 16);
+	c.what = chance(&f->random, 99) ? below(&f->random, 8) & ~VS_CHANGE_PARENT :
+					  below(&f->random, 16);
 	if (chance(&f->random, 1))
 		c.what |= VS_CHANGE_PARENT;
 	generate_name(&f->random, c.name);
@@ -94,8 +97,10 @@ void do_set_attr(struct fuzz *f)
 {
 	struct vs_set_attr a = {
 		.id = any_service(&f->random, f->m),
-		.op = chance(&f->random, 98) ? below(&f->random, VS_ATTR_OP_COUNT) : below(&f->random, 65536),
-		.attr = chance(&f->random, 98) ? below(&f->random, VS_ATTR_COUNT) : below(&f->random, 65536),
+		.op = chance(&f->random, 98) ? below(&f->random, VS_ATTR_OP_COUNT) :
+					       below(&f->random, 65536),
+		.attr = chance(&f->random, 98) ? below(&f->random, VS_ATTR_COUNT) :
+						 below(&f->random, 65536),
 	};
 	int error;
 
@@ -108,7 +113,8 @@ void do_set_attr(struct fuzz *f)
 
 void do_query(struct fuzz *f)
 {
-	struct vs_query q = { .id = chance(&f->random, 50) ? VS_ANY : any_service(&f->random, f->m) };
+	struct vs_query q = { .id = chance(&f->random, 50) ? VS_ANY :
+							     any_service(&f->random, f->m) };
 	struct vs_service wanted;
 	reasons must = 0;
 	int error;
@@ -127,9 +133,11 @@ void do_stat(struct fuzz *f)
 	int error;
 
 	if (issue(f, VS_IOC_STAT, &s, &error) &&
-	    judge(f, 7, error, s.reason, !f->m || model_find(f->m, s.id) ? 0 : WHY(NO_SERVICE), 0) && f->m &&
-	    s.id != VS_ROOT &&
-	    s.tasks + s.sockets + s.rebinds + s.refused[VS_RESOURCE_TASKS] + s.refused[VS_RESOURCE_SOCKETS] + s.cpu_ns)
+	    judge(f, 7, error, s.reason, !f->m || model_find(f->m, s.id) ? 0 : WHY(NO_SERVICE),
+		  0) &&
+	    f->m && s.id != VS_ROOT &&
+	    s.tasks + s.sockets + s.rebinds + s.refused[VS_RESOURCE_TASKS] +
+		    s.refused[VS_RESOURCE_SOCKETS] + s.cpu_ns)
 		fail(f, "service %u has done something", s.id);
 }
 
@@ -137,23 +145,27 @@ void do_stat(struct fuzz *f)
 void do_place_task(struct fuzz *f)
 {
 	const int fds[] = { -1, f->fd, f->socket, f->pidfd, 1000 };
-	struct vs_place_task p = { .pidfd = fds[below(&f->random, 5)], .id = any_service(&f->random, f->m) };
+	struct vs_place_task p = { .pidfd = fds[below(&f->random, 5)],
+				   .id = any_service(&f->random, f->m) };
 	int error;
 
 	p.flags = chance(&f->random, 95) ? below(&f->random, 2) : below(&f->random, ~0u);
 	if (issue(f, VS_IOC_PLACE_TASK, &p, &error))
-		judge(f, 12, error, p.reason, WHY(NO_GATES) | WHY(FD) | WHY(NO_SERVICE) | (p.flags > 1 ? INVALID : 0), 0);
+		judge(f, 12, error, p.reason,
+		      WHY(NO_GATES) | WHY(FD) | WHY(NO_SERVICE) | (p.flags > 1 ? INVALID : 0), 0);
 }
 
 void do_place_socket(struct fuzz *f)
 {
 	const int fds[] = { -1, f->fd, f->pidfd, 1000 };
-	struct vs_place_socket p = { .fd = fds[below(&f->random, 4)], .id = any_service(&f->random, f->m) };
+	struct vs_place_socket p = { .fd = fds[below(&f->random, 4)],
+				     .id = any_service(&f->random, f->m) };
 	int error;
 
 	p.flags = chance(&f->random, 95) ? 0 : below(&f->random, ~0u);
 	if (issue(f, VS_IOC_PLACE_SOCKET, &p, &error))
-		judge(f, 13, error, p.reason, WHY(NO_GATES) | WHY(FD) | WHY(NO_SERVICE) | (p.flags ? INVALID : 0), 0);
+		judge(f, 13, error, p.reason,
+		      WHY(NO_GATES) | WHY(FD) | WHY(NO_SERVICE) | (p.flags ? INVALID : 0), 0);
 }
 
 void do_gate_packet(struct fuzz *f)
@@ -189,7 +201,8 @@ void do_socket(struct fuzz *f)
 
 	s.flags = chance(&f->random, 95) ? 0 : below(&f->random, ~0u);
 	if (issue(f, VS_IOC_SOCKET, &s, &error) &&
-	    judge(f, 16, error, s.reason, (s.fd != f->socket ? WHY(FD) : 0) | (s.flags ? INVALID : 0), 0) &&
+	    judge(f, 16, error, s.reason,
+		  (s.fd != f->socket ? WHY(FD) : 0) | (s.flags ? INVALID : 0), 0) &&
 	    s.id != VS_ROOT)
 		fail(f, "the socket is that of %u", s.id);
 }

@@ -8,9 +8,12 @@ void do_apply(struct fuzz *f)
 	struct vs_config_service services[8];
 	struct vs_rule rules[8];
 	struct vs_apply a = {
-		.services = (uintptr_t)services, .nr_services = below(&f->random, 8),
-		.rules = (uintptr_t)rules, .nr_rules = below(&f->random, 8),
-		.service_size = sizeof(services[0]), .rule_size = sizeof(rules[0]),
+		.services = (uintptr_t)services,
+		.nr_services = below(&f->random, 8),
+		.rules = (uintptr_t)rules,
+		.nr_rules = below(&f->random, 8),
+		.service_size = sizeof(services[0]),
+		.rule_size = sizeof(rules[0]),
 		.flags = chance(&f->random, 20) ? VS_APPLY_CHECK : 0,
 	};
 	reasons must = 0, may = f->nr_freed + 2 * SERVICES_MANY > IDS ? WHY(FULL) : 0;
@@ -33,14 +36,16 @@ void do_apply(struct fuzz *f)
 
 	struct vs_apply given = a;
 
-	if (!ISSUE_RESERVED(f, VS_IOC_APPLY, &a, reserved, &error) || !judge(f, 14, error, a.reason, must, may) ||
-	    given.flags & VS_APPLY_CHECK || !f->m)
+	if (!ISSUE_RESERVED(f, VS_IOC_APPLY, &a, reserved, &error) ||
+	    !judge(f, 14, error, a.reason, must, may) || given.flags & VS_APPLY_CHECK || !f->m)
 		return;
 
 	static struct vs_service listed[2 * MODEL_SERVICES];
 	static struct vs_rule listed_rules[MODEL_RULES];
 	unsigned int nr = list_services(f, listed, 2 * MODEL_SERVICES, 256);
-	struct vs_list list = { .items = (uintptr_t)listed_rules, .after = VS_LIST_START, .room = MODEL_RULES,
+	struct vs_list list = { .items = (uintptr_t)listed_rules,
+				.after = VS_LIST_START,
+				.room = MODEL_RULES,
 				.item_size = sizeof(listed_rules[0]) };
 
 	if (!model_learn(&f->next, &given, listed, nr))

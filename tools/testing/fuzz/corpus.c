@@ -8,8 +8,8 @@
 #include "coverage.h"
 #include "fuzz.h"
 
-#define INPUTS_MOST	4096
-#define LINE		100	/* characters */
+#define INPUTS_MOST 4096
+#define LINE	    100 /* characters */
 
 static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 static struct tape *inputs[INPUTS_MOST];
@@ -77,7 +77,8 @@ void input_write(FILE *file, const struct tape *tape)
 	int column = 0;
 
 	for (unsigned int n = 0; n < tape->length; n++) {
-		column += tape->draws[n] < 62 ? fprintf(file, "%c", digits[tape->draws[n]]) : fprintf(file, "(%x)", tape->draws[n]);
+		column += tape->draws[n] < 62 ? fprintf(file, "%c", digits[tape->draws[n]]) :
+						fprintf(file, "(%x)", tape->draws[n]);
 		if (column >= LINE || n == tape->length - 1) {
 			fputc('\n', file);
 			column = 0;
@@ -122,7 +123,7 @@ static unsigned int mutate(struct random *r, struct tape *tape)
 	for (unsigned int times = 1 + below(r, 4); times; times--) {
 		from = below(r, tape->length);
 		switch (below(r, 6)) {
-		case 0:	/* from some command on, what another does */
+		case 0: /* from some command on, what another does */
 			from = tape->steps[below(r, tape->nr_steps + 1)];
 			length = other->length;
 			if (from + length > TAPE_DRAWS)
@@ -131,7 +132,7 @@ static unsigned int mutate(struct random *r, struct tape *tape)
 			tape->length = from + length;
 			tape->nr_steps = 0;
 			break;
-		case 1:	/* one command less */
+		case 1: /* one command less */
 			if (tape->nr_steps > 1) {
 				from = below(r, tape->nr_steps);
 				cut(tape, tape->steps[from], tape->steps[from + 1]);
@@ -183,7 +184,8 @@ static void search(struct fuzz *f, unsigned int seconds)
 		coverage_add(&reached);
 		shorten(f, &tape, &own);
 		keep(&tape);
-		printf("# input %u: %u commands, %u new, %u in all\n", nr_inputs, tape.nr_steps, own.count, reached.count);
+		printf("# input %u: %u commands, %u new, %u in all\n", nr_inputs, tape.nr_steps,
+		       own.count, reached.count);
 		fflush(stdout);
 	}
 	printf("# %lu inputs tried\n", runs);

@@ -6,12 +6,12 @@
 #include <sys/mman.h>
 #include "coverage.h"
 
-#define KCOV_INIT_TRACE	_IOR('c', 1, unsigned long)
+#define KCOV_INIT_TRACE _IOR('c', 1, unsigned long)
 #define KCOV_ENABLE	_IO('c', 100)
 #define KCOV_TRACE_PC	0
 #define ENTRIES		(1ul << 20)
 
-static uint64_t *trace;	/* the first entry: how many follow */
+static uint64_t *trace; /* the first entry: how many follow */
 
 bool coverage_begin(void)
 {

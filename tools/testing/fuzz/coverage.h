@@ -9,16 +9,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define COVERAGE_MOST	(1 << 16)
+#define COVERAGE_MOST (1 << 16)
 
 /* A set of program counters. */
 struct coverage {
-	uint64_t pcs[2 * COVERAGE_MOST];	/* hashed; 0: free */
+	uint64_t pcs[2 * COVERAGE_MOST]; /* hashed; 0: free */
 	unsigned int count;
 };
 
-bool coverage_begin(void);			/* from here on what this thread does is followed; false: it cannot be */
-void coverage_forget(void);			/* what has been come to up to now */
+/* from here on what this thread does is followed; false: it cannot be */
+bool coverage_begin(void);
+void coverage_forget(void); /* what has been come to up to now */
 /* Adds what has been come to since then; returns how much of it was not in the set. */
 unsigned int coverage_add(struct coverage *set);
 /* Whether all that is in `part` has been come to since then. */

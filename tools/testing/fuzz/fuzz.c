@@ -19,7 +19,7 @@
 #include "corpus.h"
 #include "fuzz.h"
 
-#define COMPARE_EVERY	4096
+#define COMPARE_EVERY 4096
 
 static void *run(void *argument)
 {
@@ -58,7 +58,7 @@ int main(int argc, char **argv)
 			pthread_join(thread[n], NULL);
 		well_formed(f);
 	} else {
-		f->changed = true;	/* by being loaded */
+		f->changed = true; /* by being loaded */
 		for (unsigned long n = 1; f->calls < calls; n++) {
 			step(f);
 			if (n % COMPARE_EVERY == 0)
@@ -66,11 +66,13 @@ int main(int argc, char **argv)
 		}
 		compare(f);
 		for (int n = 0; n < COMMANDS; n++)
-			printf("# %-12s %7lu calls, %7lu accepted, %6.1f s\n", names[n], f->count[n], f->accepted[n],
-			       f->nanoseconds[n] / 1e9);
-		printf("# %lu spoilt, %u services and %u rules at the end\n", f->spoilt, model.nr_services, model.nr_rules);
+			printf("# %-12s %7lu calls, %7lu accepted, %6.1f s\n", names[n],
+			       f->count[n], f->accepted[n], f->nanoseconds[n] / 1e9);
+		printf("# %lu spoilt, %u services and %u rules at the end\n", f->spoilt,
+		       model.nr_services, model.nr_rules);
 	}
 	clock_gettime(CLOCK_MONOTONIC, &to);
-	printf("# %ld s\nok 1 - the module does what the header says\n1..1\n", to.tv_sec - from.tv_sec);
+	printf("# %ld s\nok 1 - the module does what the header says\n1..1\n",
+	       to.tv_sec - from.tv_sec);
 	return 0;
 }

@@ -10,24 +10,24 @@
 #include <errno.h>
 #include "generate.h"
 
-#define COMMANDS	18
-#define SERVICES_MANY	300	/* from here on services are rather destroyed than created */
-#define RULES_MANY	100
+#define COMMANDS      18
+#define SERVICES_MANY 300 /* from here on services are rather destroyed than created */
+#define RULES_MANY    100
 
 struct fuzz {
 	struct random random;
-	struct model *m;	/* NULL: several threads */
+	struct model *m; /* NULL: several threads */
 	struct model next;
 	int fd, socket, pidfd;
 	unsigned long calls, wanted;
 	uint64_t generation;
-	bool changed;		/* since the generation was last looked at */
+	bool changed; /* since the generation was last looked at */
 	unsigned long count[COMMANDS], accepted[COMMANDS], spoilt;
 	uint64_t nanoseconds[COMMANDS];
-	unsigned char freed[IDS];	/* ids that may be resting */
+	unsigned char freed[IDS]; /* ids that may be resting */
 	unsigned int nr_freed;
 	const char *name;
-	struct tape *input;	/* what is being replayed, or NULL */
+	struct tape *input; /* what is being replayed, or NULL */
 	char argument[16384];
 };
 
@@ -35,25 +35,29 @@ struct fuzz {
 void fail(struct fuzz *f, const char *format, ...) __attribute__((noreturn, format(printf, 2, 3)));
 int call(struct fuzz *f, unsigned long request, const void *argument);
 bool issue(struct fuzz *f, unsigned long request, void *argument, int *error);
-bool judge(struct fuzz *f, unsigned int command, int error, unsigned int reason, reasons must, reasons may);
+bool judge(struct fuzz *f, unsigned int command, int error, unsigned int reason, reasons must,
+	   reasons may);
 void check_info(struct fuzz *f, const struct vs_info *info);
 void free_id(struct fuzz *f, uint32_t id);
 
 /* As issue(), with a reserved field that now and then is not zero. */
-#define ISSUE_RESERVED(f, request, argument, field, error) ({ \
-	bool through = true; \
-	if (chance(&(f)->random, 2)) { \
-		(argument)->field = 1u << below(&(f)->random, 8 * sizeof((argument)->field)); \
-		(f)->calls++; \
-		(f)->spoilt++; \
-		int got = call(f, request, argument); \
-		if (got != EINVAL) \
-			fail(f, #field ": errno %d", got); \
-		through = false; \
-	} else { \
-		through = issue(f, request, argument, error); \
-	} \
-	through; })
+#define ISSUE_RESERVED(f, request, argument, field, error)                                         \
+	({                                                                                         \
+		bool through = true;                                                               \
+		if (chance(&(f)->random, 2)) {                                                     \
+			(argument)->field = 1u                                                     \
+					    << below(&(f)->random, 8 * sizeof((argument)->field)); \
+			(f)->calls++;                                                              \
+			(f)->spoilt++;                                                             \
+			int got = call(f, request, argument);                                      \
+			if (got != EINVAL)                                                         \
+				fail(f, #field ": errno %d", got);                                 \
+			through = false;                                                           \
+		} else {                                                                           \
+			through = issue(f, request, argument, error);                              \
+		}                                                                                  \
+		through;                                                                           \
+	})
 
 /* commands.c, rules.c, lists.c, config.c: each command, with random arguments. */
 void do_info(struct fuzz *f);
@@ -75,7 +79,8 @@ void do_list(struct fuzz *f);
 void do_apply(struct fuzz *f);
 
 /* lists.c: everything there is. */
-unsigned int list_services(struct fuzz *f, struct vs_service *out, unsigned int most, unsigned int room);
+unsigned int list_services(struct fuzz *f, struct vs_service *out, unsigned int most,
+			   unsigned int room);
 void compare(struct fuzz *f);
 void well_formed(struct fuzz *f);
 

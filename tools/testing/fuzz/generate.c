@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* What commands are fed with: see generate.h. Values come from small sets, so that rules and calls meet. */
+/*
+ * What commands are fed with: see generate.h. Values come from small sets, so that rules and calls
+ * meet.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,10 +35,11 @@ bool chance(struct random *r, uint32_t percent)
 }
 
 /* One of a list of numbers. */
-#define PICK(r, ...) ({ \
-	static const uint32_t values[] = { __VA_ARGS__ }; \
-	values[below(r, sizeof(values) / sizeof(values[0]))]; \
-})
+#define PICK(r, ...)                                                  \
+	({                                                            \
+		static const uint32_t values[] = { __VA_ARGS__ };     \
+		values[below(r, sizeof(values) / sizeof(values[0]))]; \
+	})
 
 uint32_t any_service(struct random *r, struct model *m)
 {
@@ -53,7 +57,7 @@ void generate_name(struct random *r, char name[VS_NAME_LEN])
 	memset(name, 0, VS_NAME_LEN);
 	if (chance(r, 94)) {
 		snprintf(name, VS_NAME_LEN, "s%u", below(r, 300));
-		if (chance(r, 5))	/* what follows the NUL does not count */
+		if (chance(r, 5)) /* what follows the NUL does not count */
 			name[VS_NAME_LEN - 1] = 'x';
 	} else if (chance(r, 50)) {
 		memset(name, 'a' + below(r, 26), 1 + below(r, VS_NAME_LEN));
@@ -68,13 +72,15 @@ void generate_name(struct random *r, char name[VS_NAME_LEN])
 static void generate_path(struct random *r, char path[VS_PATH_LEN])
 {
 	static const char *const paths[] = {
-		"/usr/bin/x", "/usr/bin/*", "/usr/*", "/*", "/usr/bin/y/z", "@x", "@x/*", "@x/y", "/", "/usr/bin/",
-		"/usr/b*", "x", "", "*", "/usr//*",
+		"/usr/bin/x", "/usr/bin/*", "/usr/*", "/*", "/usr/bin/y/z",
+		"@x",	      "@x/*",	    "@x/y",   "/",  "/usr/bin/",
+		"/usr/b*",    "x",	    "",	      "*",  "/usr//*",
 	};
 
 	memset(path, 0, VS_PATH_LEN);
 	if (chance(r, 98))
-		strcpy(path, paths[chance(r, 90) ? below(r, 8) : below(r, sizeof(paths) / sizeof(paths[0]))]);
+		strcpy(path, paths[chance(r, 90) ? below(r, 8) :
+						   below(r, sizeof(paths) / sizeof(paths[0]))]);
 	else if (chance(r, 50))
 		memset(path, '/', 1 + below(r, VS_PATH_LEN));
 	else
@@ -118,10 +124,10 @@ static void generate_values(struct random *r, struct vs_rule *rule)
 
 static unsigned int generate_gate(struct random *r)
 {
-	return chance(r, 97) ? PICK(r, VS_GATE_FORK, VS_GATE_EXEC, VS_GATE_SOCKET, VS_GATE_CONNECT, VS_GATE_ACCEPT,
-				    VS_GATE_ACCEPT, VS_GATE_RECV, VS_GATE_RECV, VS_GATE_PACKET, VS_GATE_SOCKETPAIR,
-				    VS_GATE_SETUID)
-			     : below(r, 20);
+	return chance(r, 97) ? PICK(r, VS_GATE_FORK, VS_GATE_EXEC, VS_GATE_SOCKET, VS_GATE_CONNECT,
+				    VS_GATE_ACCEPT, VS_GATE_ACCEPT, VS_GATE_RECV, VS_GATE_RECV,
+				    VS_GATE_PACKET, VS_GATE_SOCKETPAIR, VS_GATE_SETUID) :
+			       below(r, 20);
 }
 
 /* Properties that the gate mostly has: `count` draws. */
@@ -132,7 +138,8 @@ static unsigned int generate_props(struct random *r, unsigned int gate, unsigned
 	while (count--)
 		switch (gate) {
 		case VS_GATE_PACKET:
-			props |= PICK(r, VS_P_PROTO, VS_P_LOCAL, VS_P_LPORT, VS_P_PEER, VS_P_PPORT, VS_P_IFACE);
+			props |= PICK(r, VS_P_PROTO, VS_P_LOCAL, VS_P_LPORT, VS_P_PEER, VS_P_PPORT,
+				      VS_P_IFACE);
 			break;
 		case VS_GATE_EXEC:
 			props |= PICK(r, VS_P_PATH, VS_P_CGROUP, VS_P_UID, VS_P_GID);
@@ -141,8 +148,8 @@ static unsigned int generate_props(struct random *r, unsigned int gate, unsigned
 		case VS_GATE_ACCEPT:
 		case VS_GATE_SEND:
 		case VS_GATE_RECV:
-			props |= PICK(r, VS_P_UNIX, VS_P_CGROUP, VS_P_UID, VS_P_PROTO, VS_P_LOCAL, VS_P_LPORT, VS_P_PEER,
-				      VS_P_PPORT);
+			props |= PICK(r, VS_P_UNIX, VS_P_CGROUP, VS_P_UID, VS_P_PROTO, VS_P_LOCAL,
+				      VS_P_LPORT, VS_P_PEER, VS_P_PPORT);
 			break;
 		default:
 			props |= PICK(r, VS_P_CGROUP, VS_P_UID, VS_P_GID);
@@ -167,20 +174,22 @@ void generate_rule(struct random *r, struct model *m, struct vs_rule *rule, unsi
 		if (has && chance(r, 30))
 			rule->to[e] = places ? below(r, places + 1) : any_service(r, m);
 		else if (has && chance(r, 50))
-			rule->to[e] = chance(r, 30) ? VS_HOME : chance(r, 95) ? VS_REF(below(r, entities + !entities)) :
-				      VS_REF(below(r, 16));
+			rule->to[e] = chance(r, 30) ? VS_HOME :
+				      chance(r, 95) ? VS_REF(below(r, entities + !entities)) :
+						      VS_REF(below(r, 16));
 	}
 	rule->props = generate_props(r, rule->gate, below(r, 3));
 	generate_values(r, rule);
 }
 
 /* A call of which much is known, so that many rules match. */
-void generate_call(struct random *r, struct model *m, struct vs_rule *call, struct vs_rule_test *test)
+void generate_call(struct random *r, struct model *m, struct vs_rule *call,
+		   struct vs_rule_test *test)
 {
 	unsigned int entities;
 
 	memset(call, 0, sizeof(*call));
-	*test = (struct vs_rule_test) { .call = (uintptr_t)call, .call_size = sizeof(*call) };
+	*test = (struct vs_rule_test){ .call = (uintptr_t)call, .call_size = sizeof(*call) };
 	call->gate = generate_gate(r);
 	entities = gate_entities(call->gate);
 	for (unsigned int e = 0; e < VS_ENTITIES; e++)

@@ -7,13 +7,15 @@
 
 static int by_id(const void *a, const void *b)
 {
-	uint32_t one = ((const struct vs_service *)a)->id, other = ((const struct vs_service *)b)->id;
+	uint32_t one = ((const struct vs_service *)a)->id,
+		 other = ((const struct vs_service *)b)->id;
 
 	return (one > other) - (one < other);
 }
 
 /* All services, in pages of `room`; returns how many there are. */
-unsigned int list_services(struct fuzz *f, struct vs_service *out, unsigned int most, unsigned int room)
+unsigned int list_services(struct fuzz *f, struct vs_service *out, unsigned int most,
+			   unsigned int room)
 {
 	struct vs_list list = { .after = VS_LIST_START, .room = room, .item_size = sizeof(*out) };
 	unsigned int total = 0;
@@ -33,9 +35,12 @@ void compare(struct fuzz *f)
 {
 	static struct vs_service services[2 * MODEL_SERVICES], wanted[MODEL_SERVICES];
 	static struct vs_rule rules[2 * MODEL_RULES];
-	struct vs_list list = { .items = (uintptr_t)rules, .after = VS_LIST_START, .room = 2 * MODEL_RULES,
+	struct vs_list list = { .items = (uintptr_t)rules,
+				.after = VS_LIST_START,
+				.room = 2 * MODEL_RULES,
 				.item_size = sizeof(*rules) };
-	unsigned int nr = list_services(f, services, 2 * MODEL_SERVICES, 64 + below(&f->random, 64));
+	unsigned int nr =
+		list_services(f, services, 2 * MODEL_SERVICES, 64 + below(&f->random, 64));
 	struct vs_info info = { 0 };
 
 	f->name = "comparison";
@@ -46,7 +51,8 @@ void compare(struct fuzz *f)
 	qsort(wanted, nr, sizeof(*wanted), by_id);
 	for (unsigned int n = 0; n < nr; n++)
 		if (memcmp(&services[n], &wanted[n], sizeof(*wanted)))
-			fail(f, "service %u (%u) is listed as it is not", services[n].id, wanted[n].id);
+			fail(f, "service %u (%u) is listed as it is not", services[n].id,
+			     wanted[n].id);
 
 	if (call(f, VS_IOC_RULE_LIST, &list))
 		fail(f, "rules: errno %d", errno);
@@ -54,7 +60,8 @@ void compare(struct fuzz *f)
 		fail(f, "%u rules are listed, not %u", list.count, f->m->nr_rules);
 	for (unsigned int n = 0; n < list.count; n++)
 		if (memcmp(&rules[n], &f->m->rules[n], sizeof(*rules)))
-			fail(f, "rule %u (%u) is listed as it is not", rules[n].id, f->m->rules[n].id);
+			fail(f, "rule %u (%u) is listed as it is not", rules[n].id,
+			     f->m->rules[n].id);
 	if (call(f, VS_IOC_INFO, &info))
 		fail(f, "info: errno %d", errno);
 	check_info(f, &info);
@@ -67,7 +74,9 @@ void do_list(struct fuzz *f)
 	bool rules = chance(&f->random, 50);
 	unsigned long request = rules ? VS_IOC_RULE_LIST : VS_IOC_LIST;
 	uint32_t size = rules ? sizeof(struct vs_rule) : sizeof(struct vs_service);
-	struct vs_list list = { .items = (uintptr_t)items, .room = below(&f->random, 30), .item_size = size };
+	struct vs_list list = { .items = (uintptr_t)items,
+				.room = below(&f->random, 30),
+				.item_size = size };
 	int error;
 
 	list.after = chance(&f->random, 30) ? VS_LIST_START : below(&f->random, 20000);
@@ -82,7 +91,10 @@ void do_list(struct fuzz *f)
 	f->accepted[_IOC_NR(request)] += !error;
 }
 
-/* What holds whatever was done in whatever order: every parent is there, depth and number of children are right. */
+/*
+ * What holds whatever was done in whatever order: every parent is there, depth and number of
+ * children are right.
+ */
 void well_formed(struct fuzz *f)
 {
 	static struct vs_service all[IDS + 256];
@@ -100,8 +112,8 @@ void well_formed(struct fuzz *f)
 		}
 		if (all[n].children != children || all[parent].id != all[n].parent ||
 		    (n && all[n].depth != all[parent].depth + 1))
-			fail(f, "service %u: %u children, not %u; parent %u; depth %u", all[n].id, all[n].children, children,
-			     all[n].parent, all[n].depth);
+			fail(f, "service %u: %u children, not %u; parent %u; depth %u", all[n].id,
+			     all[n].children, children, all[n].parent, all[n].depth);
 	}
 	printf("# %u services at the end\n", nr);
 }

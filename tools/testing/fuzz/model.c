@@ -5,26 +5,27 @@
 #include "model.h"
 
 static const uint32_t defaults[VS_ATTR_COUNT] = {
-	[VS_ATTR_CPU_WEIGHT] = 100,
-	[VS_ATTR_CPU_CAP] = VS_UNLIMITED,
-	[VS_ATTR_TASKS_MAX] = VS_UNLIMITED,
-	[VS_ATTR_SOCKETS_MAX] = VS_UNLIMITED,
-	[VS_ATTR_TASKS_ERRNO] = EAGAIN,
-	[VS_ATTR_SOCKETS_ERRNO] = ENOBUFS,
+	[VS_ATTR_CPU_WEIGHT] = 100,	    [VS_ATTR_CPU_CAP] = VS_UNLIMITED,
+	[VS_ATTR_TASKS_MAX] = VS_UNLIMITED, [VS_ATTR_SOCKETS_MAX] = VS_UNLIMITED,
+	[VS_ATTR_TASKS_ERRNO] = EAGAIN,	    [VS_ATTR_SOCKETS_ERRNO] = ENOBUFS,
 };
 
 int model_errno(unsigned int reason)
 {
 	static const int numbers[VS_WHY_COUNT] = {
-		[VS_WHY_NONE] = EINVAL, [VS_WHY_NAME_BAD] = EINVAL, [VS_WHY_NAME_TAKEN] = EEXIST,
-		[VS_WHY_ID_TAKEN] = EEXIST, [VS_WHY_NO_SERVICE] = ENOENT, [VS_WHY_ROOT] = EINVAL,
-		[VS_WHY_DEPTH] = EMLINK, [VS_WHY_CYCLE] = ELOOP, [VS_WHY_FULL] = ENOSPC,
-		[VS_WHY_HAS_CHILDREN] = EBUSY, [VS_WHY_HAS_TASKS] = EBUSY, [VS_WHY_HAS_SOCKETS] = EBUSY,
-		[VS_WHY_HAS_RULES] = EBUSY, [VS_WHY_SHARED] = EPERM, [VS_WHY_RANGE] = ERANGE,
-		[VS_WHY_GATE] = EINVAL, [VS_WHY_PROPERTY] = EINVAL, [VS_WHY_ENTITY] = EINVAL,
-		[VS_WHY_VALUE] = EINVAL, [VS_WHY_NO_RULE] = ENOENT, [VS_WHY_NO_TASK] = ESRCH,
-		[VS_WHY_FD] = EBADF, [VS_WHY_NO_GATES] = ENOTCONN, [VS_WHY_DUPLICATE] = EEXIST,
-		[VS_WHY_ORDER] = EINVAL, [VS_WHY_OTHER_ID] = EEXIST,
+		[VS_WHY_NONE] = EINVAL,	      [VS_WHY_NAME_BAD] = EINVAL,
+		[VS_WHY_NAME_TAKEN] = EEXIST, [VS_WHY_ID_TAKEN] = EEXIST,
+		[VS_WHY_NO_SERVICE] = ENOENT, [VS_WHY_ROOT] = EINVAL,
+		[VS_WHY_DEPTH] = EMLINK,      [VS_WHY_CYCLE] = ELOOP,
+		[VS_WHY_FULL] = ENOSPC,	      [VS_WHY_HAS_CHILDREN] = EBUSY,
+		[VS_WHY_HAS_TASKS] = EBUSY,   [VS_WHY_HAS_SOCKETS] = EBUSY,
+		[VS_WHY_HAS_RULES] = EBUSY,   [VS_WHY_SHARED] = EPERM,
+		[VS_WHY_RANGE] = ERANGE,      [VS_WHY_GATE] = EINVAL,
+		[VS_WHY_PROPERTY] = EINVAL,   [VS_WHY_ENTITY] = EINVAL,
+		[VS_WHY_VALUE] = EINVAL,      [VS_WHY_NO_RULE] = ENOENT,
+		[VS_WHY_NO_TASK] = ESRCH,     [VS_WHY_FD] = EBADF,
+		[VS_WHY_NO_GATES] = ENOTCONN, [VS_WHY_DUPLICATE] = EEXIST,
+		[VS_WHY_ORDER] = EINVAL,      [VS_WHY_OTHER_ID] = EEXIST,
 	};
 
 	return reason < VS_WHY_COUNT ? numbers[reason] : -1;
@@ -111,9 +112,13 @@ static void set_name(struct service *s, const char *name)
 
 void model_show(struct model *m, const struct service *s, struct vs_service *out)
 {
-	*out = (struct vs_service) {
-		.id = s->id, .parent = s->parent, .priority = s->priority, .detached = s->detached,
-		.depth = model_depth(m, s->id), .children = model_children(m, s->id),
+	*out = (struct vs_service){
+		.id = s->id,
+		.parent = s->parent,
+		.priority = s->priority,
+		.detached = s->detached,
+		.depth = model_depth(m, s->id),
+		.children = model_children(m, s->id),
 	};
 	memcpy(out->name, s->name, sizeof(out->name));
 	for (unsigned int attr = 0; attr < VS_ATTR_COUNT; attr++) {
@@ -148,7 +153,7 @@ void model_created(struct model *m, const struct vs_create *c, uint32_t id)
 {
 	struct service *s = &m->services[m->nr_services++];
 
-	*s = (struct service) { .id = id, .parent = c->parent, .priority = c->priority };
+	*s = (struct service){ .id = id, .parent = c->parent, .priority = c->priority };
 	set_name(s, c->name);
 }
 
@@ -237,12 +242,14 @@ reasons model_set_attr(struct model *m, const struct vs_set_attr *a)
 	struct vs_service shown;
 	reasons why = 0;
 
-	if (a->attr >= VS_ATTR_COUNT || a->op >= VS_ATTR_OP_COUNT || (a->op != VS_ATTR_SET && a->value))
+	if (a->attr >= VS_ATTR_COUNT || a->op >= VS_ATTR_OP_COUNT ||
+	    (a->op != VS_ATTR_SET && a->value))
 		return INVALID;
 	if (!s)
 		why |= WHY(NO_SERVICE);
 	if (a->op == VS_ATTR_SET)
-		why |= attr_check(a->attr, a->value) | (s && !(s->detached & 1u << a->attr) ? WHY(SHARED) : 0);
+		why |= attr_check(a->attr, a->value) |
+		       (s && !(s->detached & 1u << a->attr) ? WHY(SHARED) : 0);
 	else if (a->id == VS_ROOT)
 		why |= WHY(ROOT);
 	if (why)

@@ -16,14 +16,14 @@
 #include <stdint.h>
 #include <vs.h>
 
-#define IDS		(1 << 14)	/* what vs_info.ids_max must say */
-#define MODEL_SERVICES	512
-#define MODEL_RULES	256
+#define IDS	       (1 << 14) /* what vs_info.ids_max must say */
+#define MODEL_SERVICES 512
+#define MODEL_RULES    256
 
 /* Bit n: enum vs_reason n. Bit VS_WHY_NONE: EINVAL without a reason. */
 typedef uint64_t reasons;
-#define WHY(name)	(1ull << VS_WHY_##name)
-#define INVALID		WHY(NONE)
+#define WHY(name) (1ull << VS_WHY_##name)
+#define INVALID	  WHY(NONE)
 
 struct service {
 	uint32_t id;
@@ -35,9 +35,9 @@ struct service {
 };
 
 struct model {
-	struct service services[MODEL_SERVICES];	/* root first */
+	struct service services[MODEL_SERVICES]; /* root first */
 	unsigned int nr_services;
-	struct vs_rule rules[MODEL_RULES];	/* as they are listed, oldest first */
+	struct vs_rule rules[MODEL_RULES]; /* as they are listed, oldest first */
 	unsigned int nr_rules;
 	uint32_t last_rule;
 };
@@ -51,7 +51,10 @@ unsigned int model_rules_naming(struct model *m, uint32_t id);
 void model_show(struct model *m, const struct service *s, struct vs_service *out);
 int model_errno(unsigned int reason);
 
-/* Each says why the command is refused; 0: it is not, and what it does is done (create, add: with the id given). */
+/*
+ * Each says why the command is refused; 0: it is not, and what it does is done (create, add: with
+ * the id given).
+ */
 reasons model_create(struct model *m, const struct vs_create *c);
 void model_created(struct model *m, const struct vs_create *c, uint32_t id);
 reasons model_destroy(struct model *m, const struct vs_destroy *d);
@@ -61,18 +64,24 @@ reasons model_query(struct model *m, const struct vs_query *q, struct vs_service
 reasons model_rule_add(struct model *m, const struct vs_rule *rule);
 void model_rule_added(struct model *m, const struct vs_rule *rule, uint32_t id);
 reasons model_rule_del(struct model *m, uint32_t id);
-reasons model_rule_test(struct model *m, const struct vs_rule_test *t, struct vs_rule_test *out);	/* of t->call */
+/* of t->call */
+reasons model_rule_test(struct model *m, const struct vs_rule_test *t, struct vs_rule_test *out);
 
 /* model_rules.c */
 unsigned int gate_entities(unsigned int gate);
-reasons rule_check(struct model *m, const struct vs_rule *rule, bool (*exists)(struct model *, uint32_t));
+reasons rule_check(struct model *m, const struct vs_rule *rule,
+		   bool (*exists)(struct model *, uint32_t));
 void rule_normalize(struct vs_rule *rule);
 bool rules_fit(const struct vs_rule *rules, unsigned int nr);
 
-/* model_apply.c: a configuration; *next is what the model becomes, with ids yet to be learnt (NEW_ID) */
-#define NEW_ID	0xffffffffu
+/*
+ * model_apply.c: a configuration; *next is what the model becomes, with ids yet to be learnt
+ * (NEW_ID)
+ */
+#define NEW_ID 0xffffffffu
 reasons model_apply(struct model *m, const struct vs_apply *a, struct model *next);
-bool model_learn(struct model *next, const struct vs_apply *a, const struct vs_service *listed, unsigned int nr);
+bool model_learn(struct model *next, const struct vs_apply *a, const struct vs_service *listed,
+		 unsigned int nr);
 
 bool name_is_good(const char name[VS_NAME_LEN]);
 reasons attr_check(unsigned int attr, uint32_t value);

@@ -9,8 +9,8 @@ static bool is_place(struct model *next, uint32_t place)
 	return place <= next->last_rule;
 }
 
-static reasons apply_services(struct model *next, const struct vs_config_service *wanted, unsigned int nr,
-			      unsigned int *places)
+static reasons apply_services(struct model *next, const struct vs_config_service *wanted,
+			      unsigned int nr, unsigned int *places)
 {
 	reasons why = 0;
 
@@ -38,7 +38,8 @@ static reasons apply_services(struct model *next, const struct vs_config_service
 			continue;
 		}
 		for (unsigned int other = 0; other < n; other++)
-			if (name_is_good(wanted[other].name) && !strcmp(wanted[other].name, w->name))
+			if (name_is_good(wanted[other].name) &&
+			    !strcmp(wanted[other].name, w->name))
 				why |= WHY(DUPLICATE);
 		if (!strcmp(w->name, "root"))
 			why |= WHY(ROOT);
@@ -52,7 +53,7 @@ static reasons apply_services(struct model *next, const struct vs_config_service
 
 		if (!s) {
 			s = &next->services[next->nr_services++];
-			*s = (struct service) { .id = id ? id : NEW_ID - n };
+			*s = (struct service){ .id = id ? id : NEW_ID - n };
 			memcpy(s->name, w->name, strlen(w->name));
 		}
 		places[n + 1] = s->id;
@@ -66,7 +67,7 @@ static reasons apply_services(struct model *next, const struct vs_config_service
 
 static void prune(struct model *next, const unsigned int *places, unsigned int nr)
 {
-	for (unsigned int n = next->nr_services; n-- > 1; ) {
+	for (unsigned int n = next->nr_services; n-- > 1;) {
 		unsigned int place = 1;
 
 		while (place <= nr && places[place] != next->services[n].id)
@@ -122,8 +123,11 @@ reasons model_apply(struct model *m, const struct vs_apply *a, struct model *nex
 	return why;
 }
 
-/* Puts the ids that the module chose into a configuration's outcome: `listed` is what it lists now. */
-bool model_learn(struct model *next, const struct vs_apply *a, const struct vs_service *listed, unsigned int nr)
+/*
+ * Puts the ids that the module chose into a configuration's outcome: `listed` is what it lists now.
+ */
+bool model_learn(struct model *next, const struct vs_apply *a, const struct vs_service *listed,
+		 unsigned int nr)
 {
 	const struct vs_config_service *wanted = (const void *)(uintptr_t)a->services;
 

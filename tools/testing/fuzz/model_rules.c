@@ -3,8 +3,8 @@
 #include <string.h>
 #include "model.h"
 
-#define TASK	(VS_P_UID | VS_P_GID | VS_P_CGROUP)
-#define ENDS	(VS_P_PROTO | VS_P_LOCAL | VS_P_LPORT | VS_P_PEER | VS_P_PPORT)
+#define TASK (VS_P_UID | VS_P_GID | VS_P_CGROUP)
+#define ENDS (VS_P_PROTO | VS_P_LOCAL | VS_P_LPORT | VS_P_PEER | VS_P_PPORT)
 
 static const struct {
 	unsigned int entities, tasks, props;
@@ -116,7 +116,8 @@ void rule_normalize(struct vs_rule *r)
 }
 
 /* What is wrong with a rule by itself; `exists` knows the ids that it may name. */
-reasons rule_check(struct model *m, const struct vs_rule *r, bool (*exists)(struct model *, uint32_t))
+reasons rule_check(struct model *m, const struct vs_rule *r,
+		   bool (*exists)(struct model *, uint32_t))
 {
 	unsigned int entities = gate_entities(r->gate);
 	reasons why = 0;
@@ -130,7 +131,8 @@ reasons rule_check(struct model *m, const struct vs_rule *r, bool (*exists)(stru
 		if (r->gate == VS_GATE_RECV && e == 2 && r->to[e] != VS_ANY)
 			why |= WHY(ENTITY);
 		/* and one that is sent its socket's, but by UDP */
-		if (r->gate == VS_GATE_SEND && e == 2 && r->to[e] != VS_ANY && r->props & VS_P_PROTO && r->proto != VS_PROTO_UDP)
+		if (r->gate == VS_GATE_SEND && e == 2 && r->to[e] != VS_ANY &&
+		    r->props & VS_P_PROTO && r->proto != VS_PROTO_UDP)
 			why |= WHY(ENTITY);
 		if (r->from[e] != VS_ANY && !exists(m, r->from[e]))
 			why |= WHY(NO_SERVICE);
@@ -146,7 +148,8 @@ reasons rule_check(struct model *m, const struct vs_rule *r, bool (*exists)(stru
 	if (r->props & ~gates[r->gate].props)
 		why |= WHY(PROPERTY);
 	if ((r->props & VS_P_PROTO && r->proto >= VS_PROTO_COUNT) ||
-	    (r->props & VS_P_LOCAL && r->local_len > 128) || (r->props & VS_P_PEER && r->peer_len > 128) ||
+	    (r->props & VS_P_LOCAL && r->local_len > 128) ||
+	    (r->props & VS_P_PEER && r->peer_len > 128) ||
 	    (r->props & VS_P_IFACE && (!r->iface[0] || !ends(r->iface, sizeof(r->iface)))) ||
 	    (r->props & (VS_P_PATH | VS_P_UNIX) && !path_is_good(r->path, r->props & VS_P_UNIX)) ||
 	    (r->props & VS_P_CGROUP && !path_is_good(r->cgroup, false)))
@@ -160,7 +163,8 @@ static bool same_shape(const struct vs_rule *a, const struct vs_rule *b)
 		if ((a->from[e] == VS_ANY) != (b->from[e] == VS_ANY))
 			return false;
 	return a->gate == b->gate && a->props == b->props && a->local_len == b->local_len &&
-	       a->peer_len == b->peer_len && directory(a->path) == directory(b->path) && directory(a->cgroup) == directory(b->cgroup);
+	       a->peer_len == b->peer_len && directory(a->path) == directory(b->path) &&
+	       directory(a->cgroup) == directory(b->cgroup);
 }
 
 /* Whether no gate has more shapes than there can be. */
@@ -210,7 +214,8 @@ reasons model_rule_del(struct model *m, uint32_t id)
 {
 	for (unsigned int n = 0; n < m->nr_rules; n++)
 		if (m->rules[n].id == id) {
-			memmove(&m->rules[n], &m->rules[n + 1], (--m->nr_rules - n) * sizeof(m->rules[0]));
+			memmove(&m->rules[n], &m->rules[n + 1],
+				(--m->nr_rules - n) * sizeof(m->rules[0]));
 			return 0;
 		}
 	return WHY(NO_RULE);
@@ -243,7 +248,8 @@ static bool matches(const struct vs_rule *r, const struct vs_rule *call)
 	for (unsigned int e = 0; e < VS_ENTITIES; e++)
 		if (r->from[e] != VS_ANY && r->from[e] != call->from[e])
 			return false;
-	return (!(want & VS_P_UID) || r->uid == call->uid) && (!(want & VS_P_GID) || r->gid == call->gid) &&
+	return (!(want & VS_P_UID) || r->uid == call->uid) &&
+	       (!(want & VS_P_GID) || r->gid == call->gid) &&
 	       (!(want & VS_P_PROTO) || r->proto == call->proto) &&
 	       (!(want & VS_P_LPORT) || r->local_port == call->local_port) &&
 	       (!(want & VS_P_PPORT) || r->peer_port == call->peer_port) &&
@@ -259,7 +265,10 @@ static unsigned int path_depth(const char *path)
 	return directory(path) ? directory(path) : path[0] ? 1 + slashes(path) : 0;
 }
 
-/* Whether rule a, the younger one, wins over b: by priority, conditions, prefix bits, depth of paths. */
+/*
+ * Whether rule a, the younger one, wins over b: by priority, conditions, prefix bits, depth of
+ * paths.
+ */
 static bool wins(struct model *m, const struct vs_rule *a, const struct vs_rule *b)
 {
 	const struct vs_rule *both[2] = { a, b };

@@ -28,7 +28,8 @@ void do_rule_del(struct fuzz *f)
 	int error;
 
 	rule.id = f->m && f->m->nr_rules && chance(&f->random, 90) ?
-		f->m->rules[below(&f->random, f->m->nr_rules)].id : below(&f->random, 1000);
+			  f->m->rules[below(&f->random, f->m->nr_rules)].id :
+			  below(&f->random, 1000);
 	if (!ISSUE_RESERVED(f, VS_IOC_RULE_DEL, &rule, reserved1, &error))
 		return;
 	if (judge(f, 9, error, rule.reason, f->m ? model_rule_del(f->m, rule.id) : 0, 0))
@@ -49,10 +50,11 @@ void do_rule_test(struct fuzz *f)
 	if (!ISSUE_RESERVED(f, VS_IOC_RULE_TEST, &test, reserved, &error) ||
 	    !judge(f, 11, error, test.reason, must, 0) || !f->m)
 		return;
-	if (test.rule != wanted.rule || test.matching != wanted.matching || memcmp(test.to, wanted.to, sizeof(test.to)))
-		fail(f, "gate %u: rule %u of %u, to %x %x %x; wanted rule %u of %u, to %x %x %x", tried.gate, test.rule,
-		     test.matching, test.to[0], test.to[1], test.to[2], wanted.rule, wanted.matching, wanted.to[0],
-		     wanted.to[1], wanted.to[2]);
+	if (test.rule != wanted.rule || test.matching != wanted.matching ||
+	    memcmp(test.to, wanted.to, sizeof(test.to)))
+		fail(f, "gate %u: rule %u of %u, to %x %x %x; wanted rule %u of %u, to %x %x %x",
+		     tried.gate, test.rule, test.matching, test.to[0], test.to[1], test.to[2],
+		     wanted.rule, wanted.matching, wanted.to[0], wanted.to[1], wanted.to[2]);
 	if (test.shapes > VS_SHAPES_MAX)
 		fail(f, "%u look-ups", test.shapes);
 }

@@ -12,18 +12,22 @@
 #include "fuzz.h"
 
 const char *const names[COMMANDS] = {
-	"info", "create", "destroy", "change", "set_attr", "query", "list", "stat", "rule_add", "rule_del", "rule_list",
-	"rule_test", "place_task", "place_socket", "apply", "gate_packet", "socket", "tags",
+	"info",	      "create",	      "destroy",  "change",	 "set_attr",  "query",
+	"list",	      "stat",	      "rule_add", "rule_del",	 "rule_list", "rule_test",
+	"place_task", "place_socket", "apply",	  "gate_packet", "socket",    "tags",
 };
 
 void step(struct fuzz *f)
 {
 	static void (*const does[COMMANDS])(struct fuzz *) = {
-		do_info, do_create, do_destroy, do_change, do_set_attr, do_query, do_list, do_stat, do_rule_add, do_rule_del,
-		do_list, do_rule_test, do_place_task, do_place_socket, do_apply, do_gate_packet, do_socket, do_tags,
+		do_info,	do_create,    do_destroy,    do_change,	      do_set_attr,
+		do_query,	do_list,      do_stat,	     do_rule_add,     do_rule_del,
+		do_list,	do_rule_test, do_place_task, do_place_socket, do_apply,
+		do_gate_packet, do_socket,    do_tags,
 	};
 	/* of 1006; what takes long comes seldom */
-	static const unsigned short weights[COMMANDS] = { 50, 60, 60, 60, 120, 160, 10, 120, 57, 40, 10, 190, 30, 30, 2, 1, 5, 1 };
+	static const unsigned short weights[COMMANDS] = { 50, 60, 60,  60, 120, 160, 10, 120, 57,
+							  40, 10, 190, 30, 30,	2,   1,	 5,   1 };
 	int draw = below(&f->random, 1006);
 	unsigned int command = 0;
 	struct timespec from, to;
@@ -38,7 +42,8 @@ void step(struct fuzz *f)
 	clock_gettime(CLOCK_MONOTONIC, &from);
 	does[command](f);
 	clock_gettime(CLOCK_MONOTONIC, &to);
-	f->nanoseconds[command] += (to.tv_sec - from.tv_sec) * 1000000000l + to.tv_nsec - from.tv_nsec;
+	f->nanoseconds[command] +=
+		(to.tv_sec - from.tv_sec) * 1000000000l + to.tv_nsec - from.tv_nsec;
 }
 
 struct fuzz *begin(unsigned long seed, struct model *m)
@@ -72,11 +77,13 @@ void reset(struct fuzz *f)
 		free_id(f, f->m->services[n].id);
 	model_init(f->m);
 	f->m->last_rule = last_rule;
-	if (call(f, VS_IOC_APPLY, &nothing) || call(f, VS_IOC_CHANGE, &priority) || call(f, VS_IOC_GATE_PACKET, &packets) ||
-	    call(f, VS_IOC_TAGS, &tags))
+	if (call(f, VS_IOC_APPLY, &nothing) || call(f, VS_IOC_CHANGE, &priority) ||
+	    call(f, VS_IOC_GATE_PACKET, &packets) || call(f, VS_IOC_TAGS, &tags))
 		fail(f, "errno %d", errno);
 	for (unsigned int attr = 0; attr < VS_ATTR_COUNT; attr++) {
-		struct vs_set_attr a = { .op = VS_ATTR_SET, .attr = attr, .value = f->m->services[0].own[attr] };
+		struct vs_set_attr a = { .op = VS_ATTR_SET,
+					 .attr = attr,
+					 .value = f->m->services[0].own[attr] };
 
 		if (call(f, VS_IOC_SET_ATTR, &a))
 			fail(f, "attribute %u: errno %d", attr, errno);

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Every command of /dev/vsctl against arguments that are not what they should be.
 
-The base of each case is a call that works (or, for those that need gates, one that gets as far as it can): what is
-refused then is refused for the one thing that was changed, and has changed nothing.
+The base of each case is a call that works (or, for those that need gates, one that gets as far as
+it can): what is refused then is refused for the one thing that was changed, and has changed
+nothing.
 """
+
 import ctypes
 import errno
 import itertools
@@ -12,14 +14,17 @@ import mmap
 import os
 import socket
 
-import uapi
 import vs
+
+import uapi
 
 _serial = itertools.count()
 
 
 def sound(dev, command):
-    """A fresh argument for `command`, as a careful caller would fill it. What it points to is kept alive with it."""
+    """A fresh argument for `command`, as a careful caller would fill it. What it points to is kept
+    alive with it.
+    """
     name = f"n{next(_serial)}"
     kind = uapi.commands["VS_IOC_" + command][1]
     made = kind()
@@ -35,7 +40,13 @@ def sound(dev, command):
     elif command in ("LIST", "RULE_LIST"):
         item = uapi.vs_service if command == "LIST" else uapi.vs_rule
         made.kept = (item * 4)()
-        vs.fill(made, items=ctypes.addressof(made.kept), room=4, after=uapi.VS_LIST_START, item_size=ctypes.sizeof(item))
+        vs.fill(
+            made,
+            items=ctypes.addressof(made.kept),
+            room=4,
+            after=uapi.VS_LIST_START,
+            item_size=ctypes.sizeof(item),
+        )
     elif command == "RULE_ADD":
         made = vs.rule("exec", right=[vs.HOME], path="/bin/" + name)
     elif command == "RULE_DEL":
@@ -50,9 +61,19 @@ def sound(dev, command):
         made.kept = socket.socket()
         vs.fill(made, fd=made.kept.fileno(), id=vs.ROOT)
     elif command == "APPLY":
-        made.kept = (uapi.vs_config_service * 1)(vs.config_service(name)), (uapi.vs_rule * 1)(vs.rule("exec", right=[1]))
-        vs.fill(made, services=ctypes.addressof(made.kept[0]), nr_services=1, rules=ctypes.addressof(made.kept[1]),
-                nr_rules=1, service_size=ctypes.sizeof(uapi.vs_config_service), rule_size=ctypes.sizeof(uapi.vs_rule))
+        made.kept = (
+            (uapi.vs_config_service * 1)(vs.config_service(name)),
+            (uapi.vs_rule * 1)(vs.rule("exec", right=[1])),
+        )
+        vs.fill(
+            made,
+            services=ctypes.addressof(made.kept[0]),
+            nr_services=1,
+            rules=ctypes.addressof(made.kept[1]),
+            nr_rules=1,
+            service_size=ctypes.sizeof(uapi.vs_config_service),
+            rule_size=ctypes.sizeof(uapi.vs_rule),
+        )
     return made
 
 
@@ -80,7 +101,9 @@ def issue(dev, command, argument):
 
 
 def longer(dev, command, size, tail):
-    """The errno of a sound call with a structure of `size` bytes, `tail` where the structure ends; and that structure."""
+    """The errno of a sound call with a structure of `size` bytes, `tail` where the structure ends;
+    and that structure.
+    """
     argument = sound(dev, command)
     known = ctypes.sizeof(argument)
     buffer = ctypes.create_string_buffer(bytes(argument) + tail.ljust(size - known, b"\0"), size)
@@ -89,7 +112,9 @@ def longer(dev, command, size, tail):
 
 
 def unchanged(dev, function):
-    """Checks that function() leaves everything that can be listed as it was, the generation included."""
+    """Checks that function() leaves everything that can be listed as it was, the generation
+    included.
+    """
     before, generation = dev.state(), dev.info().generation
     result = function()
     vs.eq(dev.state() == before, True, "state unchanged")
@@ -120,10 +145,19 @@ def unknown_commands(dev):
     wrong = [uapi.request(number, 32) for number in (count, count + 1, 100, 255)]
     for command in COMMANDS:
         good = request(command)
-        wrong += [good & 0x3fffffff, good & 0x3fffffff | 1 << 30, good & 0x3fffffff | 2 << 30, good ^ 1 << 8]
-    wrong += [0, 0xffffffff, 0x5401]
+        wrong += [
+            good & 0x3FFFFFFF,
+            good & 0x3FFFFFFF | 1 << 30,
+            good & 0x3FFFFFFF | 2 << 30,
+            good ^ 1 << 8,
+        ]
+    wrong += [0, 0xFFFFFFFF, 0x5401]
     for number in wrong:
-        vs.eq(name_of(unchanged(dev, lambda n=number: vs.ioctl(dev.fd, n, where))), "ENOTTY", f"command {number:#x}")
+        vs.eq(
+            name_of(unchanged(dev, lambda n=number: vs.ioctl(dev.fd, n, where))),
+            "ENOTTY",
+            f"command {number:#x}",
+        )
 
 
 @vs.test
@@ -133,7 +167,9 @@ def shorter_structures(dev):
         size = ctypes.sizeof(uapi.commands["VS_IOC_" + command][1])
         for short in {0, 1, 4, size // 2, size - 8, size - 1} - {size}:
             argument = sound(dev, command)
-            got = unchanged(dev, lambda: vs.ioctl(dev.fd, request(command, short), ctypes.addressof(argument)))
+            got = unchanged(
+                dev, lambda: vs.ioctl(dev.fd, request(command, short), ctypes.addressof(argument))
+            )
             vs.eq(name_of(got), "EINVAL", f"{command} of {short} bytes")
 
 
@@ -176,14 +212,23 @@ def reserved_fields(dev):
                 for step in path[:-1]:
                     holder = getattr(holder, step)
                 setattr(holder, path[-1], value)
-                vs.eq(name_of(unchanged(dev, lambda: issue(dev, command, argument))), "EINVAL", f"{command}.{path[-1]}")
+                vs.eq(
+                    name_of(unchanged(dev, lambda: issue(dev, command, argument))),
+                    "EINVAL",
+                    f"{command}.{path[-1]}",
+                )
             tried.add(command)
-    vs.eq({"DESTROY", "CHANGE", "RULE_ADD", "RULE_DEL", "RULE_TEST", "APPLY", "GATE_PACKET"} <= tried, True, f"tried {tried}")
+    vs.eq(
+        {"DESTROY", "CHANGE", "RULE_ADD", "RULE_DEL", "RULE_TEST", "APPLY", "GATE_PACKET"} <= tried,
+        True,
+        f"tried {tried}",
+    )
 
 
 @vs.test
 def reserved_fields_in_configurations(dev):
     """A reserved field that is not zero in a configuration: EINVAL, and the place is told"""
+
     def spoil_unknown_attribute(argument):
         argument.kept[0][0].attr[uapi.VS_ATTR_COUNT] = 1
 
@@ -196,30 +241,54 @@ def reserved_fields_in_configurations(dev):
     def spoil_rule(argument):
         argument.kept[1][0].reserved1 = 1
 
-    for spoil, place in ((spoil_last_attribute, (1, 0)), (spoil_unknown_attribute, (1, 0)), (spoil_unknown_detached, (1, 0)),
-                         (spoil_rule, (0, 1))):
+    for spoil, place in (
+        (spoil_last_attribute, (1, 0)),
+        (spoil_unknown_attribute, (1, 0)),
+        (spoil_unknown_detached, (1, 0)),
+        (spoil_rule, (0, 1)),
+    ):
         argument = sound(dev, "APPLY")
         spoil(argument)
-        vs.eq(name_of(unchanged(dev, lambda: issue(dev, "APPLY", argument))), "EINVAL", spoil.__name__)
+        vs.eq(
+            name_of(unchanged(dev, lambda: issue(dev, "APPLY", argument))), "EINVAL", spoil.__name__
+        )
         vs.eq((argument.at_service, argument.at_rule), place, spoil.__name__)
 
 
 @vs.test
 def unknown_flags(dev):
     """Unknown flags, operations and choices: EINVAL"""
-    wrong = {"CHANGE": {"what": 1 << 3}, "SET_ATTR": {"op": uapi.VS_ATTR_OP_COUNT}, "PLACE_TASK": {"flags": 1 << 1},
-             "PLACE_SOCKET": {"flags": 1}, "SOCKET": {"flags": 1}, "APPLY": {"flags": 1 << 2}, "GATE_PACKET": {"on": 2}, "TAGS": {"on": 2}}
+    wrong = {
+        "CHANGE": {"what": 1 << 3},
+        "SET_ATTR": {"op": uapi.VS_ATTR_OP_COUNT},
+        "PLACE_TASK": {"flags": 1 << 1},
+        "PLACE_SOCKET": {"flags": 1},
+        "SOCKET": {"flags": 1},
+        "APPLY": {"flags": 1 << 2},
+        "GATE_PACKET": {"on": 2},
+        "TAGS": {"on": 2},
+    }
     for command, fields in wrong.items():
         for name, value in fields.items():
             argument = sound(dev, command)
             setattr(argument, name, getattr(argument, name) | value)
-            vs.eq(name_of(unchanged(dev, lambda: issue(dev, command, argument))), "EINVAL", f"{command}.{name}")
+            vs.eq(
+                name_of(unchanged(dev, lambda: issue(dev, command, argument))),
+                "EINVAL",
+                f"{command}.{name}",
+            )
     argument = sound(dev, "SET_ATTR")
     argument.attr = uapi.VS_ATTR_COUNT
-    vs.eq(name_of(unchanged(dev, lambda: issue(dev, "SET_ATTR", argument))), "EINVAL", "SET_ATTR.attr")
+    vs.eq(
+        name_of(unchanged(dev, lambda: issue(dev, "SET_ATTR", argument))), "EINVAL", "SET_ATTR.attr"
+    )
     for op in (uapi.VS_ATTR_DETACH, uapi.VS_ATTR_SHARE):
         argument = vs.fill(sound(dev, "SET_ATTR"), op=op, value=5)
-        vs.eq(name_of(unchanged(dev, lambda: issue(dev, "SET_ATTR", argument))), "EINVAL", "a value that is not asked for")
+        vs.eq(
+            name_of(unchanged(dev, lambda: issue(dev, "SET_ATTR", argument))),
+            "EINVAL",
+            "a value that is not asked for",
+        )
 
 
 @vs.test
@@ -232,7 +301,7 @@ def bad_pointers(dev):
     vs.eq(libc.mprotect(ctypes.c_void_p(start + page), ctypes.c_size_t(page), 0), 0, "mprotect")
     for command in COMMANDS:
         half = start + page - 4
-        for where in (0, 8, half, start + page, 0xffff888000000000, (1 << 64) - 64):
+        for where in (0, 8, half, start + page, 0xFFFF888000000000, (1 << 64) - 64):
             got = unchanged(dev, lambda w=where: vs.ioctl(dev.fd, request(command), w))
             vs.eq(name_of(got), "EFAULT", f"{command} at {where:#x}")
 
@@ -241,12 +310,21 @@ def bad_pointers(dev):
 def bad_inner_pointers(dev):
     """Bad addresses of lists and configurations: EFAULT"""
     dev.add("exec", right=[vs.HOME])
-    for command, field in (("LIST", "items"), ("RULE_LIST", "items"), ("APPLY", "services"), ("APPLY", "rules"),
-                           ("RULE_TEST", "call")):
-        for where in (0, 8, 0xffff888000000000, (1 << 64) - 64):
+    for command, field in (
+        ("LIST", "items"),
+        ("RULE_LIST", "items"),
+        ("APPLY", "services"),
+        ("APPLY", "rules"),
+        ("RULE_TEST", "call"),
+    ):
+        for where in (0, 8, 0xFFFF888000000000, (1 << 64) - 64):
             argument = sound(dev, command)
             setattr(argument, field, where)
-            vs.eq(name_of(unchanged(dev, lambda: issue(dev, command, argument))), "EFAULT", f"{command}.{field}")
+            vs.eq(
+                name_of(unchanged(dev, lambda: issue(dev, command, argument))),
+                "EFAULT",
+                f"{command}.{field}",
+            )
 
 
 @vs.test
@@ -257,44 +335,79 @@ def item_sizes(dev):
         dev.add("exec", right=[vs.HOME])
         for short in (0, 4, ctypes.sizeof(kind) - 1):
             argument = vs.fill(sound(dev, command), item_size=short)
-            vs.eq(name_of(issue(dev, command, argument)), "EINVAL", f"{command}, items of {short} bytes")
+            vs.eq(
+                name_of(issue(dev, command, argument)),
+                "EINVAL",
+                f"{command}, items of {short} bytes",
+            )
         plain = dev.services() if command == "LIST" else dev.rules()
         stride = ctypes.sizeof(kind) + 24
         page = ctypes.create_string_buffer(b"\xaa" * stride * 4, stride * 4)
-        argument = vs.fill(sound(dev, command), items=ctypes.addressof(page), item_size=stride, room=4)
+        argument = vs.fill(
+            sound(dev, command), items=ctypes.addressof(page), item_size=stride, room=4
+        )
         vs.eq(name_of(issue(dev, command, argument)), "0", command)
         vs.eq(argument.count, len(plain), f"{command}: count")
         for place, item in enumerate(plain):
             wanted = bytes(item) + bytes(24)
-            vs.eq(bytes(page)[place * stride:][:stride] == wanted, True, f"{command}: item {place} as in a plain list")
-        rest = bytes(page)[len(plain) * stride:]
+            vs.eq(
+                bytes(page)[place * stride :][:stride] == wanted,
+                True,
+                f"{command}: item {place} as in a plain list",
+            )
+        rest = bytes(page)[len(plain) * stride :]
         vs.eq(rest.strip(b"\xaa"), b"", f"{command}: behind the last item")
     vs.eq(len(services), 2)
-    for command, field in (("APPLY", "service_size"), ("APPLY", "rule_size"), ("RULE_TEST", "call_size")):
+    for command, field in (
+        ("APPLY", "service_size"),
+        ("APPLY", "rule_size"),
+        ("RULE_TEST", "call_size"),
+    ):
         argument = sound(dev, command)
         setattr(argument, field, getattr(argument, field) - 1)
         vs.eq(name_of(unchanged(dev, lambda: issue(dev, command, argument))), "EINVAL", field)
-    for command, field in (("LIST", "item_size"), ("RULE_LIST", "item_size"), ("APPLY", "service_size"),
-                           ("APPLY", "rule_size"), ("RULE_TEST", "call_size")):
-        for size in (mmap.PAGESIZE + 1, 0xffffffff):
+    for command, field in (
+        ("LIST", "item_size"),
+        ("RULE_LIST", "item_size"),
+        ("APPLY", "service_size"),
+        ("APPLY", "rule_size"),
+        ("RULE_TEST", "call_size"),
+    ):
+        for size in (mmap.PAGESIZE + 1, 0xFFFFFFFF):
             argument = vs.fill(sound(dev, command), **{field: size})
-            vs.eq(name_of(unchanged(dev, lambda: issue(dev, command, argument))), "E2BIG", f"{command}.{field}")
+            vs.eq(
+                name_of(unchanged(dev, lambda: issue(dev, command, argument))),
+                "E2BIG",
+                f"{command}.{field}",
+            )
 
 
 @vs.test
 def longer_items_in_configurations(dev):
-    """Longer items of a configuration: zeros behind them are accepted, else E2BIG, and the place is told"""
+    """Longer items of a configuration: zeros behind them are accepted, else E2BIG, and the place is
+    told
+    """
     for tail, wanted in ((b"\0" * 16, 0), (b"\0" * 15 + b"\1", errno.E2BIG)):
         one, two = (bytes(vs.config_service(name)) for name in ("a", "b"))
         table = ctypes.create_string_buffer(one + bytes(16) + two + tail, 2 * len(one) + 32)
-        argument = uapi.vs_apply(services=ctypes.addressof(table), nr_services=2, service_size=len(one) + 16,
-                                 rule_size=ctypes.sizeof(uapi.vs_rule), flags=uapi.VS_APPLY_CHECK)
+        argument = uapi.vs_apply(
+            services=ctypes.addressof(table),
+            nr_services=2,
+            service_size=len(one) + 16,
+            rule_size=ctypes.sizeof(uapi.vs_rule),
+            flags=uapi.VS_APPLY_CHECK,
+        )
         vs.eq(name_of(issue(dev, "APPLY", argument)), name_of(wanted), "services")
         vs.eq(argument.at_service, 2 if wanted else 0, "place")
         rule = bytes(vs.rule("exec", right=[vs.HOME]))
         table = ctypes.create_string_buffer(rule + tail, len(rule) + 16)
-        argument = uapi.vs_apply(rules=ctypes.addressof(table), nr_rules=1, rule_size=len(rule) + 16,
-                                 service_size=len(one), flags=uapi.VS_APPLY_CHECK)
+        argument = uapi.vs_apply(
+            rules=ctypes.addressof(table),
+            nr_rules=1,
+            rule_size=len(rule) + 16,
+            service_size=len(one),
+            flags=uapi.VS_APPLY_CHECK,
+        )
         vs.eq(name_of(issue(dev, "APPLY", argument)), name_of(wanted), "rules")
         vs.eq(argument.at_rule, 1 if wanted else 0, "place")
         call = bytes(vs.rule("exec", [vs.ROOT]))
@@ -307,9 +420,13 @@ def longer_items_in_configurations(dev):
 def counts_beyond_limits(dev):
     """Configurations with more than there can be are refused before memory is asked for"""
     for field in ("nr_services", "nr_rules"):
-        for count in (uapi.VS_RULES_MAX + 1, 0x80000000, 0xffffffff):
+        for count in (uapi.VS_RULES_MAX + 1, 0x80000000, 0xFFFFFFFF):
             argument = vs.fill(sound(dev, "APPLY"), **{field: count})
-            vs.eq(name_of(unchanged(dev, lambda: issue(dev, "APPLY", argument))), "ENOSPC", f"{field} {count:#x}")
+            vs.eq(
+                name_of(unchanged(dev, lambda: issue(dev, "APPLY", argument))),
+                "ENOSPC",
+                f"{field} {count:#x}",
+            )
             vs.eq(vs.why(argument.reason), "FULL")
 
 
@@ -319,7 +436,11 @@ def read_only_argument(dev):
     area = mmap.mmap(-1, mmap.PAGESIZE)
     where = ctypes.addressof(ctypes.c_char.from_buffer(area))
     libc = ctypes.CDLL(None, use_errno=True)
-    vs.eq(libc.mprotect(ctypes.c_void_p(where), ctypes.c_size_t(mmap.PAGESIZE), mmap.PROT_READ), 0, "mprotect")
+    vs.eq(
+        libc.mprotect(ctypes.c_void_p(where), ctypes.c_size_t(mmap.PAGESIZE), mmap.PROT_READ),
+        0,
+        "mprotect",
+    )
     for command in ("INFO", "STAT"):
         vs.eq(name_of(vs.ioctl(dev.fd, request(command), where)), "EFAULT", command)
 
@@ -328,8 +449,9 @@ ASKING = ("INFO", "QUERY", "LIST", "STAT", "RULE_LIST", "RULE_TEST", "SOCKET")
 
 
 def _answers(dev, asker, wanted, asking="0"):
-    """A function that issues all commands, those that ask first; it says which answered neither as wanted nor, if they
-    ask, `asking`."""
+    """A function that issues all commands, those that ask first; it says which answered neither as
+    wanted nor, if they ask, `asking`.
+    """
     arguments = {command: sound(dev, command) for command in COMMANDS}
 
     def issue_all():
@@ -339,6 +461,7 @@ def _answers(dev, asker, wanted, asking="0"):
             if got != (asking if command in ASKING else wanted):
                 wrong.append(f"{command}: {got}")
         return ", ".join(wrong)
+
     return issue_all
 
 
@@ -350,12 +473,15 @@ def become_nobody():
 
 @vs.test
 def callers_without_the_right(dev):
-    """A caller without CAP_SYS_ADMIN to whom the open device was given may ask; what changes something is refused: EPERM"""
+    """A caller without CAP_SYS_ADMIN to whom the open device was given may ask; what changes
+    something is refused: EPERM
+    """
     probe = _answers(dev, dev, "EPERM")
 
     def unprivileged():
         become_nobody()
         return probe()
+
     before = dev.state()
     vs.eq(vs.in_child(unprivileged), "", "answers")
     vs.eq(dev.state() == before, True, "state unchanged")
@@ -369,6 +495,7 @@ def root_of_another_user_namespace(dev):
     def namespaced():
         os.unshare(os.CLONE_NEWUSER)
         return probe()
+
     before = dev.state()
     vs.eq(vs.in_child(namespaced), "", "answers")
     vs.eq(dev.state() == before, True, "state unchanged")
@@ -376,7 +503,9 @@ def root_of_another_user_namespace(dev):
 
 @vs.test
 def opened_for_one_thing(dev):
-    """Open for reading, the device answers, and changes nothing even for root: EBADF; open for writing alone it does not answer"""
+    """Open for reading, the device answers, and changes nothing even for root: EBADF; open for
+    writing alone it does not answer
+    """
     for flags, asking, changing in ((os.O_RDONLY, "0", "EBADF"), (os.O_WRONLY, "EBADF", None)):
         asker = vs.Device(flags=flags)
         try:
@@ -396,11 +525,14 @@ def opened_for_one_thing(dev):
 
 @vs.test
 def readers_ask(dev):
-    """A caller whose group may read the device asks, without a capability; it can neither write nor change"""
+    """A caller whose group may read the device asks, without a capability; it can neither write nor
+    change
+    """
     a = dev.create("a")
     os.chown(vs.DEVICE, 0, 65534)
     os.chmod(vs.DEVICE, 0o640)
     try:
+
         def reader():
             become_nobody()
             asker = vs.Device(flags=os.O_RDONLY)
@@ -410,7 +542,12 @@ def readers_ask(dev):
                 pass
             else:
                 return "opened for writing"
-            return [vs.text(service.name) for service in asker.services()], asker.stat(a).tasks, asker.info().services
+            return (
+                [vs.text(service.name) for service in asker.services()],
+                asker.stat(a).tasks,
+                asker.info().services,
+            )
+
         vs.eq(vs.in_child(reader), str((["root", "a"], 0, 2)))
     finally:
         os.chown(vs.DEVICE, 0, 0)
@@ -440,6 +577,7 @@ def device_is_roots():
         except PermissionError:
             return "refused"
         return "opened"
+
     vs.eq(vs.in_child(unprivileged), "refused")
 
 

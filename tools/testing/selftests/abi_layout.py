@@ -3,15 +3,18 @@
 # guest: none
 """The ABI is what it was: sizes, offsets and numbers that are in use by tools built long ago.
 
-The figures below are written down once, by hand, and change only together with VS_ABI_VERSION; a structure may grow at
-its end, which is a new line here. The C compiler, and the reader that all Python tests rely on, must agree with them.
+The figures below are written down once, by hand, and change only together with VS_ABI_VERSION; a
+structure may grow at its end, which is a new line here. The C compiler, and the reader that all
+Python tests rely on, must agree with them.
 """
+
 import ctypes
 import subprocess
 import tempfile
 
-import uapi
 import vs
+
+import uapi
 
 LAYOUT = """
 vs_info 32: abi 0, ids_max 4, features 8, services 16, rules 20, generation 24
@@ -47,7 +50,7 @@ ENUMERATORS = {
     "vs_resource": "TASKS SOCKETS",
     "vs_attr_op": "ATTR_SET ATTR_DETACH ATTR_SHARE",
     "vs_reason": "NONE NAME_BAD NAME_TAKEN ID_TAKEN NO_SERVICE ROOT DEPTH CYCLE FULL HAS_CHILDREN HAS_TASKS HAS_SOCKETS "
-                 "HAS_RULES SHARED RANGE GATE PROPERTY ENTITY VALUE NO_RULE NO_TASK FD NO_GATES DUPLICATE ORDER OTHER_ID",
+    "HAS_RULES SHARED RANGE GATE PROPERTY ENTITY VALUE NO_RULE NO_TASK FD NO_GATES DUPLICATE ORDER OTHER_ID",
 }
 
 
@@ -55,7 +58,14 @@ def pinned():
     for line in LAYOUT.strip().splitlines():
         head, members = line.split(": ")
         name, size = head.split()
-        yield name, int(size), {member: int(offset) for member, offset in (one.split() for one in members.split(", "))}
+        yield (
+            name,
+            int(size),
+            {
+                member: int(offset)
+                for member, offset in (one.split() for one in members.split(", "))
+            },
+        )
 
 
 def compiled(expressions):
@@ -63,8 +73,24 @@ def compiled(expressions):
     lines = "".join(f'printf("%llx\\n", (unsigned long long)({one}));\n' for one in expressions)
     with tempfile.TemporaryDirectory() as folder:
         source = f"#include <stdio.h>\n#include <stddef.h>\n#include <vs.h>\nint main(void) {{\n{lines}return 0; }}\n"
-        subprocess.run(["gcc", "-Wall", "-Wpadded", "-Werror", "-I", uapi.HEADER.parent, "-x", "c", "-", "-o",
-                        f"{folder}/a"], input=source, text=True, check=True)
+        subprocess.run(
+            [
+                "gcc",
+                "-Wall",
+                "-Wpadded",
+                "-Werror",
+                "-I",
+                uapi.HEADER.parent,
+                "-x",
+                "c",
+                "-",
+                "-o",
+                f"{folder}/a",
+            ],
+            input=source,
+            text=True,
+            check=True,
+        )
         said = subprocess.run([f"{folder}/a"], stdout=subprocess.PIPE, text=True, check=True).stdout
     return [int(line, 16) for line in said.split()]
 
@@ -74,7 +100,9 @@ def structures_are_pinned():
     """Each structure has the members, offsets and size written down"""
     for name, size, offsets in pinned():
         struct = uapi.structs[name]
-        vs.eq({member: getattr(struct, member).offset for member, _ in struct._fields_}, offsets, name)
+        vs.eq(
+            {member: getattr(struct, member).offset for member, _ in struct._fields_}, offsets, name
+        )
         vs.eq(ctypes.sizeof(struct), size, name)
     vs.eq(list(uapi.structs), [name for name, _, _ in pinned()], "structures")
 
@@ -85,7 +113,10 @@ def compiler_agrees():
     wanted, expressions = [], []
     for name, size, offsets in pinned():
         wanted += [size, *offsets.values()]
-        expressions += [f"sizeof(struct {name})", *(f"offsetof(struct {name}, {member})" for member in offsets)]
+        expressions += [
+            f"sizeof(struct {name})",
+            *(f"offsetof(struct {name}, {member})" for member in offsets),
+        ]
     vs.eq(compiled(expressions), wanted)
 
 
@@ -94,7 +125,13 @@ def commands_are_pinned():
     """Each command has the number written down"""
     numbers = dict(one.split() for one in NUMBERS.replace("\n", " ").strip().split(", "))
     wanted = {"VS_IOC_" + name: int(number, 16) for name, number in numbers.items()}
-    vs.eq({name: uapi.request(number, ctypes.sizeof(kind)) for name, (number, kind) in uapi.commands.items()}, wanted)
+    vs.eq(
+        {
+            name: uapi.request(number, ctypes.sizeof(kind))
+            for name, (number, kind) in uapi.commands.items()
+        },
+        wanted,
+    )
     vs.eq(dict(zip(wanted, compiled(wanted))), wanted, "compiled")
 
 
@@ -119,8 +156,12 @@ def enumerators_are_pinned():
 def header_stands_alone():
     """The header compiles alone as C and as C++"""
     for language in ("c", "c++"):
-        done = subprocess.run(["clang", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-x", language, uapi.HEADER],
-                              stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            ["clang", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-x", language, uapi.HEADER],
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
         vs.eq(done.returncode, 0, f"{language}: {done.stderr}")
 
 

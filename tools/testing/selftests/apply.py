@@ -1,24 +1,38 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """A configuration is applied whole or not at all."""
+
 import ctypes
 import errno
 
-import uapi
 import vs
+
+import uapi
 
 
 def settle(dev):
     """A state with something of everything, to be kept or replaced."""
-    dev.apply([vs.config_service("a", priority=2, cpu_weight=300), vs.config_service("b", 1, tasks_max=50),
-               vs.config_service("c")],
-              [vs.rule("accept", [1], [vs.REF(1)], peer="10.0.0.0", peer_len=104), vs.rule("exec", [], [3], path="/bin/x")])
+    dev.apply(
+        [
+            vs.config_service("a", priority=2, cpu_weight=300),
+            vs.config_service("b", 1, tasks_max=50),
+            vs.config_service("c"),
+        ],
+        [
+            vs.rule("accept", [1], [vs.REF(1)], peer="10.0.0.0", peer_len=104),
+            vs.rule("exec", [], [3], path="/bin/x"),
+        ],
+    )
     return dev.state()
 
 
 def tree(dev):
     by_id = {service.id: service for service in dev.services()}
-    return {vs.text(s.name): (vs.text(by_id[s.parent].name), s.priority, s.detached) for s in by_id.values() if s.id}
+    return {
+        vs.text(s.name): (vs.text(by_id[s.parent].name), s.priority, s.detached)
+        for s in by_id.values()
+        if s.id
+    }
 
 
 @vs.test
@@ -29,9 +43,17 @@ def configuration_is_in_force(dev):
     vs.eq(tree(dev), {"a": ("root", 2, weight), "b": ("a", 0, tasks), "c": ("root", 0, 0)})
     a, b, c = (dev.find(name) for name in "abc")
     vs.eq((a.attr[uapi.VS_ATTR_CPU_WEIGHT], b.attr[uapi.VS_ATTR_CPU_WEIGHT]), (300, 300), "weights")
-    vs.eq((a.attr[uapi.VS_ATTR_TASKS_MAX], b.attr[uapi.VS_ATTR_TASKS_MAX]), (vs.UNLIMITED, 50), "limits")
+    vs.eq(
+        (a.attr[uapi.VS_ATTR_TASKS_MAX], b.attr[uapi.VS_ATTR_TASKS_MAX]),
+        (vs.UNLIMITED, 50),
+        "limits",
+    )
     first, second = dev.rules()
-    vs.eq(vs.same_rule(first, vs.rule("accept", [a.id], [vs.REF(1)], peer="10.0.0.0", peer_len=104)), True, "first rule")
+    vs.eq(
+        vs.same_rule(first, vs.rule("accept", [a.id], [vs.REF(1)], peer="10.0.0.0", peer_len=104)),
+        True,
+        "first rule",
+    )
     vs.eq(vs.same_rule(second, vs.rule("exec", [], [c.id], path="/bin/x")), True, "second rule")
 
 
@@ -41,7 +63,9 @@ def services_are_known_by_name(dev):
     settle(dev)
     ids = {name: dev.find(name).id for name in "abc"}
     dev.apply([vs.config_service("b", priority=4), vs.config_service("d", 1)])
-    vs.eq(tree(dev), {"a": ("root", 2, 1), "b": ("root", 4, 0), "c": ("root", 0, 0), "d": ("b", 0, 0)})
+    vs.eq(
+        tree(dev), {"a": ("root", 2, 1), "b": ("root", 4, 0), "c": ("root", 0, 0), "d": ("b", 0, 0)}
+    )
     vs.eq({name: dev.find(name).id for name in "abc"}, ids, "ids")
     vs.eq(dev.rules(), [], "rules are replaced as a whole")
     dev.apply([vs.config_service("d")], prune=True)
@@ -52,7 +76,10 @@ def services_are_known_by_name(dev):
 def ids_can_be_asked_for(dev):
     """A service gets the id that the configuration says, and keeps it"""
     for _ in range(2):
-        dev.apply([vs.config_service("x", id=4003), vs.config_service("y", 1, id=vs.ANY)], [vs.rule("exec", [1])])
+        dev.apply(
+            [vs.config_service("x", id=4003), vs.config_service("y", 1, id=vs.ANY)],
+            [vs.rule("exec", [1])],
+        )
         vs.eq((dev.find("x").id, getattr(dev.rules()[0], "from")[0]), (4003, 4003))
     dev.apply([vs.config_service("x")])
     vs.eq(dev.find("x").id, 4003)
@@ -90,7 +117,13 @@ def moved_up_and_extended(dev):
 @vs.test
 def moved_down_with_others(dev):
     """What is not named moves along with its parent, and must not get too deep"""
-    dev.apply([vs.config_service("a"), vs.config_service("b", 1), *(vs.config_service(f"n{n}", n and n + 2) for n in range(15))])
+    dev.apply(
+        [
+            vs.config_service("a"),
+            vs.config_service("b", 1),
+            *(vs.config_service(f"n{n}", n and n + 2) for n in range(15)),
+        ]
+    )
     chain = [vs.config_service(f"n{n}", n) for n in range(15)]
     before = dev.state()
     refusal = vs.refused(errno.EMLINK, "DEPTH", dev.apply, [*chain, vs.config_service("a", 15)])
@@ -100,34 +133,140 @@ def moved_down_with_others(dev):
     vs.eq(dev.find("b").depth, uapi.VS_DEPTH_MAX, "depth of the one that is not named")
 
 
-# each: services, rules, options; errno and reason; place of the service and of the rule that is told
+# each: services, rules, options; errno and reason; place of the service and of the rule that is
+# told
 REFUSED = {
     "a bad name": ([vs.config_service("A")], [], {}, errno.EINVAL, "NAME_BAD", (1, 0)),
-    "an empty name": ([vs.config_service("x"), vs.config_service("")], [], {}, errno.EINVAL, "NAME_BAD", (2, 0)),
-    "a name twice": ([vs.config_service("x"), vs.config_service("y"), vs.config_service("x")], [], {}, errno.EEXIST,
-                     "DUPLICATE", (3, 0)),
-    "a parent after its child": ([vs.config_service("x", 2), vs.config_service("y")], [], {}, errno.EINVAL, "ORDER", (1, 0)),
+    "an empty name": (
+        [vs.config_service("x"), vs.config_service("")],
+        [],
+        {},
+        errno.EINVAL,
+        "NAME_BAD",
+        (2, 0),
+    ),
+    "a name twice": (
+        [vs.config_service("x"), vs.config_service("y"), vs.config_service("x")],
+        [],
+        {},
+        errno.EEXIST,
+        "DUPLICATE",
+        (3, 0),
+    ),
+    "a parent after its child": (
+        [vs.config_service("x", 2), vs.config_service("y")],
+        [],
+        {},
+        errno.EINVAL,
+        "ORDER",
+        (1, 0),
+    ),
     "its own parent": ([vs.config_service("x", 1)], [], {}, errno.EINVAL, "ORDER", (1, 0)),
-    "a parent that is not there": ([vs.config_service("x", 7)], [], {}, errno.ENOENT, "NO_SERVICE", (1, 0)),
-    "an id that is too large": ([vs.config_service("x", id=0xffff)], [], {}, errno.ERANGE, "RANGE", (1, 0)),
-    "an id in use": ([vs.config_service("x", id=4001), vs.config_service("y", id=4001)], [], {}, errno.EEXIST, "ID_TAKEN", (2, 0)),
-    "another id than it has": ([vs.config_service("x"), vs.config_service("a", id=4002)], [], {}, errno.EEXIST, "OTHER_ID", (2, 0)),
-    "a weight of 0": ([vs.config_service("x", cpu_weight=0)], [], {}, errno.ERANGE, "RANGE", (1, 0)),
-    "a cap of 1": ([vs.config_service("a"), vs.config_service("x", cpu_cap=1)], [], {}, errno.ERANGE, "RANGE", (2, 0)),
-    "too deep": ([vs.config_service(f"n{n}", n) for n in range(17)], [], {}, errno.EMLINK, "DEPTH", (17, 0)),
-    "a gate without rules": ([], [vs.rule("exec"), vs.rule("wait")], {}, errno.EINVAL, "GATE", (0, 2)),
-    "a property the gate has not": ([], [vs.rule("fork", path="/x")], {}, errno.EINVAL, "PROPERTY", (0, 1)),
-    "an entity the gate has not": ([vs.config_service("a")], [vs.rule("exec", [vs.ANY, 1])], {}, errno.EINVAL, "ENTITY", (0, 1)),
+    "a parent that is not there": (
+        [vs.config_service("x", 7)],
+        [],
+        {},
+        errno.ENOENT,
+        "NO_SERVICE",
+        (1, 0),
+    ),
+    "an id that is too large": (
+        [vs.config_service("x", id=0xFFFF)],
+        [],
+        {},
+        errno.ERANGE,
+        "RANGE",
+        (1, 0),
+    ),
+    "an id in use": (
+        [vs.config_service("x", id=4001), vs.config_service("y", id=4001)],
+        [],
+        {},
+        errno.EEXIST,
+        "ID_TAKEN",
+        (2, 0),
+    ),
+    "another id than it has": (
+        [vs.config_service("x"), vs.config_service("a", id=4002)],
+        [],
+        {},
+        errno.EEXIST,
+        "OTHER_ID",
+        (2, 0),
+    ),
+    "a weight of 0": (
+        [vs.config_service("x", cpu_weight=0)],
+        [],
+        {},
+        errno.ERANGE,
+        "RANGE",
+        (1, 0),
+    ),
+    "a cap of 1": (
+        [vs.config_service("a"), vs.config_service("x", cpu_cap=1)],
+        [],
+        {},
+        errno.ERANGE,
+        "RANGE",
+        (2, 0),
+    ),
+    "too deep": (
+        [vs.config_service(f"n{n}", n) for n in range(17)],
+        [],
+        {},
+        errno.EMLINK,
+        "DEPTH",
+        (17, 0),
+    ),
+    "a gate without rules": (
+        [],
+        [vs.rule("exec"), vs.rule("wait")],
+        {},
+        errno.EINVAL,
+        "GATE",
+        (0, 2),
+    ),
+    "a property the gate has not": (
+        [],
+        [vs.rule("fork", path="/x")],
+        {},
+        errno.EINVAL,
+        "PROPERTY",
+        (0, 1),
+    ),
+    "an entity the gate has not": (
+        [vs.config_service("a")],
+        [vs.rule("exec", [vs.ANY, 1])],
+        {},
+        errno.EINVAL,
+        "ENTITY",
+        (0, 1),
+    ),
     "a bad value": ([], [vs.rule("exec", path="x")], {}, errno.EINVAL, "VALUE", (0, 1)),
-    "a service that is not there": ([vs.config_service("a")], [vs.rule("exec"), vs.rule("exec"), vs.rule("exec", [2])], {},
-                                    errno.ENOENT, "NO_SERVICE", (0, 3)),
-    "too many shapes": ([], [vs.rule("packet", peer="::", peer_len=n) for n in range(65)], {}, errno.ENOSPC, "FULL", (0, 65)),
+    "a service that is not there": (
+        [vs.config_service("a")],
+        [vs.rule("exec"), vs.rule("exec"), vs.rule("exec", [2])],
+        {},
+        errno.ENOENT,
+        "NO_SERVICE",
+        (0, 3),
+    ),
+    "too many shapes": (
+        [],
+        [vs.rule("packet", peer="::", peer_len=n) for n in range(65)],
+        {},
+        errno.ENOSPC,
+        "FULL",
+        (0, 65),
+    ),
 }
 
 
 @vs.test
 def refused_changes_nothing(dev):
-    """A configuration refused for any cause leaves the old state byte for byte, and the place is told"""
+    """A configuration refused for any cause leaves the old state byte for byte, and the place is
+    told
+    """
     before = settle(dev)
     generation = dev.info().generation
     for cause, (services, rules, options, number, reason, places) in REFUSED.items():
@@ -135,8 +274,16 @@ def refused_changes_nothing(dev):
             try:
                 dev.apply(services, rules, **options, **more)
             except vs.Refused as refusal:
-                vs.eq((errno.errorcode[refusal.errno], refusal.reason), (errno.errorcode[number], reason), cause)
-                vs.eq((refusal.argument.at_service, refusal.argument.at_rule), places, f"{cause}: place")
+                vs.eq(
+                    (errno.errorcode[refusal.errno], refusal.reason),
+                    (errno.errorcode[number], reason),
+                    cause,
+                )
+                vs.eq(
+                    (refusal.argument.at_service, refusal.argument.at_rule),
+                    places,
+                    f"{cause}: place",
+                )
             else:
                 raise AssertionError(f"{cause} was not refused")
             vs.eq(dev.state() == before, True, f"{cause}: state unchanged")
@@ -147,19 +294,30 @@ def refused_changes_nothing(dev):
 def faults_change_nothing(dev):
     """An address that goes bad in the middle of the rules leaves the old state byte for byte"""
     import mmap
+
     before = settle(dev)
     area = mmap.mmap(-1, 2 * mmap.PAGESIZE)
     start = ctypes.addressof(ctypes.c_char.from_buffer(area))
     libc = ctypes.CDLL(None, use_errno=True)
-    vs.eq(libc.mprotect(ctypes.c_void_p(start + mmap.PAGESIZE), ctypes.c_size_t(mmap.PAGESIZE), 0), 0, "mprotect")
+    vs.eq(
+        libc.mprotect(ctypes.c_void_p(start + mmap.PAGESIZE), ctypes.c_size_t(mmap.PAGESIZE), 0),
+        0,
+        "mprotect",
+    )
     size = ctypes.sizeof(uapi.vs_rule)
     count = mmap.PAGESIZE // size
     first = start + mmap.PAGESIZE - count * size
     ctypes.memmove(first, bytes(vs.rule("exec")) * count, count * size)
     services = (uapi.vs_config_service * 1)(vs.config_service("new"))
     for rules in (count, count + 1):
-        argument = uapi.vs_apply(services=ctypes.addressof(services), nr_services=1, rules=first, nr_rules=rules,
-                                 service_size=ctypes.sizeof(uapi.vs_config_service), rule_size=size)
+        argument = uapi.vs_apply(
+            services=ctypes.addressof(services),
+            nr_services=1,
+            rules=first,
+            nr_rules=rules,
+            service_size=ctypes.sizeof(uapi.vs_config_service),
+            rule_size=size,
+        )
         try:
             dev.call("APPLY", argument)
         except vs.Refused as refusal:
@@ -174,7 +332,12 @@ def faults_change_nothing(dev):
 def check_says_and_changes_nothing(dev):
     """With the flag for checking, a good configuration succeeds and changes nothing"""
     before, generation = settle(dev), dev.info().generation
-    dev.apply([vs.config_service("x"), vs.config_service("y", 1)], [vs.rule("exec", [2])], check=True, prune=True)
+    dev.apply(
+        [vs.config_service("x"), vs.config_service("y", 1)],
+        [vs.rule("exec", [2])],
+        check=True,
+        prune=True,
+    )
     vs.eq(dev.state() == before, True, "state unchanged")
     vs.eq(dev.info().generation, generation, "generation")
 
@@ -206,12 +369,19 @@ def prune_spares_the_busy(dev):
 def large_configurations(dev):
     """A thousand services and ten thousand rules are applied at once"""
     services = [vs.config_service(f"s{n}", n // 2 if n < 64 else 0) for n in range(1000)]
-    rules = [vs.rule("accept", [1 + n % 1000], [vs.REF(1)], peer=f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}") for n in range(10000)]
+    rules = [
+        vs.rule(
+            "accept", [1 + n % 1000], [vs.REF(1)], peer=f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}"
+        )
+        for n in range(10000)
+    ]
     dev.apply(services, rules)
     info = dev.info()
     vs.eq((info.services, info.rules), (1001, 10000))
     listed = dev.rules(room=1000)
-    vs.eq([bytes(rule.peer) for rule in listed] == [bytes(rule.peer) for rule in rules], True, "order")
+    vs.eq(
+        [bytes(rule.peer) for rule in listed] == [bytes(rule.peer) for rule in rules], True, "order"
+    )
 
 
 vs.main()

@@ -1,16 +1,20 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 240
-"""Where a tag travels: requests, accepted connections, SYN cookies, Fast Open, MPTCP, TIME_WAIT, unix messages, queues."""
+"""Where a tag travels: requests, accepted connections, SYN cookies, Fast Open, MPTCP, TIME_WAIT,
+unix messages, queues.
+"""
+
 import contextlib
 import socket
 
 import containers
 import gates
 import netns
-import uapi
 import vs
 from containers import Container, set_sysctl
+
+import uapi
 
 INET, INET6, UNIX = socket.AF_INET, socket.AF_INET6, socket.AF_UNIX
 STREAM, DGRAM = socket.SOCK_STREAM, socket.SOCK_DGRAM
@@ -38,7 +42,9 @@ def server_of(dev, id, family=INET, backlog=128, proto=0):
 
 
 def accepted(dev, srv, server):
-    """Accepts as a task of `srv`: (service worked for, service of the connection), and the connection."""
+    """Accepts as a task of `srv`: (service worked for, service of the connection), and the
+    connection.
+    """
     gates.enter(dev, srv)
     connection = server.accept()[0]
     got = gates.tag()[1], gates.vs_of(connection)
@@ -72,7 +78,9 @@ def backlog(dev):
 
 @gates.case
 def deferred(dev):
-    """A request that waits for data (TCP_DEFER_ACCEPT) is its client's when data comes, though another task sends it"""
+    """A request that waits for data (TCP_DEFER_ACCEPT) is its client's when data comes, though
+    another task sends it
+    """
     a, b, srv = tenants(dev, "a", "b")
     with server_of(dev, srv) as server:
         server.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 30)
@@ -91,7 +99,9 @@ def deferred(dev):
 
 @gates.case
 def cookies(dev):
-    """With SYN cookies for all, where nothing is kept of the request, connections are their clients'"""
+    """With SYN cookies for all, where nothing is kept of the request, connections are their
+    clients'
+    """
     a, b, srv = tenants(dev, "a", "b")
     with machine():
         set_sysctl("net.ipv4.tcp_syncookies", 2)
@@ -108,10 +118,13 @@ def cookies(dev):
 
 @gates.case
 def fast_open(dev):
-    """A connection by Fast Open is whose task opens it, not its socket's maker's; gate connect counts it and asks its rules"""
+    """A connection by Fast Open is whose task opens it, not its socket's maker's; gate connect
+    counts it and asks its rules
+    """
     a, b, c, px, srv = tenants(dev, "a", "b", "c", "px")
     with machine():
-        set_sysctl("net.ipv4.tcp_fastopen", 0x207)  # client and server, with data and without a cookie
+        # client and server, with data and without a cookie
+        set_sysctl("net.ipv4.tcp_fastopen", 0x207)
         with server_of(dev, srv) as server:
             server.setsockopt(socket.IPPROTO_TCP, TCP_FASTOPEN, 16)
 
@@ -130,7 +143,11 @@ def fast_open(dev):
                     gates.enter(dev, caller)
                     before = dev.stat(caller).hits[uapi.VS_GATE_CONNECT]
                     way(sock)
-                    vs.eq(dev.stat(caller).hits[uapi.VS_GATE_CONNECT] - before, 1, f"{way.__name__}: calls of gate connect")
+                    vs.eq(
+                        dev.stat(caller).hits[uapi.VS_GATE_CONNECT] - before,
+                        1,
+                        f"{way.__name__}: calls of gate connect",
+                    )
                     gates.enter(dev, vs.ROOT)
                     vs.eq(gates.vs_of(sock), caller, f"{way.__name__}: the client's socket")
                     got, connection = accepted(dev, srv, server)
@@ -153,7 +170,9 @@ def fast_open(dev):
                 for one in sock, connection, request, peer, front:
                     one.close()
                 # by rule
-                number = dev.add("connect", [a], [vs.ANY, c], peer_port=server.getsockname()[1], proto="tcp")
+                number = dev.add(
+                    "connect", [a], [vs.ANY, c], peer_port=server.getsockname()[1], proto="tcp"
+                )
                 gates.enter(dev, a)
                 sock = socket.socket()
                 way(sock)
@@ -189,6 +208,7 @@ def multipath(client, server):
                 peer.close()
         for id in a, b, srv:
             vs.until(lambda id=id: dev.stat(id).sockets == 0, 20, f"sockets of {id}")
+
     case.__doc__ = f"{name[client]} client, {name[server]} server: the connection is the client's, and counts end"
     case.__name__ = f"multipath_{name[client]}_{name[server]}"
     gates.case(case)
@@ -200,7 +220,9 @@ for pair in ((MPTCP, MPTCP), (0, MPTCP), (MPTCP, 0)):
 
 @gates.case
 def time_wait(dev):
-    """Packets of a connection are its service's to the last, also those of its ends in TIME_WAIT, and no others"""
+    """Packets of a connection are its service's to the last, also those of its ends in TIME_WAIT,
+    and no others
+    """
     a, srv = tenants(dev, "a")
     for first in "client", "server":
         with Container("vs-one") as one, Container("vs-two") as two:
@@ -218,8 +240,11 @@ def time_wait(dev):
                 ends[0].close()
                 vs.eq(ends[1].recv(1), b"", "the end of the stream")
                 ends[1].close()
-                vs.eq(netns.difference(had, netns.settled(lambda: netns.counted(dev, a))),
-                      netns.difference(before, netns.settled(read)), f"a's packets and bytes, the {first} closes first")
+                vs.eq(
+                    netns.difference(had, netns.settled(lambda: netns.counted(dev, a))),
+                    netns.difference(before, netns.settled(read)),
+                    f"a's packets and bytes, the {first} closes first",
+                )
 
 
 @gates.case
@@ -244,7 +269,9 @@ def unix_streams(dev):
 
 @gates.case
 def unix_datagrams(dev):
-    """A unix datagram is whose its socket was when it was sent, however long it lies in the queue"""
+    """A unix datagram is whose its socket was when it was sent, however long it lies in the
+    queue
+    """
     a, b, srv = tenants(dev, "a", "b")
     dev.add("send", [vs.ANY], [vs.ANY, uapi.VS_REF(0)], proto="unix-dgram")
     server = gates.listener(UNIX, DGRAM)
@@ -268,14 +295,19 @@ def unix_datagrams(dev):
 
 
 def reused(dev, id):
-    """Destroys service `id`, which has nothing left, and creates another one with the same id; at once."""
+    """Destroys service `id`, which has nothing left, and creates another one with the same id; at
+    once.
+    """
     vs.until(lambda: (dev.stat(id).tasks, dev.stat(id).sockets) == (0, 0), what=f"{id} is empty")
     dev.destroy(id)
     vs.eq(dev.create("other", id=id), id, "the id of the other service")
 
 
 def never_another(made):
-    """Makes a case in which a tag waits while its service is destroyed and its id is given to another."""
+    """Makes a case in which a tag waits while its service is destroyed and its id is given to
+    another.
+    """
+
     def case(dev):
         b, srv = tenants(dev, "b")
         a = dev.create("a", id=4321)
@@ -285,6 +317,7 @@ def never_another(made):
         vs.eq(dev.stat(a).sockets, 0, "sockets counted for the other")
         vs.eq(dev.stat(a).unattributed, 0, "calls counted for the other")
         del b
+
     case.__doc__ = made.__doc__
     case.__name__ = made.__name__
     gates.case(case)
@@ -293,12 +326,16 @@ def never_another(made):
 @never_another
 def old_datagrams(dev, a, srv):
     """Datagrams that wait, UDP's and unix ones, are not the next owner's of their sender's id"""
-    servers = [containers.serve(dev, srv, netns.Here(), "127.0.0.1", DGRAM, 7000), gates.listener(UNIX, DGRAM)]
+    servers = [
+        containers.serve(dev, srv, netns.Here(), "127.0.0.1", DGRAM, 7000),
+        gates.listener(UNIX, DGRAM),
+    ]
     gates.enter(dev, a)
     for server in servers:
         with socket.socket(server.family, DGRAM) as sock:
             sock.sendto(b"x", server.getsockname())
-            # the kernel frees a unix socket when its last message has been received: until then it would be counted
+            # the kernel frees a unix socket when its last message has been received: until then it
+            # would be counted
             dev.place_socket(sock, vs.ROOT)
     gates.enter(dev, vs.ROOT)
     reused(dev, a)
@@ -310,7 +347,9 @@ def old_datagrams(dev, a, srv):
 
 @never_another
 def old_request(dev, a, srv):
-    """A request that waits for data under TCP_DEFER_ACCEPT is not the next owner's of its client's id"""
+    """A request that waits for data under TCP_DEFER_ACCEPT is not the next owner's of its client's
+    id
+    """
     server = server_of(dev, srv)
     server.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 30)
     peer = gates.client(dev, a, server)
@@ -343,7 +382,9 @@ def old_time_wait(dev, a, srv):
         got, connection = accepted(dev, srv, server)
         connection.close()
     server.close()
-    vs.eq(netns.settled(lambda: netns.counted(dev, a)), [0, 0, 0, 0], "packets counted for the other")
+    vs.eq(
+        netns.settled(lambda: netns.counted(dev, a)), [0, 0, 0, 0], "packets counted for the other"
+    )
     return list(got)
 
 

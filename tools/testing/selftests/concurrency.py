@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 240
 """Changes by several at once, while tasks are born, die and change hands: counts come out even."""
+
 import os
 import signal
 import subprocess
@@ -16,9 +17,14 @@ STORM = ["bash", "-c", "while :; do (:); (:) & done"]
 
 def settled(dev):
     """Checks that every service is free of tasks and sockets, and that all can go."""
+
     def held():
-        return [(vs.text(s.name), dev.stat(s.id).tasks, dev.stat(s.id).sockets) for s in dev.services() if s.id and (
-            dev.stat(s.id).tasks or dev.stat(s.id).sockets)]
+        return [
+            (vs.text(s.name), dev.stat(s.id).tasks, dev.stat(s.id).sockets)
+            for s in dev.services()
+            if s.id and (dev.stat(s.id).tasks or dev.stat(s.id).sockets)
+        ]
+
     vs.until(lambda: not held(), 10, "no service has a task or socket")
     dev.apply(prune=True)
     vs.eq(len(dev.services()), 1)
@@ -65,7 +71,9 @@ def destroyed_under_their_feet(dev):
 
 @vs.gated
 def moved_while_counting(dev):
-    """A subtree moved between limited parents while its tasks come and go: all counts end at nothing"""
+    """A subtree moved between limited parents while its tasks come and go: all counts end at
+    nothing
+    """
     left, right = dev.create("left"), dev.create("right")
     child = dev.create("child", left)
     for id in (left, right):
@@ -78,6 +86,7 @@ def moved_while_counting(dev):
         for number in range(200):
             own.move(child, (right, left)[number & 1])
         own.close()
+
     mover = Thread(move)
     try:
         dev.place(storm.pid, child)
@@ -94,7 +103,11 @@ def moved_while_counting(dev):
     for id in (left, right):
         dev.set(id, "tasks_max", 2)
     dev.move(child, right)
-    vs.eq(vs.in_child(lambda: dev.place(os.getpid(), child) or forks(3)), "1", "forks within a limit of 2")
+    vs.eq(
+        vs.in_child(lambda: dev.place(os.getpid(), child) or forks(3)),
+        "1",
+        "forks within a limit of 2",
+    )
     settled(dev)
 
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What selftests of tags across network namespaces share: containers, a server of a service, and its view of a sender."""
+"""What selftests of tags across network namespaces share: containers, a server of a service, and
+its view of a sender.
+"""
+
 import contextlib
 import ctypes
 import os
@@ -10,8 +13,9 @@ import struct
 
 import gates
 import netns
-import uapi
 import vs
+
+import uapi
 
 BY_SOCKET, BY_MESSAGE = [uapi.VS_REF(1)], [uapi.VS_REF(2)]
 USER = 1000  # the user that owns user namespaces here
@@ -33,24 +37,40 @@ def _attribute(kind, payload):
 def write_secmark(family, table, chain, value):
     """Appends a rule to a chain that writes any value into packets' secmark.
 
-    nft(8) would write the numbers of LSM contexts alone; whoever may change rules can send this instruction too.
+    nft(8) would write the numbers of LSM contexts alone; whoever may change rules can send this
+    instruction too.
     """
     nested = 0x8000
 
     def expression(name, *data):
-        return _attribute(1 | nested, _attribute(1, name + b"\0") + _attribute(2 | nested, b"".join(data)))
+        return _attribute(
+            1 | nested, _attribute(1, name + b"\0") + _attribute(2 | nested, b"".join(data))
+        )
 
     def message(kind, flags, body):
         return struct.pack("IHHII", 16 + len(body), kind, 1 | flags, 1, 0) + body
 
-    load = expression(b"immediate", _attribute(1, struct.pack("!I", 1)), _attribute(2 | nested, _attribute(1, struct.pack("I", value))))
-    store = expression(b"meta", _attribute(2, struct.pack("!I", 14)), _attribute(3, struct.pack("!I", 1)))  # NFT_META_SECMARK
-    rule = struct.pack("BBH", {"inet": 1, "netdev": 5}[family], 0, 0) + _attribute(1, table.encode() + b"\0") \
-        + _attribute(2, chain.encode() + b"\0") + _attribute(4 | nested, load + store)
+    load = expression(
+        b"immediate",
+        _attribute(1, struct.pack("!I", 1)),
+        _attribute(2 | nested, _attribute(1, struct.pack("I", value))),
+    )
+    # NFT_META_SECMARK
+    store = expression(
+        b"meta", _attribute(2, struct.pack("!I", 14)), _attribute(3, struct.pack("!I", 1))
+    )
+    rule = (
+        struct.pack("BBH", {"inet": 1, "netdev": 5}[family], 0, 0)
+        + _attribute(1, table.encode() + b"\0")
+        + _attribute(2, chain.encode() + b"\0")
+        + _attribute(4 | nested, load + store)
+    )
     batch = struct.pack("!BBH", 0, 0, 10)
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12) as sock:  # NETLINK_NETFILTER
         # NFT_MSG_NEWRULE, created and appended, between the begin and the end of a transaction
-        sock.send(message(0x10, 0, batch) + message(10 << 8 | 6, 0xc04, rule) + message(0x11, 0, batch))
+        sock.send(
+            message(0x10, 0, batch) + message(10 << 8 | 6, 0xC04, rule) + message(0x11, 0, batch)
+        )
         error = -struct.unpack_from("i", sock.recv(4096), 16)[0]
         if error:
             raise OSError(error, os.strerror(error))
@@ -65,16 +85,22 @@ class Container(netns.Namespace):
     """A network namespace that the initial user namespace owns, as a container engine makes it."""
 
     def run(self, dev, id, function):
-        """Runs function() in a task of service `id` that is root in the container; returns its result as a string."""
+        """Runs function() in a task of service `id` that is root in the container; returns its
+        result as a string.
+        """
+
         def body():
             gates.enter(dev, id)
             os.setns(self.fd, os.CLONE_NEWNET)
             return function()
+
         return vs.in_child(body)
 
 
 class UserContainer(netns.Namespace):
-    """A network namespace of a user namespace that an unprivileged user made, as `unshare -Urn` does."""
+    """A network namespace of a user namespace that an unprivileged user made, as `unshare -Urn`
+    does.
+    """
 
     def __enter__(self):
         ready, told = os.pipe()
@@ -112,7 +138,10 @@ class UserContainer(netns.Namespace):
         netns.ip("netns", "del", self.name)
 
     def run(self, dev, id, function):
-        """Runs function() in a task of service `id` that is the user, and root in the container's namespaces."""
+        """Runs function() in a task of service `id` that is the user, and root in the container's
+        namespaces.
+        """
+
         def body():
             gates.enter(dev, id)
             os.setgroups([])
@@ -121,11 +150,13 @@ class UserContainer(netns.Namespace):
             os.setgid(0)
             os.setuid(0)
             return function()
+
         return vs.in_child(body)
 
 
 class Host:
     """The initial network namespace, of a task that has CAP_NET_RAW and no other capability."""
+
     name = None
 
     def __enter__(self):
@@ -143,6 +174,7 @@ class Host:
             gates.enter(dev, id)
             only(13)  # CAP_NET_RAW
             return function()
+
         return vs.in_child(body)
 
 
@@ -169,7 +201,8 @@ def serve(dev, id, space, address, kind, port=5432):
 
 
 def works_for(dev, id, server):
-    """The service that a server's task of home `id` works for when it has received what comes next at `server`.
+    """The service that a server's task of home `id` works for when it has received what comes next
+    at `server`.
 
     A listener accepts and receives from the connection; the tag of the connection must agree.
     """
@@ -183,14 +216,20 @@ def works_for(dev, id, server):
             works = gates.tag()[1]
             connection.settimeout(10)
             connection.recv(100)
-            vs.eq(gates.tag()[1] in (works, id), True, "the service of the connection, after a receipt")
+            vs.eq(
+                gates.tag()[1] in (works, id),
+                True,
+                "the service of the connection, after a receipt",
+            )
             return works
     finally:
         gates.enter(dev, vs.ROOT)
 
 
 def bind_all(dev, id):
-    """Rules by which tasks of home `id` work for the client of what they accept, and the sender of what they receive."""
+    """Rules by which tasks of home `id` work for the client of what they accept, and the sender of
+    what they receive.
+    """
     dev.add("accept", [id], BY_SOCKET)
     for proto in "udp", "unix-dgram":
         dev.add("recv", [id], BY_MESSAGE, proto=proto)

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What the selftests of scheduler and accounting share: tasks that spin, and who had how much CPU time.
+"""What the selftests of scheduler and accounting share: tasks that spin, and who had how much CPU
+time.
 
 All figures are CPU times as vs.ko has charged them.
 """
+
 import contextlib
 import os
 import pathlib
@@ -16,7 +18,9 @@ import vs
 SCHED_EXT = pathlib.Path("/sys/kernel/sched_ext")
 DONE, FAILED = b"x", b"!"
 WARM_UP = 0.5  # seconds, until those that were just started have found their places
-SLOT = 0.02 * vs.SLOWNESS  # seconds of CPU time in one VS, of tasks that change it: long beside the change itself, under emulation too
+# seconds of CPU time in one VS, of tasks that change it: long beside the change itself, under
+# emulation too
+SLOT = 0.02 * vs.SLOWNESS
 
 
 def scheduler():
@@ -27,7 +31,10 @@ def scheduler():
 
 
 def scheduled(function):
-    """Marks a case that needs gates and scheduler. Both are brought up for it, and the scheduler must outlive it."""
+    """Marks a case that needs gates and scheduler. Both are brought up for it, and the scheduler
+    must outlive it.
+    """
+
     def run(dev):
         vs.vsctl("up")
         try:
@@ -36,6 +43,7 @@ def scheduled(function):
             vs.eq(scheduler(), "vs", "scheduler at the end")
         finally:
             vs.vsctl("down")
+
     run.__doc__, run.__name__ = function.__doc__, function.__name__
     return vs.test(run)
 
@@ -55,8 +63,8 @@ def _spin():
 
 
 def _tried(job, /, *arguments, **more):
-    """Does a job in a process of its own; says whether it could. What it raises ends there: the process would go on with
-    the test as if it were its parent.
+    """Does a job in a process of its own; says whether it could. What it raises ends there: the
+    process would go on with the test as if it were its parent.
     """
     try:
         job(*arguments, **more)
@@ -76,7 +84,9 @@ def _run(cpu, nice, job):
 
 @contextlib.contextmanager
 def first_in_line():
-    """Who measures does not wait for those whom it measures: it is real-time, its children are not."""
+    """Who measures does not wait for those whom it measures: it is real-time, its children are
+    not.
+    """
     os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
     try:
         yield
@@ -86,8 +96,8 @@ def first_in_line():
 
 @contextlib.contextmanager
 def spinning(dev, *groups):
-    """Runs tasks that never wait: for each (id, count), in a third place also with cpu=, nice= and job=, what they do.
-    Yields their pids.
+    """Runs tasks that never wait: for each (id, count), in a third place also with cpu=, nice= and
+    job=, what they do. Yields their pids.
     """
     pids = []
     try:
@@ -95,7 +105,9 @@ def spinning(dev, *groups):
             for _ in range(number):
                 pid = os.fork()
                 if not pid:
-                    _tried(_run, **{"cpu": None, "nice": 0, "job": _spin, **(how[0] if how else {})})
+                    _tried(
+                        _run, **{"cpu": None, "nice": 0, "job": _spin, **(how[0] if how else {})}
+                    )
                     os._exit(1)
                 pids.append(pid)
                 dev.place(pid, id)
@@ -109,7 +121,9 @@ def spinning(dev, *groups):
 
 
 def used(dev, ids, seconds):
-    """How many CPUs each service used, on average, while this slept: which can be for longer than was asked."""
+    """How many CPUs each service used, on average, while this slept: which can be for longer than
+    was asked.
+    """
     began, before = time.monotonic(), [dev.stat(id).cpu_ns for id in ids]
     time.sleep(seconds)
     elapsed, after = time.monotonic() - began, [dev.stat(id).cpu_ns for id in ids]
@@ -124,7 +138,10 @@ def shares(dev, ids, seconds):
 
 def near(got, wanted, tolerance, what):
     """Checks figures one by one; the tolerance is absolute."""
-    print(f"# {what}: " + ", ".join(f"{one:.2f} ({want:g})" for one, want in zip(got, wanted)), flush=True)
+    print(
+        f"# {what}: " + ", ".join(f"{one:.2f} ({want:g})" for one, want in zip(got, wanted)),
+        flush=True,
+    )
     for one, want in zip(got, wanted):
         vs.within(one, want - tolerance, want + tolerance, what)
 
@@ -143,27 +160,37 @@ def runtime(pid):
 
 
 def _blocked(pid):
-    return pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] == "S"
+    return (
+        pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+        == "S"
+    )
 
 
 def _work(job, start, done):
-    """What a process of exact() does: waits for the start, does its job, says whether it could, and waits to be killed."""
+    """What a process of exact() does: waits for the start, does its job, says whether it could, and
+    waits to be killed.
+    """
     os.read(start, 1)
     os.write(done, DONE if _tried(job) else FAILED)
     os.read(start, 1)
 
 
 def exact(dev, ids, *jobs):
-    """Runs each job in a process of ids[0]; checks that the services `ids` are charged together what the kernel has
-    counted for these processes, to the nanosecond. Both figures are read while all of them wait and nothing is under way.
+    """Runs each job in a process of ids[0]; checks that the services `ids` are charged together
+    what the kernel has counted for these processes, to the nanosecond. Both figures are read while
+    all of them wait and nothing is under way.
     """
     start, done, pids = os.pipe(), os.pipe(), []
 
     def figures():
         vs.until(lambda: all(map(_blocked, pids)), 20, "all wait")
         time.sleep(0.2)  # who is about to wait is asleep, and its CPU has switched
-        counted = sum(int(pathlib.Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0]) for pid in pids)
+        counted = sum(
+            int(pathlib.Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0])
+            for pid in pids
+        )
         return counted, sum(dev.stat(id).cpu_ns for id in ids)
+
     try:
         for job in jobs:
             pid = os.fork()
@@ -208,11 +235,14 @@ def ping_pong(rounds):
         for _ in range(rounds):
             os.read(there[0], 1)
             os.write(back[1], b"x")
+
     return ask, answer
 
 
 def alternate(dev, one, other, seconds, last=vs.ROOT):
-    """Works for `one` and for `other`, which gets twice as much, in turns, then for `last`; returns the CPU seconds in each."""
+    """Works for `one` and for `other`, which gets twice as much, in turns, then for `last`; returns
+    the CPU seconds in each.
+    """
     spent = {one: 0.0, other: 0.0}
     gates.enter(dev, one)
     at, current = time.thread_time(), one
@@ -231,13 +261,18 @@ def alternate(dev, one, other, seconds, last=vs.ROOT):
 
 
 def alternating(dev, crowd):
-    """Checks that a task which changes its VS every few ms, among `crowd` others, is charged to each for its own time."""
+    """Checks that a task which changes its VS every few ms, among `crowd` others, is charged to
+    each for its own time.
+    """
     ids = service(dev, "a", cpu_weight=100), service(dev, "b", cpu_weight=100)
     with spinning(dev, (vs.ROOT, crowd)):
         alternate(dev, *ids, 0.2)  # so that all it needs is in memory
         before = [dev.stat(id).cpu_ns for id in ids]
         true = alternate(dev, *ids, 2)
         charged = [(dev.stat(id).cpu_ns - was) / 1e9 for id, was in zip(ids, before)]
-    print(f"# {crowd} others: true {true[0]:.4f} {true[1]:.4f}, charged {charged[0]:.4f} {charged[1]:.4f}", flush=True)
+    print(
+        f"# {crowd} others: true {true[0]:.4f} {true[1]:.4f}, charged {charged[0]:.4f} {charged[1]:.4f}",
+        flush=True,
+    )
     for got, wanted in zip(charged, true):
         vs.within(got / wanted, 0.98, 1.02, "charged, in terms of the true time")

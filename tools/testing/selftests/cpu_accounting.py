@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: icount=3
 # limit: 180
-"""CPU accounting: a task that changes its VS while it runs is charged to each for its own time, with any scheduler."""
+"""CPU accounting: a task that changes its VS while it runs is charged to each for its own time,
+with any scheduler.
+"""
+
 import time
 
 import cpu
@@ -19,9 +22,17 @@ def default(dev):
 
 @vs.gated
 def counted(dev):
-    """What tasks are charged that preempt each other, wait for each other and change their service is what was counted"""
+    """What tasks are charged that preempt each other, wait for each other and change their service
+    is what was counted
+    """
     ids = [dev.create("a"), dev.create("b")]
-    cpu.exact(dev, ids, *[lambda: cpu.alternate(dev, *ids, 1, ids[0])] * 2, *cpu.ping_pong(500), *cpu.ping_pong(500))
+    cpu.exact(
+        dev,
+        ids,
+        *[lambda: cpu.alternate(dev, *ids, 1, ids[0])] * 2,
+        *cpu.ping_pong(500),
+        *cpu.ping_pong(500),
+    )
 
 
 @vs.gated
@@ -37,8 +48,12 @@ def sums(dev):
             counted.append((first, sum(map(cpu.runtime, pids))))
             time.sleep(4)
         # each charge may be a tick old on each CPU
-        vs.within(charged[1] - charged[0], counted[1][0] - counted[0][1] - 0.03, counted[1][1] - counted[0][0] + 0.03,
-                  "charged seconds")
+        vs.within(
+            charged[1] - charged[0],
+            counted[1][0] - counted[0][1] - 0.03,
+            counted[1][1] - counted[0][0] + 0.03,
+            "charged seconds",
+        )
 
 
 vs.main()

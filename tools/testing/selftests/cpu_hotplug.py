@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: cpus=2
 # limit: 300
-"""A CPU comes and goes while services with shares and caps work: charges stay exact, and the scheduler comes back."""
+"""A CPU comes and goes while services with shares and caps work: charges stay exact, and the
+scheduler comes back.
+"""
+
 import os
 import pathlib
 import select
@@ -29,7 +32,9 @@ class Flag:
 
 
 class Plugging(Thread):
-    """Takes CPU 1 away and gives it back, several times, and brings the scheduler up each time. In a with block."""
+    """Takes CPU 1 away and gives it back, several times, and brings the scheduler up each time. In
+    a with block.
+    """
 
     def __init__(self, begin, done):
         super().__init__(self._plug, begin, done)
@@ -58,13 +63,19 @@ class Plugging(Thread):
 
 @cpu.scheduled
 def charges(dev):
-    """CPU 1 goes and comes under load: what is charged is what the kernel has counted, to the nanosecond"""
+    """CPU 1 goes and comes under load: what is charged is what the kernel has counted, to the
+    nanosecond
+    """
     parent = cpu.service(dev, "parent", cpu_weight=300)
-    ids = [cpu.service(dev, "a", parent, cpu_weight=100), cpu.service(dev, "capped", parent, cpu_cap=400)]
+    ids = [
+        cpu.service(dev, "a", parent, cpu_weight=100),
+        cpu.service(dev, "capped", parent, cpu_cap=400),
+    ]
     begin, done = Flag(), Flag()
 
     def works():
-        os.nice(19)  # where only the kernel's own scheduler runs, `vsctl up` is not to wait for them
+        # where only the kernel's own scheduler runs, `vsctl up` is not to wait for them
+        os.nice(19)
         while not done.wait():
             cpu.spin(0.05)
 
@@ -77,6 +88,7 @@ def charges(dev):
         os.sched_setaffinity(0, {1})
         begin.set()
         works()
+
     with Plugging(begin, done):
         cpu.exact(dev, ids, works, works, pinned, changes)
 
@@ -90,7 +102,8 @@ def shares(dev):
     with cpu.spinning(dev, *((id, 3) for id in ids)):
         cpu.near(cpu.shares(dev, ids, 5), [75, 25], 1.5, "percent")
     with cpu.spinning(dev, (capped, 2)):
-        # a cap bounds from above; from below a host that is busy takes its part (sched_shares.py has virtual time)
+        # a cap bounds from above; from below a host that is busy takes its part (sched_shares.py
+        # has virtual time)
         vs.within(cpu.used(dev, [capped], 5)[0], 0.2, 0.42, "CPUs of one with a cap of 40 %")
 
 

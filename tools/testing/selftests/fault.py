@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Faults by injection: allocations fail in the middle of one call, in kernels that can be told so (make check-debug).
+"""Faults by injection: allocations fail in the middle of one call, in kernels that can be told so
+(make check-debug).
 
-Two ways, each systematic. nth(): the first allocation that the call makes fails, then the second, and so on until it
-makes no more. shortage(): the call has so many bytes of slab memory and no more, so that what falls back on another
-allocator when one says no finds that one closed too; from none on, until it has what it needs.
+Two ways, each systematic. nth(): the first allocation that the call makes fails, then the second,
+and so on until it makes no more. shortage(): the call has so many bytes of slab memory and no more,
+so that what falls back on another allocator when one says no finds that one closed too; from none
+on, until it has what it needs.
 """
+
 import contextlib
 import ctypes
 import errno
@@ -24,7 +27,10 @@ _libc.syscall.restype = ctypes.c_long
 
 def syscall(number, *arguments):
     """A raw system call: what it returns, or minus the errno."""
-    result = _libc.syscall(ctypes.c_long(number), *(ctypes.c_long(one) if isinstance(one, int) else one for one in arguments))
+    result = _libc.syscall(
+        ctypes.c_long(number),
+        *(ctypes.c_long(one) if isinstance(one, int) else one for one in arguments),
+    )
     return -ctypes.get_errno() if result < 0 else result
 
 
@@ -34,7 +40,9 @@ def _set(directory, **values):
 
 
 class _Thread:
-    """A file of the calling thread's in /proc, opened once: nothing but the call lies between arming and disarming."""
+    """A file of the calling thread's in /proc, opened once: nothing but the call lies between
+    arming and disarming.
+    """
 
     def __init__(self, name):
         self.fd = os.open(f"/proc/thread-self/{name}", os.O_RDWR)
@@ -56,7 +64,9 @@ class _Thread:
 
 
 def once(n, call, file=None):
-    """Calls call() with its nth allocation failing. Returns what it returned, and whether a fault was injected."""
+    """Calls call() with its nth allocation failing. Returns what it returned, and whether a fault
+    was injected.
+    """
     with contextlib.ExitStack() as stack:
         file = file or stack.enter_context(_Thread("fail-nth"))
         number = b"%d" % n
@@ -71,8 +81,9 @@ def once(n, call, file=None):
 
 
 def nth(call):
-    """Calls call() with its nth allocation failing, n = 1, 2, ... Yields n and what it returned, as long as a fault was
-    injected; at last 0 and what it returned without."""
+    """Calls call() with its nth allocation failing, n = 1, 2, ... Yields n and what it returned, as
+    long as a fault was injected; at last 0 and what it returned without.
+    """
     with _Thread("fail-nth") as file:
         for n in range(1, ENDLESS):
             result, injected = once(n, call, file)
@@ -83,7 +94,9 @@ def nth(call):
 
 
 def shortage(call, step=64):
-    """Calls call() with 0, step, 2 * step, ... bytes of slab memory left. Yields as nth() does, steps from 1 for n."""
+    """Calls call() with 0, step, 2 * step, ... bytes of slab memory left. Yields as nth() does,
+    steps from 1 for n.
+    """
     with _Thread("make-it-fail") as file:
         for n in range(1, ENDLESS):
             _set(SLAB, space=(n - 1) * step, times=MANY, probability=100)
@@ -103,7 +116,14 @@ def caches(files, percent):
     _set(SLAB, probability=0)  # first: without the filter, everything would fail
     for file in files:
         file.write_text("1" if percent else "0", encoding="ascii")
-    _set(SLAB, cache_filter="Y" if percent else "N", task_filter="N" if percent else "Y", times=-1, space=0, probability=percent)
+    _set(
+        SLAB,
+        cache_filter="Y" if percent else "N",
+        task_filter="N" if percent else "Y",
+        times=-1,
+        space=0,
+        probability=percent,
+    )
 
 
 def main():

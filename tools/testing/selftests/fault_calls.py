@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 600
 # expect: kmemleak: Cannot allocate a scan area
-"""System calls of tagged tasks while memory is short: they fail or come through, and no tag is lost, invented or left.
+"""System calls of tagged tasks while memory is short: they fail or come through, and no tag is
+lost, invented or left.
 
-What a gate allocates, it allocates in the course of the call; so each of the call's allocations is made to fail in turn.
+What a gate allocates, it allocates in the course of the call; so each of the call's allocations is
+made to fail in turn.
 """
+
 import errno
 import os
 import pathlib
@@ -14,15 +17,26 @@ import socket
 
 import fault
 import gates
-import uapi
 import vs
 
-NR_SOCKET, NR_CONNECT, NR_ACCEPT, NR_SENDTO, NR_RECVFROM, NR_SOCKETPAIR, NR_EXECVE = 41, 42, 288, 44, 45, 53, 59
+import uapi
+
+NR_SOCKET, NR_CONNECT, NR_ACCEPT, NR_SENDTO, NR_RECVFROM, NR_SOCKETPAIR, NR_EXECVE = (
+    41,
+    42,
+    288,
+    44,
+    45,
+    53,
+    59,
+)
 WANTING = -errno.ENOMEM, -errno.EAGAIN, -errno.EFAULT, -errno.ENOBUFS, -errno.ENFILE, -errno.EMFILE
 
 
 def told(ends):
-    """Says how often a call came through and how often not; it must have failed at least once for want of memory."""
+    """Says how often a call came through and how often not; it must have failed at least once for
+    want of memory.
+    """
     failed = sum(result < 0 for result in ends)
     print(f"# {failed} failed, {len(ends) - failed} came through", flush=True)
     vs.eq(failed > 0, True, "a call failed")
@@ -35,7 +49,10 @@ def counts(dev, id):
 
 def settled(dev, id, wanted, where):
     """The counts become `wanted` (tasks, sockets): what has ended may go a grace period later."""
-    vs.until(lambda: counts(dev, id) == wanted, what=f"{where}: {wanted} tasks and sockets (now {counts(dev, id)})")
+    vs.until(
+        lambda: counts(dev, id) == wanted,
+        what=f"{where}: {wanted} tasks and sockets (now {counts(dev, id)})",
+    )
 
 
 @gates.case
@@ -74,7 +91,8 @@ def executions(dev):
     program = vs.ctypes.c_char_p(b"/bin/true")
     words = (vs.ctypes.c_char_p * 2)(b"true", None)
     killed = failed = n = unharmed = 0
-    # the program allocates too, and so would fail in its turn: where so many in a row make no difference, exec is over
+    # the program allocates too, and so would fail in its turn: where so many in a row make no
+    # difference, exec is over
     while unharmed < 40:
         n += 1
         pid = os.fork()
@@ -86,7 +104,11 @@ def executions(dev):
         killed += os.WIFSIGNALED(status)
         failed += status == 3 << 8
         unharmed = 0 if status else unharmed + 1
-        vs.eq(os.WIFSIGNALED(status) or status in (0, 3 << 8, 127 << 8), True, f"fault {n}: status {status}")
+        vs.eq(
+            os.WIFSIGNALED(status) or status in (0, 3 << 8, 127 << 8),
+            True,
+            f"fault {n}: status {status}",
+        )
         settled(dev, a, (1, 0), f"fault {n}")
         settled(dev, b, (0, 0), f"fault {n}")
     print(f"# {failed} failed, {killed} were killed, of {n}", flush=True)
@@ -125,7 +147,9 @@ def sockets(dev):
 def _address(sock):
     """sockaddr_in of a bound socket."""
     port = sock.getsockname()[1]
-    return vs.ctypes.create_string_buffer(b"\2\0" + port.to_bytes(2, "big") + socket.inet_aton("127.0.0.1") + bytes(8), 16)
+    return vs.ctypes.create_string_buffer(
+        b"\2\0" + port.to_bytes(2, "big") + socket.inet_aton("127.0.0.1") + bytes(8), 16
+    )
 
 
 @gates.case
@@ -140,7 +164,9 @@ def connections(dev):
         gates.enter(dev, a)
         client = socket.socket()
         client.settimeout(None)
-        result, injected = fault.once(n, lambda: fault.syscall(NR_CONNECT, client.fileno(), address, 16))
+        result, injected = fault.once(
+            n, lambda: fault.syscall(NR_CONNECT, client.fileno(), address, 16)
+        )
         connected.append(result)
         client.close()
         gates.enter(dev, vs.ROOT)
@@ -176,7 +202,9 @@ def connections(dev):
 
 @gates.case
 def datagrams(dev):
-    """send and recv: a receiver without a tag is bound or stays as it was; a sent datagram is its sender's"""
+    """send and recv: a receiver without a tag is bound or stays as it was; a sent datagram is its
+    sender's
+    """
     a, b = dev.create("a"), dev.create("b")
     dev.add("recv", [vs.ANY], [uapi.VS_REF(2)])
     dev.add("send", [a], [vs.ANY, vs.ANY, b], proto="udp")
@@ -187,7 +215,9 @@ def datagrams(dev):
     sent, received = [], []
     gates.enter(dev, a)
     sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    for n, result in fault.nth(lambda: fault.syscall(NR_SENDTO, sender.fileno(), data, 4, 0, address, 16)):
+    for n, result in fault.nth(
+        lambda: fault.syscall(NR_SENDTO, sender.fileno(), data, 4, 0, address, 16)
+    ):
         vs.eq(result == 4 or result in WANTING, True, f"send, fault {n}: {result}")
         sent.append(result)
     told(sent)
@@ -195,8 +225,12 @@ def datagrams(dev):
         server.recv(9)
 
     def receive():
-        """In a thread of its own, which has no tag yet: how it ended, its tag, and whether there was a fault."""
-        result, injected = fault.once(n, lambda: fault.syscall(NR_RECVFROM, server.fileno(), data, 4, 0, 0, 0))
+        """In a thread of its own, which has no tag yet: how it ended, its tag, and whether there
+        was a fault.
+        """
+        result, injected = fault.once(
+            n, lambda: fault.syscall(NR_RECVFROM, server.fileno(), data, 4, 0, 0, 0)
+        )
         return result, gates.tag(), injected
 
     for n in range(1, 400):
@@ -204,7 +238,11 @@ def datagrams(dev):
         sender.sendto(b"data", server.getsockname())
         gates.enter(dev, vs.ROOT)
         result, tag, injected = gates.thread(receive)
-        vs.eq(tag in ((0, b), (0, 0)) if injected else tag == (0, b), True, f"recv, fault {n}: {result}, tag {tag}")
+        vs.eq(
+            tag in ((0, b), (0, 0)) if injected else tag == (0, b),
+            True,
+            f"recv, fault {n}: {result}, tag {tag}",
+        )
         received.append(result)
         while select.select([server], [], [], 0)[0]:
             server.recv(9)
@@ -216,10 +254,14 @@ def datagrams(dev):
 
 @gates.case
 def handshakes(dev):
-    """Connections while requests and sockets cannot be allocated, in softirq too: all that were counted are counted off"""
+    """Connections while requests and sockets cannot be allocated, in softirq too: all that were
+    counted are counted off
+    """
     a = dev.create("a")
     dev.add("accept", [vs.ANY], [uapi.VS_REF(1)])
-    caches = [pathlib.Path(f"/sys/kernel/slab/{name}/failslab") for name in ("TCP", "request_sock_TCP")]
+    caches = [
+        pathlib.Path(f"/sys/kernel/slab/{name}/failslab") for name in ("TCP", "request_sock_TCP")
+    ]
     server = gates.listener()
     server.setblocking(False)
     failed = came = 0

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 600
 # expect: kmemleak: Cannot allocate a scan area
-"""Every command of /dev/vsctl while memory is short, allocation by allocation: it is done whole, or not at all.
+"""Every command of /dev/vsctl while memory is short, allocation by allocation: it is done whole, or
+not at all.
 
-After each call all that the device tells is compared with what it told before. A command that is done although an
-allocation failed has found another way, and must have done all of it.
+After each call all that the device tells is compared with what it told before. A command that is
+done although an allocation failed has found another way, and must have done all of it.
 """
+
 import contextlib
 import ctypes
 import errno
@@ -17,8 +19,9 @@ import threading
 import fault
 import gates
 import netns
-import uapi
 import vs
+
+import uapi
 
 TEXT = "x" * 100  # long enough for an allocation of its own
 
@@ -33,12 +36,16 @@ class Call:
         self.fd, self.request = dev.fd, uapi.request(number, ctypes.sizeof(self.kind))
 
     def __call__(self):
-        ctypes.memmove(ctypes.addressof(self.argument), ctypes.addressof(self.given), ctypes.sizeof(self.kind))
+        ctypes.memmove(
+            ctypes.addressof(self.argument), ctypes.addressof(self.given), ctypes.sizeof(self.kind)
+        )
         return vs.ioctl(self.fd, self.request, ctypes.addressof(self.argument))
 
 
 def base(dev):
-    """What each call finds: c below a, d below b, an attribute of a's own, two rules of two shapes."""
+    """What each call finds: c below a, d below b, an attribute of a's own, two rules of two
+    shapes.
+    """
     dev.wipe()
     a, b = dev.create("a"), dev.create("b")
     c, d = dev.create("c", a), dev.create("d", b)
@@ -51,12 +58,16 @@ def base(dev):
 def whole(dev):
     """All that the device tells, and the generation."""
     info = dev.info()
-    counts = [(stat.tasks, stat.sockets) for stat in (dev.stat(service.id) for service in dev.services())]
+    counts = [
+        (stat.tasks, stat.sockets) for stat in (dev.stat(service.id) for service in dev.services())
+    ]
     return (dev.state(), counts, info.services, info.rules, info.features), info.generation
 
 
 def short(dev, make, changes=True):
-    """Makes the call make(*services) in every shortage. `changes`: being done, it changes what is listed, once."""
+    """Makes the call make(*services) in every shortage. `changes`: being done, it changes what is
+    listed, once.
+    """
     ends = dict.fromkeys((0, errno.ENOMEM, errno.EFAULT), 0)
     for way in fault.nth, fault.shortage:
         call = make(*base(dev))
@@ -76,7 +87,10 @@ def short(dev, make, changes=True):
             if changed:
                 call = make(*base(dev))
                 before, generation = whole(dev)
-    print(f"# without memory: {ends[errno.ENOMEM]} refused, {ends[0]} done; {ends[errno.EFAULT]} without an answer", flush=True)
+    print(
+        f"# without memory: {ends[errno.ENOMEM]} refused, {ends[0]} done; {ends[errno.EFAULT]} without an answer",
+        flush=True,
+    )
     vs.eq(ends[errno.ENOMEM] > 0, True, "a call was refused for want of memory")
 
 
@@ -95,25 +109,38 @@ def destroying(dev):
 @vs.test
 def merging(dev):
     """destroy with an heir, who takes over rules"""
+
     def make(a, b, c, d):
         dev.add("fork", [c], [d], uid=1)
         return Call(dev, "DESTROY", id=c, move_to=d)
+
     short(dev, make)
 
 
 @vs.test
 def changing(dev):
     """change: name, parent and priority"""
-    short(dev, lambda a, b, c, d: Call(dev, "CHANGE", id=c, what=7, name="other", parent=b, priority=5))
+    short(
+        dev,
+        lambda a, b, c, d: Call(dev, "CHANGE", id=c, what=7, name="other", parent=b, priority=5),
+    )
 
 
 @vs.test
 def attributes(dev):
     """set_attr: set, detach and share"""
     number = vs.constants["VS_ATTR_CPU_WEIGHT"]
-    for op, which, value in (uapi.VS_ATTR_SET, 0, 300), (uapi.VS_ATTR_DETACH, 1, 0), (uapi.VS_ATTR_SHARE, 0, 0):
-        short(dev, lambda *ids, op=op, which=which, value=value:
-              Call(dev, "SET_ATTR", id=ids[which], op=op, attr=number, value=value))
+    for op, which, value in (
+        (uapi.VS_ATTR_SET, 0, 300),
+        (uapi.VS_ATTR_DETACH, 1, 0),
+        (uapi.VS_ATTR_SHARE, 0, 0),
+    ):
+        short(
+            dev,
+            lambda *ids, op=op, which=which, value=value: Call(
+                dev, "SET_ATTR", id=ids[which], op=op, attr=number, value=value
+            ),
+        )
 
 
 @vs.test
@@ -124,17 +151,50 @@ def asking(dev):
     short(dev, lambda *_: Call(dev, "INFO"), False)
     short(dev, lambda a, *_: Call(dev, "QUERY", id=a), False)
     short(dev, lambda a, *_: Call(dev, "STAT", id=a), False)
-    short(dev, lambda *_: Call(dev, "LIST", items=ctypes.addressof(services), item_size=ctypes.sizeof(uapi.vs_service), **listing), False)
-    short(dev, lambda *_: Call(dev, "RULE_LIST", items=ctypes.addressof(rules), item_size=ctypes.sizeof(uapi.vs_rule), **listing), False)
+    short(
+        dev,
+        lambda *_: Call(
+            dev,
+            "LIST",
+            items=ctypes.addressof(services),
+            item_size=ctypes.sizeof(uapi.vs_service),
+            **listing,
+        ),
+        False,
+    )
+    short(
+        dev,
+        lambda *_: Call(
+            dev,
+            "RULE_LIST",
+            items=ctypes.addressof(rules),
+            item_size=ctypes.sizeof(uapi.vs_rule),
+            **listing,
+        ),
+        False,
+    )
     tried = vs.rule("exec", [vs.ROOT], path=f"/usr/bin/{TEXT}")
-    short(dev, lambda a, *_: Call(dev, "RULE_TEST", call=ctypes.addressof(vs.fill(tried, **{"from": [a]})),
-                                  call_size=ctypes.sizeof(tried)), False)
+    short(
+        dev,
+        lambda a, *_: Call(
+            dev,
+            "RULE_TEST",
+            call=ctypes.addressof(vs.fill(tried, **{"from": [a]})),
+            call_size=ctypes.sizeof(tried),
+        ),
+        False,
+    )
 
 
 @vs.test
 def adding(dev):
     """rule_add, of a new shape and with long texts"""
-    short(dev, lambda a, *_: Call(dev, "RULE_ADD", vs.rule("connect", [a], unix=f"/run/{TEXT}", cgroup=f"/{TEXT}", uid=7)))
+    short(
+        dev,
+        lambda a, *_: Call(
+            dev, "RULE_ADD", vs.rule("connect", [a], unix=f"/run/{TEXT}", cgroup=f"/{TEXT}", uid=7)
+        ),
+    )
 
 
 @vs.test
@@ -147,12 +207,28 @@ def deleting(dev):
 def applying(dev):
     """apply: services that are new, changed, moved and pruned, and rules"""
     services = (uapi.vs_config_service * 4)(
-        vs.config_service("new", cpu_weight=300), vs.config_service("a", 1), vs.config_service("c", 2), vs.config_service("e"))
-    rules = (uapi.vs_rule * 6)(*(vs.rule("exec", [1 + n % 4], path=f"/bin/{TEXT}{n}") for n in range(6)))
-    given = {"services": ctypes.addressof(services), "nr_services": len(services), "service_size": ctypes.sizeof(uapi.vs_config_service),
-             "rules": ctypes.addressof(rules), "nr_rules": len(rules), "rule_size": ctypes.sizeof(uapi.vs_rule)}
+        vs.config_service("new", cpu_weight=300),
+        vs.config_service("a", 1),
+        vs.config_service("c", 2),
+        vs.config_service("e"),
+    )
+    rules = (uapi.vs_rule * 6)(
+        *(vs.rule("exec", [1 + n % 4], path=f"/bin/{TEXT}{n}") for n in range(6))
+    )
+    given = {
+        "services": ctypes.addressof(services),
+        "nr_services": len(services),
+        "service_size": ctypes.sizeof(uapi.vs_config_service),
+        "rules": ctypes.addressof(rules),
+        "nr_rules": len(rules),
+        "rule_size": ctypes.sizeof(uapi.vs_rule),
+    }
     for flags in 0, uapi.VS_APPLY_PRUNE, uapi.VS_APPLY_CHECK:
-        short(dev, lambda *_, flags=flags: Call(dev, "APPLY", flags=flags, **given), changes=flags != uapi.VS_APPLY_CHECK)
+        short(
+            dev,
+            lambda *_, flags=flags: Call(dev, "APPLY", flags=flags, **given),
+            changes=flags != uapi.VS_APPLY_CHECK,
+        )
 
 
 @vs.test
@@ -164,7 +240,11 @@ def packets(dev):
         refused = 0
         for way in fault.nth, fault.shortage:
             for n, error in way(Call(dev, "GATE_PACKET", on=1)):
-                vs.eq(error in (0, errno.ENOMEM, errno.EFAULT), True, f"{way.__name__} {n}: errno {error}")
+                vs.eq(
+                    error in (0, errno.ENOMEM, errno.EFAULT),
+                    True,
+                    f"{way.__name__} {n}: errno {error}",
+                )
                 hooks = vs.run("nft", "list", "hooks").stdout.count(" [vs]")
                 on = bool(dev.info().features & uapi.VS_FEATURE_PACKETS)
                 if error != errno.EFAULT:
@@ -187,7 +267,10 @@ class Threads:
         self.pid = os.fork()
         if not self.pid:
             os.close(self.end[1])
-            waiting = [threading.Thread(target=os.read, args=(self.end[0], 1)) for _ in range(self.number - 1)]
+            waiting = [
+                threading.Thread(target=os.read, args=(self.end[0], 1))
+                for _ in range(self.number - 1)
+            ]
             for thread in waiting:
                 thread.start()
             os.write(ready[1], b"x")
@@ -219,7 +302,9 @@ def placing_tasks(dev):
             where = f"fault {n}: errno {error}"
             vs.eq(len(tags), 1, f"{where}: tags of the threads, {tags}")
             if error != errno.EFAULT:
-                vs.eq((tags, dev.stat(a).tasks), ({(a, a)}, 4) if not error else ({(0, 0)}, 0), where)
+                vs.eq(
+                    (tags, dev.stat(a).tasks), ({(a, a)}, 4) if not error else ({(0, 0)}, 0), where
+                )
             refused += error == errno.ENOMEM
         if not injected:
             break

@@ -3,7 +3,10 @@
 # limit: 600
 # module: no
 # expect: kmemleak: Cannot allocate a scan area
-"""Loading the module while memory is short, allocation by allocation: it is not there, or it works."""
+"""Loading the module while memory is short, allocation by allocation: it is not there, or it
+works.
+"""
+
 import ctypes
 import errno
 import os
@@ -25,7 +28,11 @@ def loading():
         here = [os.path.exists(path) for path in ("/sys/module/vs", vs.DEVICE)]
         if error:
             # EINVAL: the kernel, of kfuncs whose names it has no memory to look up
-            vs.eq((error in (-errno.ENOMEM, -errno.EINVAL, -errno.EFAULT), here), (True, [False, False]), f"fault {n}: {error}, what is there")
+            vs.eq(
+                (error in (-errno.ENOMEM, -errno.EINVAL, -errno.EFAULT), here),
+                (True, [False, False]),
+                f"fault {n}: {error}, what is there",
+            )
             failed += 1
             continue
         vs.eq(here, [True, True], f"fault {n}: what is there")

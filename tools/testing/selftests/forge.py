@@ -1,13 +1,16 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 900
-"""Nothing that a process can write makes its work another service's: marks, security marks, injected packets, descriptors.
+"""Nothing that a process can write makes its work another service's: marks, security marks,
+injected packets, descriptors.
 
-The attacker is a task of service `a`, in turn root in a user namespace of its own, root in a container that the initial
-user namespace owns, and a task of the host's network that has CAP_NET_RAW alone. The attacker knows every value that
-could mean service `b`. A server of service `srv` works for the sender of what it receives, which is `a`; where that is
-not known, it works for its home.
+The attacker is a task of service `a`, in turn root in a user namespace of its own, root in a
+container that the initial user namespace owns, and a task of the host's network that has
+CAP_NET_RAW alone. The attacker knows every value that could mean service `b`. A server of service
+`srv` works for the sender of what it receives, which is `a`; where that is not known, it works for
+its home.
 """
+
 import contextlib
 import errno
 import fcntl
@@ -28,12 +31,14 @@ from containers import Container, Host, UserContainer, nft, set_sysctl
 INET, UNIX, STREAM, DGRAM = socket.AF_INET, socket.AF_UNIX, socket.SOCK_STREAM, socket.SOCK_DGRAM
 MARK32 = os.path.join(os.environ["VS_BUILD"], "testing/mark32")
 SOL_PACKET, PACKET_QDISC_BYPASS = 263, 20
-TUNSETIFF, IFF_TUN, IFF_TAP, IFF_NO_PI = 0x400454ca, 1, 2, 0x1000
+TUNSETIFF, IFF_TUN, IFF_TAP, IFF_NO_PI = 0x400454CA, 1, 2, 0x1000
 PORT = 5432
 
 
 def meaning(dev, id):
-    """Every value that may mean service `id`: what its packets carry where the host can see it, and the layouts of tags."""
+    """Every value that may mean service `id`: what its packets carry where the host can see it, and
+    the layouts of tags.
+    """
     nft("""table inet seen {
         set marks { typeof meta secmark; }
         chain i { type filter hook prerouting priority -400; udp dport 9999 add @marks { meta secmark }; }
@@ -55,12 +60,16 @@ def meaning(dev, id):
 
 
 def layouts(id):
-    """What may stand for a service in 32 bits: its number alone, in the upper bits, and with the top bit and a generation."""
+    """What may stand for a service in 32 bits: its number alone, in the upper bits, and with the
+    top bit and a generation.
+    """
     return [id, id << 18, 1 << 31 | id, 1 << 31 | 1 << 14 | id]
 
 
 class Party:
-    """Services a, b and srv, the attacker's namespace, and servers of srv that it can reach, by name."""
+    """Services a, b and srv, the attacker's namespace, and servers of srv that it can reach, by
+    name.
+    """
 
     def __init__(self, dev, space, stack):
         self.dev, self.space, self.stack = dev, space, stack
@@ -71,14 +80,20 @@ class Party:
         neighbour = stack.enter_context(Container("vs-neighbour"))
         netns.link(space, neighbour, 78)
         self.devices = ["lo", "vs78"]
-        self.places = {"in the attacker's namespace": (space, "127.0.0.1"), "in another container": (neighbour, "10.78.0.2")}
+        self.places = {
+            "in the attacker's namespace": (space, "127.0.0.1"),
+            "in another container": (neighbour, "10.78.0.2"),
+        }
         if space.name:
             netns.link(space, netns.Here())
             stack.callback(netns.ip, "link", "del", "vs77")
             self.devices.append("vs77")
             self.places["on the host"] = (netns.Here(), "10.77.0.2")
-        self.servers = {(place, kind): containers.serve(dev, self.srv, *where, kind, PORT)
-                        for place, where in self.places.items() for kind in (DGRAM, STREAM)}
+        self.servers = {
+            (place, kind): containers.serve(dev, self.srv, *where, kind, PORT)
+            for place, where in self.places.items()
+            for kind in (DGRAM, STREAM)
+        }
         for server in self.servers.values():
             stack.callback(server.close)
 
@@ -94,11 +109,14 @@ class Party:
             raise AssertionError(f"{how}: the server works for {name}")
 
     def knock(self, how, *places, kinds=(DGRAM, STREAM), copies=1):
-        """A datagram and a connection of the attacker's to each server, and what each of these then works for."""
+        """A datagram and a connection of the attacker's to each server, and what each of these then
+        works for.
+        """
         for place, (_, address) in self.places.items():
             if places and place not in places:
                 continue
             for kind in kinds:
+
                 def send(kind=kind, address=address):
                     with socket.socket(INET, kind) as sock:
                         sock.settimeout(10)
@@ -106,6 +124,7 @@ class Party:
                         sock.send(b"x")
                         if kind == STREAM:
                             sock.recv(9)  # until the server has closed
+
                 self._hold(send, self.servers[place, kind], f"{how}, {kind.name}, {place}", copies)
 
     def _hold(self, send, server, how, copies):
@@ -130,19 +149,28 @@ class Party:
 
 def each_owner(*spaces):
     """Makes a case of each owner of the attacker's namespace."""
-    titles = {UserContainer: "in a user namespace", Container: "as root of a container", Host: "with CAP_NET_RAW on the host"}
+    titles = {
+        UserContainer: "in a user namespace",
+        Container: "as root of a container",
+        Host: "with CAP_NET_RAW on the host",
+    }
 
     def mark(function):
         def made(space):
             def case(dev):
                 with contextlib.ExitStack() as stack:
-                    inside = stack.enter_context(space("vs-attacker") if space is not Host else space())
+                    inside = stack.enter_context(
+                        space("vs-attacker") if space is not Host else space()
+                    )
                     function(Party(dev, inside, stack))
+
             case.__doc__ = f"{function.__doc__}, {titles[space]}"
             case.__name__ = f"{function.__name__}_{space.__name__}"
             gates.case(case)
+
         for space in spaces:
             made(space)
+
     return mark
 
 
@@ -155,7 +183,9 @@ def by_long_option(sock, value):
 
 
 def by_32_bits(sock, value):
-    done = subprocess.run([MARK32, "set", str(sock.fileno()), hex(value)], pass_fds=[sock.fileno()], check=False)
+    done = subprocess.run(
+        [MARK32, "set", str(sock.fileno()), hex(value)], pass_fds=[sock.fileno()], check=False
+    )
     if done.returncode:
         raise OSError(done.returncode, os.strerror(done.returncode))
 
@@ -165,7 +195,9 @@ def by_message(sock, value):
 
 
 def by_32_bit_message(sock, value):
-    done = subprocess.run([MARK32, "send", str(sock.fileno()), hex(value)], pass_fds=[sock.fileno()], check=False)
+    done = subprocess.run(
+        [MARK32, "send", str(sock.fileno()), hex(value)], pass_fds=[sock.fileno()], check=False
+    )
     if done.returncode:
         raise OSError(done.returncode, os.strerror(done.returncode))
 
@@ -191,29 +223,40 @@ def marks(party):
     for place, (_, address) in party.places.items():
         for way in OPTIONS + MESSAGES:
             for value in party.values:
+
                 def send(address=address, way=way, value=value):
                     with socket.socket(INET, DGRAM) as sock:
                         sock.connect((address, PORT))
                         # an option is set for what follows, a message sends
                         if not marked(sock, way, value) or way in OPTIONS:
                             sock.send(b"x")
+
                 party.run(send)
-                party.judge(party.servers[place, DGRAM], f"{way.__name__} {value:#x}, a datagram, {place}")
+                party.judge(
+                    party.servers[place, DGRAM], f"{way.__name__} {value:#x}, a datagram, {place}"
+                )
         for way in OPTIONS:
             for value in party.values:
+
                 def connect(address=address, way=way, value=value):
                     with socket.socket() as sock:
                         marked(sock, way, value)
                         sock.connect((address, PORT))
                         sock.send(b"x")
                         marked(sock, way, value)
+
                 party.run(connect)
-                party.judge(party.servers[place, STREAM], f"{way.__name__} {value:#x}, a connection, {place}")
+                party.judge(
+                    party.servers[place, STREAM],
+                    f"{way.__name__} {value:#x}, a connection, {place}",
+                )
 
 
 @each_owner(UserContainer, Container, Host)
 def marks_of_unix_sockets(party):
-    """SO_MARK in every way makes no unix datagram and no unix stream another's, found by path across namespaces"""
+    """SO_MARK in every way makes no unix datagram and no unix stream another's, found by path
+    across namespaces
+    """
     os.makedirs("/tmp/vs-test", exist_ok=True)
     for kind in DGRAM, STREAM:
         path = f"/tmp/vs-test/{os.getpid()}-{kind}"
@@ -224,6 +267,7 @@ def marks_of_unix_sockets(party):
             os.chmod(path, 0o777)
             for way in OPTIONS + (MESSAGES if kind == DGRAM else ()):
                 for value in party.values:
+
                     def send(kind=kind, way=way, value=value, path=path):
                         with socket.socket(UNIX, kind) as sock:
                             if kind == STREAM:
@@ -231,16 +275,22 @@ def marks_of_unix_sockets(party):
                             sock.connect(path)
                             if not marked(sock, way, value) or way in OPTIONS:
                                 sock.send(b"x")
+
                     party.run(send)
                     party.judge(server, f"{way.__name__} {value:#x}, unix {kind.name}")
         os.unlink(path)
 
 
-SAVE, RESTORE = "ct mark set meta mark ct secmark set meta secmark", "meta mark set ct mark meta secmark set ct secmark"
+SAVE, RESTORE = (
+    "ct mark set meta mark ct secmark set meta secmark",
+    "meta mark set ct mark meta secmark set ct secmark",
+)
 
 
 def write(devices, value, *hooks):
-    """Rules of the calling thread's namespace that write `value` into the marks of packets, at some of its hooks."""
+    """Rules of the calling thread's namespace that write `value` into the marks of packets, at some
+    of its hooks.
+    """
     for hook in hooks:
         family = "netdev" if hook in ("ingress", "egress") else "inet"
         where = [f'device "{name}"' for name in devices] if family == "netdev" else [""]
@@ -272,9 +322,19 @@ def writing(party, value, *hooks):
 
 @each_owner(UserContainer, Container)
 def rules(party):
-    """nft's meta secmark, ct secmark and marks, at each hook of the attacker's namespace, make nothing another's"""
-    for hooks in (["output"], ["postrouting"], ["prerouting"], ["input"], ["egress"], ["ingress"], ["saved"],
-                  ["output", "prerouting", "input", "egress", "ingress"]):
+    """nft's meta secmark, ct secmark and marks, at each hook of the attacker's namespace, make
+    nothing another's
+    """
+    for hooks in (
+        ["output"],
+        ["postrouting"],
+        ["prerouting"],
+        ["input"],
+        ["egress"],
+        ["ingress"],
+        ["saved"],
+        ["output", "prerouting", "input", "egress", "ingress"],
+    ):
         for value in party.values[:2]:
             with writing(party, value, *hooks):
                 party.knock(f"{'+'.join(hooks)} {value:#x}")
@@ -282,7 +342,9 @@ def rules(party):
 
 @each_owner(UserContainer, Container)
 def replay(party):
-    """The attacker's namespace reads no tag off what arrives there, and saves none with which it could answer or send"""
+    """The attacker's namespace reads no tag off what arrives there, and saves none with which it
+    could answer or send
+    """
     with party.space.inside():
         # nft compares no secmark with a constant, but a mark
         hear = "meta mark set meta secmark meta mark != 0 add @heard { meta mark }"
@@ -328,7 +390,9 @@ def replay(party):
 
 @each_owner(UserContainer, Container)
 def redirected(party):
-    """A packet that tc or nft of the attacker's namespace redirects or copies, with a mark written, is not another's"""
+    """A packet that tc or nft of the attacker's namespace redirects or copies, with a mark written,
+    is not another's
+    """
     local = "in the attacker's namespace"
     with party.space.inside():
         for device in "all", "lo":  # what has left the stack comes back without a route
@@ -336,9 +400,24 @@ def redirected(party):
             set_sysctl(f"net.ipv4.conf.{device}.accept_local", 1)
     for value in party.values[:2]:
         with party.space.inside():
-            # at lo's egress, before the packet is queued there, so that it never passes a device's queue
+            # at lo's egress, before the packet is queued there, so that it never passes a device's
+            # queue
             vs.command("tc", "qdisc", "add", "dev", "lo", "clsact")
-            vs.command("tc", "filter", "add", "dev", "lo", "egress", "matchall", "action", "mirred", "ingress", "redirect", "dev", "lo")
+            vs.command(
+                "tc",
+                "filter",
+                "add",
+                "dev",
+                "lo",
+                "egress",
+                "matchall",
+                "action",
+                "mirred",
+                "ingress",
+                "redirect",
+                "dev",
+                "lo",
+            )
         with writing(party, value, "output", "postrouting", "ingress"):
             party.knock(f"mirred {value:#x}", local)
         with party.space.inside():
@@ -355,34 +434,63 @@ def redirected(party):
 def datagram(source, target, sport=4000, dport=PORT):
     """A UDP datagram with its IP header; without a checksum of UDP."""
     body = struct.pack("!HHHH", sport, dport, 9, 0) + b"x"
-    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(body), 1, 0, 64, 17, 0, socket.inet_aton(source), socket.inet_aton(target))
+    header = struct.pack(
+        "!BBHHHBBH4s4s",
+        0x45,
+        0,
+        20 + len(body),
+        1,
+        0,
+        64,
+        17,
+        0,
+        socket.inet_aton(source),
+        socket.inet_aton(target),
+    )
     total = sum(struct.unpack("!10H", header))
-    total = (total & 0xffff) + (total >> 16)
-    return header[:10] + struct.pack("!H", ~(total + (total >> 16)) & 0xffff) + header[12:] + body
+    total = (total & 0xFFFF) + (total >> 16)
+    return header[:10] + struct.pack("!H", ~(total + (total >> 16)) & 0xFFFF) + header[12:] + body
 
 
 @each_owner(UserContainer, Container, Host)
 def packet_sockets(party):
-    """What a packet socket puts onto lo and onto a veth, also past the queues, is not another's, nor that of its source"""
+    """What a packet socket puts onto lo and onto a veth, also past the queues, is not another's,
+    nor that of its source
+    """
     with party.space.inside():
         # Of 127.0.0.0/8 the stack itself takes nothing that it has not sent.
         netns.ip("addr", "add", "10.99.0.1/24", "dev", "lo")
-    party.stack.callback(lambda: party.space.name or netns.ip("addr", "del", "10.99.0.1/24", "dev", "lo"))
-    server = party.stack.enter_context(containers.serve(party.dev, party.srv, party.space, "10.99.0.1", DGRAM, PORT))
+    party.stack.callback(
+        lambda: party.space.name or netns.ip("addr", "del", "10.99.0.1/24", "dev", "lo")
+    )
+    server = party.stack.enter_context(
+        containers.serve(party.dev, party.srv, party.space, "10.99.0.1", DGRAM, PORT)
+    )
     neighbour, address = party.places["in another container"]
     with neighbour.inside():
         hardware = mac("vs78")
-    targets = [("lo", bytes(6), "10.99.0.1", "10.98.0.1", server),
-               ("vs78", hardware, address, "10.78.0.1", party.servers["in another container", DGRAM])]
+    targets = [
+        ("lo", bytes(6), "10.99.0.1", "10.98.0.1", server),
+        ("vs78", hardware, address, "10.78.0.1", party.servers["in another container", DGRAM]),
+    ]
     for device, hardware, target, source, receiver in targets:
         for bypass in 0, 1:
             for value in party.values[:2]:
-                def inject(device=device, hardware=hardware, target=target, source=source, bypass=bypass, value=value):
+
+                def inject(
+                    device=device,
+                    hardware=hardware,
+                    target=target,
+                    source=source,
+                    bypass=bypass,
+                    value=value,
+                ):
                     with socket.socket(socket.AF_PACKET, DGRAM) as raw:
                         raw.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, bypass)
                         for way in OPTIONS:
                             marked(raw, way, value)
                         raw.sendto(datagram(source, target), (device, 0x0800, 0, 0, hardware))
+
                 party.run(inject)
                 party.judge(receiver, f"on {device}, bypass {bypass}, {value:#x}")
         if party.space.name:
@@ -395,43 +503,72 @@ def packet_sockets(party):
 
 def mac(device):
     """The hardware address of a device in the calling thread's namespace."""
-    return bytes.fromhex(re.search(r"link/ether ([0-9a-f:]+)", netns.ip("link", "show", device))[1].replace(":", ""))
+    return bytes.fromhex(
+        re.search(r"link/ether ([0-9a-f:]+)", netns.ip("link", "show", device))[1].replace(":", "")
+    )
 
 
 @each_owner(UserContainer, Container)
 def raw_sockets(party):
     """What a raw socket sends in another's address and port is not that other's"""
+
     def inject(source, target):
         with socket.socket(INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
             raw.sendto(datagram(source, target), (target, 0))
+
     gates.enter(party.dev, party.b)
     with socket.socket(INET, DGRAM) as victim:
         victim.bind(("127.0.0.1", 4000))
         gates.enter(party.dev, vs.ROOT)
         for place, (_, address) in party.places.items():
-            party.run(lambda address=address: inject("127.0.0.1" if address == "127.0.0.1" else address[:-1] + "1", address))
+            party.run(
+                lambda address=address: inject(
+                    "127.0.0.1" if address == "127.0.0.1" else address[:-1] + "1", address
+                )
+            )
             party.judge(party.servers[place, DGRAM], f"a raw socket, {place}")
 
 
 @each_owner(UserContainer, Container)
 def tunnels(party):
-    """What is written into a tun or tap device of the attacker's, for it and through it, is not another's"""
+    """What is written into a tun or tap device of the attacker's, for it and through it, is not
+    another's
+    """
     vs.run("modprobe", "tun")
     os.chmod("/dev/net/tun", 0o666)  # as udev has it
     with party.space.inside():
         set_sysctl("net.ipv4.ip_forward", 1)
-    own = party.stack.enter_context(containers.serve(party.dev, party.srv, party.space, "0.0.0.0", DGRAM, PORT + 1))
+    own = party.stack.enter_context(
+        containers.serve(party.dev, party.srv, party.space, "0.0.0.0", DGRAM, PORT + 1)
+    )
     for kind, name in (IFF_TUN, "tun9"), (IFF_TAP, "tap9"):
         for value in party.values[:2]:
+
             def inject(kind=kind, name=name, value=value):
                 with open("/dev/net/tun", "r+b", buffering=0) as tunnel:
-                    fcntl.ioctl(tunnel, TUNSETIFF, struct.pack("16sH22x", name.encode(), kind | IFF_NO_PI))
+                    fcntl.ioctl(
+                        tunnel, TUNSETIFF, struct.pack("16sH22x", name.encode(), kind | IFF_NO_PI)
+                    )
                     netns.ip("addr", "add", "10.9.0.1/24", "dev", name)
                     netns.ip("link", "set", name, "up")
-                    write([*party.devices, name], value, "ingress", "prerouting", "forward", "postrouting", "egress", "input")
+                    write(
+                        [*party.devices, name],
+                        value,
+                        "ingress",
+                        "prerouting",
+                        "forward",
+                        "postrouting",
+                        "egress",
+                        "input",
+                    )
                     frame = mac(name) + bytes(6) + b"\x08\x00" if kind == IFF_TAP else b""
-                    for target, port in ("10.9.0.1", PORT + 1), ("10.77.0.2", PORT), ("10.78.0.2", PORT):
+                    for target, port in (
+                        ("10.9.0.1", PORT + 1),
+                        ("10.77.0.2", PORT),
+                        ("10.78.0.2", PORT),
+                    ):
                         tunnel.write(frame + datagram("10.9.0.2", target, dport=port))
+
             party.run(inject)
             party.judge(own, f"{name} {value:#x}, in the attacker's namespace")
             for place in "on the host", "in another container":
@@ -440,12 +577,14 @@ def tunnels(party):
                 vs.command("nft", "flush", "ruleset")
 
 
-XDP_PASS = bytes.fromhex("b700000002000000" "9500000000000000")  # r0 = 2; exit
+XDP_PASS = bytes.fromhex("b7000000020000009500000000000000")  # r0 = 2; exit
 
 
 @each_owner(Container)
 def programs(party):
-    """Beside an XDP program on the container's devices what its namespace writes into packets makes nothing another's"""
+    """Beside an XDP program on the container's devices what its namespace writes into packets makes
+    nothing another's
+    """
     with tempfile.TemporaryDirectory(dir="/sys/fs/bpf") as folder:
         pin = f"{folder}/pass"
         program = gates.load_program(6, XDP_PASS)  # BPF_PROG_TYPE_XDP
@@ -453,7 +592,9 @@ def programs(party):
         os.close(program)
         with party.space.inside():
             for device in party.devices:
-                netns.ip("link", "set", device, "xdpgeneric" if device == "lo" else "xdp", "pinned", pin)
+                netns.ip(
+                    "link", "set", device, "xdpgeneric" if device == "lo" else "xdp", "pinned", pin
+                )
             os.unlink(pin)
         for value in party.values[:2]:
             with writing(party, value, "output", "prerouting", "egress", "ingress"):
@@ -462,7 +603,9 @@ def programs(party):
 
 @gates.case
 def passed_descriptors(dev):
-    """A descriptor passed on changes nothing: a socket of a's is a's in the hands of the server and of b"""
+    """A descriptor passed on changes nothing: a socket of a's is a's in the hands of the server and
+    of b
+    """
     a, b, srv = (dev.create(name) for name in ("a", "b", "srv"))
     containers.bind_all(dev, srv)
     dev.add("recv", [srv], containers.BY_SOCKET, proto="unix-stream")
@@ -485,18 +628,26 @@ def passed_descriptors(dev):
             vs.eq(gates.vs_of(handed), a, "the socket in the server's hands")
         gates.enter(dev, a)
         mine.sendto(b"x", ("127.0.0.1", 7000))
-        vs.eq(containers.works_for(dev, srv, server), a, f"sent while {holder} holds the socket too")
+        vs.eq(
+            containers.works_for(dev, srv, server), a, f"sent while {holder} holds the socket too"
+        )
     gates.enter(dev, a)
     one.send(b"x")
     gates.enter(dev, srv)
     handed.recv(9)
-    vs.eq(gates.tag()[1] in (a, srv), True, f"the server works for {gates.tag()[1]} after a's bytes by the socket it was handed")
+    vs.eq(
+        gates.tag()[1] in (a, srv),
+        True,
+        f"the server works for {gates.tag()[1]} after a's bytes by the socket it was handed",
+    )
     vs.eq(dev.stat(b).sockets, 0, "sockets counted for b")
 
 
 @gates.case
 def option_is_no_way_in(dev):
-    """Whatever a task writes as SO_MARK, however long the option is and by which system call, its sockets stay its own"""
+    """Whatever a task writes as SO_MARK, however long the option is and by which system call, its
+    sockets stay its own
+    """
     a, b = dev.create("a"), dev.create("b")
     gates.enter(dev, a)
     for kind in (INET, DGRAM), (INET, STREAM), (UNIX, DGRAM), (UNIX, STREAM):
@@ -510,23 +661,40 @@ def option_is_no_way_in(dev):
 
 @gates.case
 def counts_of_another(dev):
-    """Sockets of any family, marked in any way and closed, take nothing off another service's counts, nor off the own"""
+    """Sockets of any family, marked in any way and closed, take nothing off another service's
+    counts, nor off the own
+    """
     a, b = dev.create("a"), dev.create("b")
     held = []
     for id in a, b:
         gates.enter(dev, id)
-        held.append([socket.socket(*kind) for kind in ((INET, DGRAM), (INET, STREAM), (UNIX, DGRAM), (UNIX, STREAM))])
+        held.append(
+            [
+                socket.socket(*kind)
+                for kind in ((INET, DGRAM), (INET, STREAM), (UNIX, DGRAM), (UNIX, STREAM))
+            ]
+        )
     for id in vs.ROOT, a:
         gates.enter(dev, id)
-        for family, kind, proto in ((socket.AF_NETLINK, socket.SOCK_RAW, 0), (socket.AF_PACKET, DGRAM, 0), (UNIX, DGRAM, 0),
-                                    (INET, DGRAM, 0), (INET, STREAM, 0), (INET, STREAM, 262), (INET, socket.SOCK_RAW, 255)):
+        for family, kind, proto in (
+            (socket.AF_NETLINK, socket.SOCK_RAW, 0),
+            (socket.AF_PACKET, DGRAM, 0),
+            (UNIX, DGRAM, 0),
+            (INET, DGRAM, 0),
+            (INET, STREAM, 0),
+            (INET, STREAM, 262),
+            (INET, socket.SOCK_RAW, 255),
+        ):
             for value in layouts(a) + layouts(b):
                 for way in OPTIONS:
                     with socket.socket(family, kind, proto) as sock:
                         marked(sock, way, value)
     gates.enter(dev, vs.ROOT)
     for id in a, b:
-        vs.until(lambda id=id: dev.stat(id).sockets == 4, what=f"sockets of {'b' if id == b else 'a'}: {dev.stat(id).sockets}, wanted 4")
+        vs.until(
+            lambda id=id: dev.stat(id).sockets == 4,
+            what=f"sockets of {'b' if id == b else 'a'}: {dev.stat(id).sockets}, wanted 4",
+        )
     for one in held[0] + held[1]:
         one.close()
     vs.until(lambda: (dev.stat(a).sockets, dev.stat(b).sockets) == (0, 0), what="all closed")

@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 180
-"""Gate accept: the connection is its client's, and by rule whoever accepts it works for that client."""
+"""Gate accept: the connection is its client's, and by rule whoever accepts it works for that
+client.
+"""
+
 import errno
 import os
 import select
 import socket
 
 import gates
-import uapi
 import vs
+
+import uapi
 
 INET, INET6, UNIX = socket.AF_INET, socket.AF_INET6, socket.AF_UNIX
 STREAM, SEQPACKET = socket.SOCK_STREAM, socket.SOCK_SEQPACKET
@@ -28,7 +32,9 @@ def server_of(dev, pg, family=INET, kind=STREAM):
 
 @gates.case
 def clients(dev):
-    """An accepted connection is its client's, whatever the protocol; the listener's VS does not matter"""
+    """An accepted connection is its client's, whatever the protocol; the listener's VS does not
+    matter
+    """
     a, b, pg = (dev.create(name) for name in ("a", "b", "pg"))
     for family, kind in KINDS:
         server = server_of(dev, pg, family, kind)
@@ -49,12 +55,18 @@ def unclassified(dev):
         peer = gates.client(dev, vs.ROOT, server, kind)
         gates.enter(dev, pg)
         conn = server.accept()[0]
-        vs.eq((gates.vs_of(peer), gates.vs_of(conn), gates.tag()), (vs.ROOT, pg, (pg, pg)), f"{family} {kind}")
+        vs.eq(
+            (gates.vs_of(peer), gates.vs_of(conn), gates.tag()),
+            (vs.ROOT, pg, (pg, pg)),
+            f"{family} {kind}",
+        )
 
 
 @gates.case
 def bound(dev):
-    """accept task=pg => task=conn: the acceptor works for the client until it asks for the next one"""
+    """accept task=pg => task=conn: the acceptor works for the client until it asks for the next
+    one
+    """
     a, b, pg = (dev.create(name) for name in ("a", "b", "pg"))
     dev.add("accept", [pg], TO_CLIENT)
     for family, kind in KINDS:
@@ -89,7 +101,9 @@ def unattributed(dev):
 
 @gates.case
 def postmaster(dev):
-    """A worker forked for a connection is at home with its client; the parent goes home when it polls"""
+    """A worker forked for a connection is at home with its client; the parent goes home when it
+    polls
+    """
     a, b, pg = (dev.create(name) for name in ("a", "b", "pg"))
     dev.add("accept", [pg], TO_CLIENT)
     server = server_of(dev, pg)
@@ -121,9 +135,13 @@ def ruled(dev):
     dev.add("accept", [vs.ANY], [c], peer="::1")
     dev.add("accept", [vs.ANY], [d], unix="/tmp/vs-test/*")
     os.makedirs("/tmp/vs-test", exist_ok=True)
-    for server, wanted in ((gates.listener(address=("127.0.0.1", 7001)), b), (gates.listener(address=("127.0.0.1", 7002)), 0),
-                           (gates.listener(INET6), c), (gates.listener(UNIX, address=f"/tmp/vs-test/{os.getpid()}"), d),
-                           (gates.listener(UNIX), 0)):
+    for server, wanted in (
+        (gates.listener(address=("127.0.0.1", 7001)), b),
+        (gates.listener(address=("127.0.0.1", 7002)), 0),
+        (gates.listener(INET6), c),
+        (gates.listener(UNIX, address=f"/tmp/vs-test/{os.getpid()}"), d),
+        (gates.listener(UNIX), 0),
+    ):
         peer = gates.client(dev, a, server)
         conn = server.accept()[0]
         vs.eq(gates.tag(), (0, wanted), str(server.getsockname()))
@@ -150,13 +168,19 @@ def limited(dev):
     a = dev.create("a")
     dev.detach(a, "sockets_max")
     dev.set(a, "sockets_max", 1)
-    for family, kind, wanted in ((UNIX, STREAM, errno.ENOBUFS), (UNIX, SEQPACKET, errno.ENOBUFS), (INET, STREAM, errno.EAGAIN)):
+    for family, kind, wanted in (
+        (UNIX, STREAM, errno.ENOBUFS),
+        (UNIX, SEQPACKET, errno.ENOBUFS),
+        (INET, STREAM, errno.EAGAIN),
+    ):
         server = gates.listener(family, kind)
         gates.enter(dev, a)
         sock = socket.socket(family, kind)
         if family == INET:
             # how long connect() waits
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, (1).to_bytes(8, "little") + bytes(8))
+            sock.setsockopt(
+                socket.SOL_SOCKET, socket.SO_SNDTIMEO, (1).to_bytes(8, "little") + bytes(8)
+            )
         try:
             sock.connect(server.getsockname())
             raise AssertionError("connected")
@@ -169,6 +193,7 @@ def limited(dev):
 
 def copied(name, protocol):
     """Makes a case of a protocol whose sockets the kernel copies by itself."""
+
     def case(dev):
         if protocol == SCTP:
             vs.run("modprobe", "sctp")
@@ -199,10 +224,18 @@ def copied(name, protocol):
                     with server.accept()[0] as connection:
                         client.sendall(b"x")
                         vs.eq(connection.recv(2), b"x", "what was sent")
-                        vs.within(dev.stat(b).sockets, 1, 20, "both ends, with their ways, and what was closed just now")
+                        vs.within(
+                            dev.stat(b).sockets,
+                            1,
+                            20,
+                            "both ends, with their ways, and what was closed just now",
+                        )
             vs.until(lambda: dev.stat(a).sockets == own, 20, "the listener alone is left")
-        vs.until(lambda: (dev.stat(a).sockets, dev.stat(b).sockets) == (0, 0), 20, "no socket is left")
+        vs.until(
+            lambda: (dev.stat(a).sockets, dev.stat(b).sockets) == (0, 0), 20, "no socket is left"
+        )
         gates.enter(dev, vs.ROOT)
+
     case.__doc__ = f"Sockets of {name}, which the kernel copies without asking anybody, are counted as often as they come and go"
     vs.gated(case)
 

@@ -1,20 +1,30 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 180
-"""Gate close: work ends where the connection it came by is closed, not before, and not by another one."""
+"""Gate close: work ends where the connection it came by is closed, not before, and not by another
+one.
+"""
+
 import os
 import socket
 
 import gates
-import uapi
 import vs
 
-KINDS = ((socket.AF_INET, socket.SOCK_STREAM), (socket.AF_INET6, socket.SOCK_STREAM),
-         (socket.AF_UNIX, socket.SOCK_STREAM), (socket.AF_UNIX, socket.SOCK_SEQPACKET))
+import uapi
+
+KINDS = (
+    (socket.AF_INET, socket.SOCK_STREAM),
+    (socket.AF_INET6, socket.SOCK_STREAM),
+    (socket.AF_UNIX, socket.SOCK_STREAM),
+    (socket.AF_UNIX, socket.SOCK_SEQPACKET),
+)
 
 
 def at_work(dev, id, pg, family, kind):
-    """A connection of a client of `id` on which pg has received a request; the caller works on it. Both its ends."""
+    """A connection of a client of `id` on which pg has received a request; the caller works on it.
+    Both its ends.
+    """
     server = gates.listener(family, kind)
     peer = gates.client(dev, id, server, kind)
     gates.enter(dev, pg)

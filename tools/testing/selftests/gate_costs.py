@@ -3,8 +3,10 @@
 # guest: icount=0
 # limit: 1200
 # module: no
-"""What system calls take with the gates, in instructions: more than without the module in the same boot, and more than
-when tools/bench/reference.json was made."""
+"""What system calls take with the gates, in instructions: more than without the module in the same
+boot, and more than when tools/bench/reference.json was made.
+"""
+
 import functools
 import json
 import os
@@ -21,8 +23,9 @@ KINDS = ("fork", "tcp-bytes", "unix", "unix-byte", "udp-byte")
 STATES = ("no rule", "no match", "re-bound")
 GROWTH = 1.02
 RECORD = pathlib.Path("/vs/build/bench/reference.json")
-# The most that a figure may take more than without the module, in each of STATES and in any kernel. What it takes more is
-# the same to a few instructions in all rows of the kernel matrix, but for fork.
+# The most that a figure may take more than without the module, in each of STATES and in any kernel.
+# What it takes more is the same to a few instructions in all rows of the kernel matrix, but for
+# fork.
 BOUNDS = {
     "fork": (3800, 4100, 5550),
     "tcp-bytes": (3150, 6400, 6400),
@@ -39,21 +42,33 @@ BOUNDS = {
 def measured():
     """{state: {figure: instructions}}, all of one boot."""
     states.prepare()
-    return {state: {figure: least for figure, (least, _) in states.measure(KINDS, place, 5).items() if figure != "unix"}
-            for state, place in states.states((states.BASE, *STATES))}
+    return {
+        state: {
+            figure: least
+            for figure, (least, _) in states.measure(KINDS, place, 5).items()
+            if figure != "unix"
+        }
+        for state, place in states.states((states.BASE, *STATES))
+    }
 
 
 @vs.test
 def no_call_takes_more_than_its_bound():
-    """No system call takes more instructions than its bound allows beyond those without the module"""
+    """No system call takes more instructions than its bound allows beyond those without the
+    module
+    """
     if vs.SLOWNESS > 1:
-        vs.skip("this kernel checks itself at each step: its instructions are not those that users pay")
+        vs.skip(
+            "this kernel checks itself at each step: its instructions are not those that users pay"
+        )
     found = measured()
     beyond = []
     for number, state in enumerate(STATES):
         for figure, now in found[state].items():
             more, most = now - found[states.BASE][figure], BOUNDS[figure][number]
-            print(f"# {state}: {figure}: {found[states.BASE][figure]:.0f} {more:+.0f}, at most {most:+}")
+            print(
+                f"# {state}: {figure}: {found[states.BASE][figure]:.0f} {more:+.0f}, at most {most:+}"
+            )
             if more > most:
                 beyond.append(f"{state}: {figure}: {more:+.0f} instructions, at most {most:+}")
     vs.eq(beyond, [], "beyond their bounds")
@@ -73,7 +88,9 @@ def no_call_takes_more_than_it_did():
             was = reference[state][figure]
             print(f"# {state}: {figure}: {now:.0f}, {100 * (now / was - 1):+.2f} %")
             if now > was * GROWTH:
-                grown.append(f"{state}: {figure}: {now:.0f} instructions, {was:.0f} by the reference")
+                grown.append(
+                    f"{state}: {figure}: {now:.0f} instructions, {was:.0f} by the reference"
+                )
     vs.eq(grown, [], "grown (if it has to be, tools/bench/reference makes it the new reference)")
 
 

@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 180
-"""Gates exec, setuid and setgid: a task that becomes another gets another home, by program, user and cgroup."""
+"""Gates exec, setuid and setgid: a task that becomes another gets another home, by program, user
+and cgroup.
+"""
+
 import os
 import pathlib
 import shutil
@@ -18,6 +21,7 @@ PYTHON = os.path.realpath(sys.executable)
 
 def tag_after(program, *, before=lambda: None, argv=None):
     """The tag of a child after it has executed a Python by this path."""
+
     def body():
         before()
         os.execv(program, argv or [program, "-c", CODE])
@@ -38,7 +42,9 @@ def tag_after(program, *, before=lambda: None, argv=None):
 
 
 def tag_of_running(program, before):
-    """The tag of a child that has executed a Python by this path, seen from here: it may not be allowed to look itself."""
+    """The tag of a child that has executed a Python by this path, seen from here: it may not be
+    allowed to look itself.
+    """
     there, back = os.pipe(), os.pipe()
     pid = os.fork()
     if not pid:
@@ -68,7 +74,9 @@ def copied(path):
 
 @gates.case
 def by_path(dev):
-    """exec path=…: the program's own path, or the folder above; the child and its children are at home there"""
+    """exec path=…: the program's own path, or the folder above; the child and its children are at
+    home there
+    """
     a, b, c = (dev.create(name) for name in "abc")
     one, two, deep = (copied(f"/tmp/vs-exec/{name}") for name in ("one", "two", "deep/er/three"))
     dev.add("exec", [vs.ANY], [a], path=one)
@@ -107,6 +115,7 @@ def by_user_and_group(dev):
             os.setgroups([])
             os.setgid(gid)
             os.setuid(uid)
+
         return change
 
     for uid, gid, wanted in ((1001, 0, a), (0, 1002, b), (1000, 1000, vs.ROOT)):
@@ -115,7 +124,9 @@ def by_user_and_group(dev):
 
 @gates.case
 def pretended_path(dev):
-    """exec path=…: the host's path alone, not what it is in a user namespace, under another root, or by another's mounts"""
+    """exec path=…: the host's path alone, not what it is in a user namespace, under another root,
+    or by another's mounts
+    """
     a = dev.create("a")
     program, other = copied("/tmp/vs-exec/asked-for"), copied("/tmp/vs-exec/other")
     dev.add("exec", [vs.ANY], [a], path=program)
@@ -125,6 +136,7 @@ def pretended_path(dev):
             vs.unshare(*kinds)
             vs.command("mount", "--make-rprivate", "/")
             vs.command("mount", "--bind", other, program)
+
         return enter
 
     def root():
@@ -138,12 +150,23 @@ def pretended_path(dev):
             (new / name).symlink_to(f"usr/{name}")
         os.chroot(new)
         os.chdir("/")
+
     vs.eq(tag_of_running(program, lambda: None), (a, a), "without")
     vs.eq(tag_of_running(program, namespace(os.CLONE_NEWNS)), (a, a), "where root has mounted it")
-    vs.eq(tag_of_running(program, namespace(os.CLONE_NEWUSER, os.CLONE_NEWNS)), (vs.ROOT, vs.ROOT), "in a user namespace")
+    vs.eq(
+        tag_of_running(program, namespace(os.CLONE_NEWUSER, os.CLONE_NEWNS)),
+        (vs.ROOT, vs.ROOT),
+        "in a user namespace",
+    )
     vs.eq(tag_of_running(program, root), (vs.ROOT, vs.ROOT), "under another root")
-    with subprocess.Popen(["sleep", "60"], preexec_fn=namespace(os.CLONE_NEWUSER, os.CLONE_NEWNS)) as another:
-        vs.eq(tag_of_running(f"/proc/{another.pid}/root{program}", lambda: None), (vs.ROOT, vs.ROOT), "by another's mounts")
+    with subprocess.Popen(
+        ["sleep", "60"], preexec_fn=namespace(os.CLONE_NEWUSER, os.CLONE_NEWNS)
+    ) as another:
+        vs.eq(
+            tag_of_running(f"/proc/{another.pid}/root{program}", lambda: None),
+            (vs.ROOT, vs.ROOT),
+            "by another's mounts",
+        )
         another.kill()
 
 
@@ -164,7 +187,9 @@ def by_cgroup(dev):
         vs.eq(tag_after(PYTHON), "(0, 0)", "elsewhere")
     finally:
         for group in [*groups, root / "vs-test.slice"]:
-            vs.until(lambda group=group: not (group / "cgroup.procs").read_text(), what="empty group")
+            vs.until(
+                lambda group=group: not (group / "cgroup.procs").read_text(), what="empty group"
+            )
             group.rmdir()
 
 
@@ -174,9 +199,16 @@ def setting_ids(dev):
     a, b = dev.create("a"), dev.create("b")
     dev.add("setuid", [vs.ANY], [a], uid=1001)
     dev.add("setgid", [vs.ANY], [b], gid=1002)
-    for change, wanted in ((lambda: os.setuid(1001), a), (lambda: os.setreuid(1001, 1001), a), (lambda: os.setresuid(-1, 1001, -1), a),
-                           (lambda: os.setgid(1002), b), (lambda: os.setresgid(1002, 1002, 1002), b),
-                           (lambda: os.setuid(1000), vs.ROOT), (lambda: os.setgid(1000), vs.ROOT)):
+    for change, wanted in (
+        (lambda: os.setuid(1001), a),
+        (lambda: os.setreuid(1001, 1001), a),
+        (lambda: os.setresuid(-1, 1001, -1), a),
+        (lambda: os.setgid(1002), b),
+        (lambda: os.setresgid(1002, 1002, 1002), b),
+        (lambda: os.setuid(1000), vs.ROOT),
+        (lambda: os.setgid(1000), vs.ROOT),
+    ):
+
         def body(change=change):
             # who is no longer root cannot read the tag any more: the parent does
             change()

@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 180
-"""Gates fork and exit: who a new task works for, threads and exec included, and how many there may be."""
+"""Gates fork and exit: who a new task works for, threads and exec included, and how many there may
+be.
+"""
+
 import ctypes
 import errno
 import os
@@ -25,7 +28,9 @@ while True:
         os._exit(0)
     os.waitpid(pid, 0)
 """
-IMPORT = f"import sys; sys.path.insert(0, {os.path.dirname(os.path.abspath(__file__))!r}); import gates"
+IMPORT = (
+    f"import sys; sys.path.insert(0, {os.path.dirname(os.path.abspath(__file__))!r}); import gates"
+)
 
 
 def child_tag():
@@ -89,7 +94,9 @@ def counted(dev):
 
 @gates.case
 def limited(dev):
-    """At the limit fork fails with the error set, also at that of a service above, and goes on when there is room"""
+    """At the limit fork fails with the error set, also at that of a service above, and goes on when
+    there is room
+    """
     a = dev.create("a")
     b = dev.create("b", a)
     dev.detach(a, "tasks_max")
@@ -125,7 +132,9 @@ def limited(dev):
 
 @gates.case
 def one_after_another(dev):
-    """Tasks that are waited for make room at once: a limit of two lets hundreds run one after another"""
+    """Tasks that are waited for make room at once: a limit of two lets hundreds run one after
+    another
+    """
     a = dev.create("a")
     dev.detach(a, "tasks_max")
     dev.set(a, "tasks_max", 2)
@@ -144,10 +153,26 @@ def failed_fork(dev):
     a = dev.create("a")
     gates.enter(dev, a)
     libc = ctypes.CDLL(None, use_errno=True)
+
     # clone3() with a tid that is taken fails late: EEXIST
     class Arguments(ctypes.Structure):
-        _fields_ = [(name, ctypes.c_uint64) for name in ("flags", "pidfd", "child_tid", "parent_tid", "exit_signal", "stack",
-                                                         "stack_size", "tls", "set_tid", "set_tid_size", "cgroup")]
+        _fields_ = [
+            (name, ctypes.c_uint64)
+            for name in (
+                "flags",
+                "pidfd",
+                "child_tid",
+                "parent_tid",
+                "exit_signal",
+                "stack",
+                "stack_size",
+                "tls",
+                "set_tid",
+                "set_tid_size",
+                "cgroup",
+            )
+        ]
+
     tid = ctypes.c_int(os.getpid())
     arguments = Arguments(exit_signal=17, set_tid=ctypes.addressof(tid), set_tid_size=1)
     for _ in range(100):
@@ -167,14 +192,20 @@ def failed_forks(dev):
     vs.adopt()
     try:
         gates.enter(dev, a)
-        storm = [subprocess.Popen([sys.executable, "-c", STORM, str(group / "cgroup.procs")], start_new_session=True)
-                 for _ in range(8)]
+        storm = [
+            subprocess.Popen(
+                [sys.executable, "-c", STORM, str(group / "cgroup.procs")], start_new_session=True
+            )
+            for _ in range(8)
+        ]
         gates.enter(dev, vs.ROOT)
         time.sleep(10)
         vs.kill_sessions(*storm)
         vs.until(lambda: dev.stat(a).tasks == 0, 20, "no task")
     finally:
-        vs.until(lambda: not (group / "cgroup.procs").read_text(encoding="ascii"), 20, "an empty group")
+        vs.until(
+            lambda: not (group / "cgroup.procs").read_text(encoding="ascii"), 20, "an empty group"
+        )
         group.rmdir()
 
 

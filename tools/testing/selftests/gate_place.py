@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 120
 """Placing tasks and sockets, and tags under pressure: nothing is lost or counted twice."""
+
 import errno
 import os
 import socket
@@ -9,13 +10,16 @@ import threading
 import time
 
 import gates
-import uapi
 import vs
+
+import uapi
 
 
 @vs.test
 def without_gates(dev):
-    """Without gates there are no tags, and nothing would see the end of a task or socket: ENOTCONN"""
+    """Without gates there are no tags, and nothing would see the end of a task or socket:
+    ENOTCONN
+    """
     a = dev.create("a")
     with socket.socket() as sock:
         vs.refused(errno.ENOTCONN, "NO_GATES", dev.place_socket, sock, a)
@@ -29,7 +33,10 @@ def process(dev):
     """Placing a process places all its threads, and with VS_PLACE_THREAD one"""
     a, b = dev.create("a"), dev.create("b")
     stop, tids = threading.Event(), []
-    threads = [threading.Thread(target=lambda: (tids.append(threading.get_native_id()), stop.wait())) for _ in range(3)]
+    threads = [
+        threading.Thread(target=lambda: (tids.append(threading.get_native_id()), stop.wait()))
+        for _ in range(3)
+    ]
     for thread in threads:
         thread.start()
     vs.until(lambda: len(tids) == 3)
@@ -37,7 +44,10 @@ def process(dev):
     vs.eq([gates.tag(tid) for tid in [*tids, os.getpid()]], [(a, a)] * 4)
     vs.eq(dev.stat(a).tasks, 4)
     gates.enter(dev, b)
-    vs.eq((gates.tag(), gates.tag(tids[0]), dev.stat(a).tasks, dev.stat(b).tasks), ((b, b), (a, a), 3, 1))
+    vs.eq(
+        (gates.tag(), gates.tag(tids[0]), dev.stat(a).tasks, dev.stat(b).tasks),
+        ((b, b), (a, a), 3, 1),
+    )
     stop.set()
     for thread in threads:
         thread.join()
@@ -74,7 +84,9 @@ def sockets(dev):
 
 @gates.case
 def destroyed(dev):
-    """A service with tasks or sockets is not destroyed; moved, they are the other's, old tags included"""
+    """A service with tasks or sockets is not destroyed; moved, they are the other's, old tags
+    included
+    """
     a, b = dev.create("a"), dev.create("b")
     gates.enter(dev, a)
     sock = socket.socket()
@@ -89,7 +101,9 @@ def destroyed(dev):
 
 @gates.case
 def storm(dev):
-    """Threads that work for others by turns, while they are placed and services move: all counts end at zero"""
+    """Threads that work for others by turns, while they are placed and services move: all counts
+    end at zero
+    """
     ids = [dev.create(f"s{n}") for n in range(6)]
     server = gates.listener(kind=socket.SOCK_DGRAM)
     dev.add("recv", [vs.ANY], [uapi.VS_REF(2)], proto="udp")

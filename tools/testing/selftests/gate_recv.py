@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 180
-"""Gates recv and wait: whoever receives works for whom the message is from, until that work ends."""
+"""Gates recv and wait: whoever receives works for whom the message is from, until that work
+ends.
+"""
+
 import os
 import select
 import socket
 import threading
 
 import gates
-import uapi
 import vs
+
+import uapi
 
 INET, INET6, UNIX = socket.AF_INET, socket.AF_INET6, socket.AF_UNIX
 STREAM, DGRAM, SEQPACKET = socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET
@@ -17,7 +21,9 @@ BY_SOCKET, BY_MESSAGE = [uapi.VS_REF(1)], [uapi.VS_REF(2)]
 
 
 def connection(dev, id, pg, family=INET, kind=STREAM):
-    """Both ends of a connection from a client of `id`, accepted by pg, as whose task the caller goes on."""
+    """Both ends of a connection from a client of `id`, accepted by pg, as whose task the caller
+    goes on.
+    """
     server = gates.listener(family, kind)
     peer = gates.client(dev, id, server, kind)
     gates.enter(dev, pg)
@@ -26,13 +32,20 @@ def connection(dev, id, pg, family=INET, kind=STREAM):
 
 @gates.case
 def streams(dev):
-    """recv task=pg => task=socket: what came by a connection is its client's, by every call that reads"""
+    """recv task=pg => task=socket: what came by a connection is its client's, by every call that
+    reads
+    """
     a, b, pg = (dev.create(name) for name in ("a", "b", "pg"))
     dev.add("recv", [pg], BY_SOCKET)
     for family, kind in ((INET, STREAM), (INET6, STREAM), (UNIX, STREAM), (UNIX, SEQPACKET)):
         ends = {id: connection(dev, id, pg, family, kind) for id in (a, b)}
         vs.eq(gates.tag(), (pg, pg), "before")
-        for read in (lambda s: s.recv(9), lambda s: os.read(s.fileno(), 9), lambda s: s.recvmsg(9), lambda s: s.recv_into(bytearray(9))):
+        for read in (
+            lambda s: s.recv(9),
+            lambda s: os.read(s.fileno(), 9),
+            lambda s: s.recvmsg(9),
+            lambda s: s.recv_into(bytearray(9)),
+        ):
             for id, (peer, conn) in ends.items():
                 gates.enter(dev, pg)
                 peer.send(b"x")
@@ -68,7 +81,9 @@ def datagrams(dev):
 
 @gates.case
 def answering(dev):
-    """send task=dns => msg=task: an answer by the server's one UDP socket is the tenant's, the next one again another's"""
+    """send task=dns => msg=task: an answer by the server's one UDP socket is the tenant's, the next
+    one again another's
+    """
     a, b, dns, reader = (dev.create(name) for name in ("a", "b", "dns", "reader"))
     dev.call("GATE_PACKET", on=1)
     for family in (INET, INET6):
@@ -78,7 +93,9 @@ def answering(dev):
         rules = [dev.add("recv", [dns], BY_MESSAGE), dev.add("recv", [reader], BY_MESSAGE)]
         for ruled in (True, False):
             if ruled:
-                rules.append(dev.add("send", [vs.ANY, dns], [vs.ANY, vs.ANY, uapi.VS_REF(0)], proto="udp"))
+                rules.append(
+                    dev.add("send", [vs.ANY, dns], [vs.ANY, vs.ANY, uapi.VS_REF(0)], proto="udp")
+                )
             else:
                 dev.delete(rules.pop())
             for id in (a, b, b, a):
@@ -90,7 +107,11 @@ def answering(dev):
                 out = dev.stat(id).packets_out - before[0], dev.stat(dns).packets_out - before[1]
                 gates.enter(dev, reader)
                 senders[id].recv(9)
-                vs.eq((out, gates.tag()), (((1, 0), (reader, id)) if ruled else ((0, 1), (reader, dns))), f"{family} {ruled}")
+                vs.eq(
+                    (out, gates.tag()),
+                    (((1, 0), (reader, id)) if ruled else ((0, 1), (reader, dns))),
+                    f"{family} {ruled}",
+                )
         for rule in rules:
             dev.delete(rule)
 
@@ -119,8 +140,11 @@ def ruled(dev):
     os.makedirs("/tmp/vs-test", exist_ok=True)
     dev.add("recv", [pg], [b], local_port=7011, peer="127.0.0.0", peer_len=104)
     dev.add("recv", [pg], [c], unix=f"/tmp/vs-test/{os.getpid()}")
-    for server, wanted in ((gates.listener(address=("127.0.0.1", 7011)), b), (gates.listener(), pg),
-                           (gates.listener(UNIX, address=f"/tmp/vs-test/{os.getpid()}"), c)):
+    for server, wanted in (
+        (gates.listener(address=("127.0.0.1", 7011)), b),
+        (gates.listener(), pg),
+        (gates.listener(UNIX, address=f"/tmp/vs-test/{os.getpid()}"), c),
+    ):
         peer = gates.client(dev, a, server)
         gates.enter(dev, pg)
         conn = server.accept()[0]
@@ -137,7 +161,9 @@ def ruled(dev):
 
 @gates.case
 def polling(dev):
-    """A task goes home when it polls, selects or waits for events, and not when it only looks or pauses"""
+    """A task goes home when it polls, selects or waits for events, and not when it only looks or
+    pauses
+    """
     a, pg = dev.create("a"), dev.create("pg")
     dev.add("recv", [pg], BY_SOCKET)
     peer, conn = connection(dev, a, pg)
@@ -145,11 +171,14 @@ def polling(dev):
     events.register(conn, select.EPOLLIN)
     poll.register(conn, select.POLLIN)
     for name, look, home in (
-            ("epoll_wait", lambda: events.poll(0.01), True), ("epoll_wait(0)", lambda: events.poll(0), False),
-            ("poll", lambda: poll.poll(10), True), ("poll(0)", lambda: poll.poll(0), False),
-            ("select", lambda: select.select([conn], [], [], 0.01), True),
-            ("select(0)", lambda: select.select([conn], [], [], 0), False),
-            ("a pause", lambda: select.select([], [], [], 0.01), False)):
+        ("epoll_wait", lambda: events.poll(0.01), True),
+        ("epoll_wait(0)", lambda: events.poll(0), False),
+        ("poll", lambda: poll.poll(10), True),
+        ("poll(0)", lambda: poll.poll(0), False),
+        ("select", lambda: select.select([conn], [], [], 0.01), True),
+        ("select(0)", lambda: select.select([conn], [], [], 0), False),
+        ("a pause", lambda: select.select([], [], [], 0.01), False),
+    ):
         peer.send(b"x")
         conn.recv(9)
         vs.eq(gates.tag(), (pg, a), f"before {name}")
@@ -159,7 +188,9 @@ def polling(dev):
 
 
 def while_blocked(dev, id, function, wake):
-    """The tag of a thread at home in `id` that has done what function() says up to its last step, which blocks."""
+    """The tag of a thread at home in `id` that has done what function() says up to its last step,
+    which blocks.
+    """
     ready, tid, seen = threading.Event(), [], []
 
     def body():
@@ -170,7 +201,13 @@ def while_blocked(dev, id, function, wake):
     thread = threading.Thread(target=body)
     thread.start()
     ready.wait()
-    vs.until(lambda: open(f"/proc/{tid[0]}/stat", encoding="ascii").read().rsplit(")", 1)[1].split()[0] == "S", what="blocked")
+    vs.until(
+        lambda: (
+            open(f"/proc/{tid[0]}/stat", encoding="ascii").read().rsplit(")", 1)[1].split()[0]
+            == "S"
+        ),
+        what="blocked",
+    )
     seen.append(gates.tag(tid[0]))
     wake()
     thread.join()
@@ -179,7 +216,9 @@ def while_blocked(dev, id, function, wake):
 
 @gates.case
 def next_request(dev):
-    """A task goes home when it waits for the next request: on the work's connection, another one, a listener"""
+    """A task goes home when it waits for the next request: on the work's connection, another one, a
+    listener
+    """
     a, b, pg = (dev.create(name) for name in ("a", "b", "pg"))
     dev.add("recv", [pg], BY_SOCKET)
     dev.add("accept", [pg], BY_SOCKET)
@@ -195,11 +234,31 @@ def next_request(dev):
         ready.set()
         step()
 
-    vs.eq(while_blocked(dev, pg, lambda ready: work(ready, lambda: conn.recv(9)), lambda: peer.send(b"y")), (pg, pg), "same")
-    vs.eq(while_blocked(dev, pg, lambda ready: work(ready, lambda: other.recv(9)), lambda: other_peer.send(b"y")), (pg, pg), "other")
+    vs.eq(
+        while_blocked(
+            dev, pg, lambda ready: work(ready, lambda: conn.recv(9)), lambda: peer.send(b"y")
+        ),
+        (pg, pg),
+        "same",
+    )
+    vs.eq(
+        while_blocked(
+            dev, pg, lambda ready: work(ready, lambda: other.recv(9)), lambda: other_peer.send(b"y")
+        ),
+        (pg, pg),
+        "other",
+    )
     late = []
-    vs.eq(while_blocked(dev, pg, lambda ready: work(ready, lambda: late.append(server.accept())),
-                        lambda: late.append(gates.client(dev, b, server))), (pg, pg), "accept")
+    vs.eq(
+        while_blocked(
+            dev,
+            pg,
+            lambda ready: work(ready, lambda: late.append(server.accept())),
+            lambda: late.append(gates.client(dev, b, server)),
+        ),
+        (pg, pg),
+        "accept",
+    )
 
 
 @gates.case
@@ -207,14 +266,19 @@ def next_request_of_each_kind(dev):
     """So it does on sockets of each kind, and while it waits for the rest of a request by TCP"""
     a, pg = dev.create("a"), dev.create("pg")
     dev.add("recv", [pg], BY_MESSAGE)
-    pairs = [(f"{family} {kind}", *connection(dev, a, pg, family, kind), 0)
-             for family, kind in ((INET, STREAM), (INET6, STREAM), (UNIX, STREAM), (UNIX, SEQPACKET))]
+    pairs = [
+        (f"{family} {kind}", *connection(dev, a, pg, family, kind), 0)
+        for family, kind in ((INET, STREAM), (INET6, STREAM), (UNIX, STREAM), (UNIX, SEQPACKET))
+    ]
     for family in INET, INET6, UNIX:
         server = gates.listener(family, DGRAM)
         pairs.append((f"{family} {DGRAM}", gates.client(dev, a, server, DGRAM), server, 0))
-    pairs += [(f"{name}, the rest", peer, conn, socket.MSG_WAITALL) for name, peer, conn, _ in pairs[:2]]
+    pairs += [
+        (f"{name}, the rest", peer, conn, socket.MSG_WAITALL) for name, peer, conn, _ in pairs[:2]
+    ]
     gates.enter(dev, vs.ROOT)
     for name, peer, conn, flags in pairs:
+
         def work(ready, peer=peer, conn=conn, flags=flags):
             peer.send(b"x")
             conn.recv(1)
@@ -232,7 +296,9 @@ def next_request_of_each_kind(dev):
 
 @gates.case
 def answers(dev):
-    """A task that waits for the answer to its own request, as a client of another server, keeps its work"""
+    """A task that waits for the answer to its own request, as a client of another server, keeps its
+    work
+    """
     a, pg = dev.create("a"), dev.create("pg")
     dev.add("recv", [pg], BY_SOCKET, local_port=7021)
     front = gates.listener(address=("127.0.0.1", 7021))

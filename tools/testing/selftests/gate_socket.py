@@ -1,18 +1,27 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 180
-"""Gates socket, socketpair, connect and send: a socket's service, its mark, and how many sockets there may be."""
+"""Gates socket, socketpair, connect and send: a socket's service, its mark, and how many sockets
+there may be.
+"""
+
 import errno
 import socket
 
 import gates
-import uapi
 import vs
+
+import uapi
 
 INET, INET6, UNIX = socket.AF_INET, socket.AF_INET6, socket.AF_UNIX
 STREAM, DGRAM, SEQPACKET = socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET
-KINDS = {"tcp": (INET, STREAM), "udp": (INET6, DGRAM), "unix-stream": (UNIX, STREAM), "unix-dgram": (UNIX, DGRAM),
-         "unix-seqpacket": (UNIX, SEQPACKET)}
+KINDS = {
+    "tcp": (INET, STREAM),
+    "udp": (INET6, DGRAM),
+    "unix-stream": (UNIX, STREAM),
+    "unix-dgram": (UNIX, DGRAM),
+    "unix-seqpacket": (UNIX, SEQPACKET),
+}
 
 
 @gates.case
@@ -36,7 +45,11 @@ def ruled(dev):
     for proto, kind in KINDS.items():
         number = dev.add("socket", [a], [vs.ANY, b], proto=proto)
         for other, also in KINDS.items():
-            vs.eq(gates.vs_of(socket.socket(*also)), b if other == proto else a, f"rule for {proto}, {other}")
+            vs.eq(
+                gates.vs_of(socket.socket(*also)),
+                b if other == proto else a,
+                f"rule for {proto}, {other}",
+            )
         dev.delete(number)
     dev.add("socketpair", [a], [vs.ANY, b, c])
     vs.eq([gates.vs_of(end) for end in socket.socketpair()], [b, c], "a pair")
@@ -60,7 +73,15 @@ def connecting(dev):
     udp, unix = gates.listener(kind=DGRAM), gates.listener(UNIX)
     made = {server: socket.socket(server.family, server.type) for server in (tcp, tcp6, udp, unix)}
     gates.enter(dev, a)
-    dev.add("connect", [a], [vs.ANY, b], peer="127.0.0.0", peer_len=104, peer_port=tcp.getsockname()[1], proto="tcp")
+    dev.add(
+        "connect",
+        [a],
+        [vs.ANY, b],
+        peer="127.0.0.0",
+        peer_len=104,
+        peer_port=tcp.getsockname()[1],
+        proto="tcp",
+    )
     dev.add("connect", [a], [vs.ANY, c], unix="@" + unix.getsockname()[1:].decode())
     for server, wanted in ((tcp, b), (tcp6, a), (udp, a), (unix, c)):
         sock = made[server]
@@ -88,16 +109,18 @@ def sending(dev):
 
 @gates.case
 def marks(dev):
-    """The mark is the application's, all of it: placing a socket leaves it, and setting it leaves the service"""
+    """The mark is the application's, all of it: placing a socket leaves it, and setting it leaves
+    the service
+    """
     a, b = dev.create("a"), dev.create("b")
     gates.enter(dev, a)
     sock = socket.socket(INET, DGRAM)
 
     def mark():
-        return sock.getsockopt(socket.SOL_SOCKET, gates.SO_MARK) & 0xffffffff
+        return sock.getsockopt(socket.SOL_SOCKET, gates.SO_MARK) & 0xFFFFFFFF
 
     vs.eq(mark(), 0, "of a new socket")
-    for value in (0x15, 0x3ffff, 0xffffffff, b << 18 | 3, 0, 0x80000155):
+    for value in (0x15, 0x3FFFF, 0xFFFFFFFF, b << 18 | 3, 0, 0x80000155):
         sock.setsockopt(socket.SOL_SOCKET, gates.SO_MARK, value.to_bytes(4, "little"))
         vs.eq((mark(), gates.vs_of(sock)), (value, a), f"after {value:#x}")
     dev.place_socket(sock, b)
@@ -108,7 +131,9 @@ def marks(dev):
 
 @gates.case
 def counted(dev):
-    """Sockets are counted where they are, move when they change hands, and are gone when they are closed"""
+    """Sockets are counted where they are, move when they change hands, and are gone when they are
+    closed
+    """
     a, b = dev.create("a"), dev.create("b")
     gates.enter(dev, a)
     made = [socket.socket(*kind) for kind in KINDS.values()] + list(socket.socketpair())
@@ -123,7 +148,9 @@ def counted(dev):
 
 @gates.case
 def limited(dev):
-    """At the limit socket and socketpair fail with the error set, and work again when there is room"""
+    """At the limit socket and socketpair fail with the error set, and work again when there is
+    room
+    """
     a = dev.create("a")
     dev.detach(a, "sockets_max")
     dev.detach(a, "sockets_errno")
@@ -157,8 +184,11 @@ def hits(dev):
     sock.close()
     socket.socketpair()
     after = list(dev.stat(a).hits)
-    got = {name: after[getattr(uapi, f"VS_GATE_{name.upper()}")] - before[getattr(uapi, f"VS_GATE_{name.upper()}")]
-           for name in ("socket", "socketpair", "connect", "send", "close")}
+    got = {
+        name: after[getattr(uapi, f"VS_GATE_{name.upper()}")]
+        - before[getattr(uapi, f"VS_GATE_{name.upper()}")]
+        for name in ("socket", "socketpair", "connect", "send", "close")
+    }
     vs.eq(got, {"socket": 3, "socketpair": 1, "connect": 1, "send": 1, "close": 3})
 
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What the gates' selftests share: the tags of tasks and sockets as they are in the kernel, and who to be."""
+"""What the gates' selftests share: the tags of tasks and sockets as they are in the kernel, and who
+to be.
+"""
+
 import ctypes
 import functools
 import os
@@ -28,26 +31,62 @@ class _Object(ctypes.Structure):
 
 
 class _Element(ctypes.Structure):
-    _fields_ = [("map", ctypes.c_uint32), ("pad", ctypes.c_uint32), ("key", ctypes.c_uint64),
-                ("value", ctypes.c_uint64), ("flags", ctypes.c_uint64)]
+    _fields_ = [
+        ("map", ctypes.c_uint32),
+        ("pad", ctypes.c_uint32),
+        ("key", ctypes.c_uint64),
+        ("value", ctypes.c_uint64),
+        ("flags", ctypes.c_uint64),
+    ]
 
 
 class _Load(ctypes.Structure):
-    _fields_ = [("type", ctypes.c_uint32), ("count", ctypes.c_uint32), ("code", ctypes.c_uint64), ("license", ctypes.c_uint64),
-                ("log_level", ctypes.c_uint32), ("log_size", ctypes.c_uint32), ("log", ctypes.c_uint64), ("version", ctypes.c_uint32),
-                ("flags", ctypes.c_uint32), ("name", ctypes.c_char * 16), ("ifindex", ctypes.c_uint32), ("expected", ctypes.c_uint32)]
+    _fields_ = [
+        ("type", ctypes.c_uint32),
+        ("count", ctypes.c_uint32),
+        ("code", ctypes.c_uint64),
+        ("license", ctypes.c_uint64),
+        ("log_level", ctypes.c_uint32),
+        ("log_size", ctypes.c_uint32),
+        ("log", ctypes.c_uint64),
+        ("version", ctypes.c_uint32),
+        ("flags", ctypes.c_uint32),
+        ("name", ctypes.c_char * 16),
+        ("ifindex", ctypes.c_uint32),
+        ("expected", ctypes.c_uint32),
+    ]
 
 
 class _Attach(ctypes.Structure):
-    _fields_ = [("target", ctypes.c_uint32), ("program", ctypes.c_uint32), ("type", ctypes.c_uint32), ("flags", ctypes.c_uint32)]
+    _fields_ = [
+        ("target", ctypes.c_uint32),
+        ("program", ctypes.c_uint32),
+        ("type", ctypes.c_uint32),
+        ("flags", ctypes.c_uint32),
+    ]
 
 
 def load_program(kind, code, expected=0):
     """Loads a BPF program given as its instructions; returns its descriptor."""
-    text, gpl, log = ctypes.create_string_buffer(code), ctypes.create_string_buffer(b"GPL"), ctypes.create_string_buffer(65536)
+    text, gpl, log = (
+        ctypes.create_string_buffer(code),
+        ctypes.create_string_buffer(b"GPL"),
+        ctypes.create_string_buffer(65536),
+    )
     try:
-        return _bpf(_PROG_LOAD, _Load(type=kind, count=len(code) // 8, code=ctypes.addressof(text), license=ctypes.addressof(gpl),
-                                      log_level=1, log_size=65536, log=ctypes.addressof(log), expected=expected))
+        return _bpf(
+            _PROG_LOAD,
+            _Load(
+                type=kind,
+                count=len(code) // 8,
+                code=ctypes.addressof(text),
+                license=ctypes.addressof(gpl),
+                log_level=1,
+                log_size=65536,
+                log=ctypes.addressof(log),
+                expected=expected,
+            ),
+        )
     except OSError as error:
         raise AssertionError(f"the program is refused: {error}\n{log.value.decode()}") from error
 
@@ -60,7 +99,8 @@ def pin(program, path):
 
 def attach_program(program, cgroup, kind):
     """Attaches a program to a cgroup, beside others."""
-    _bpf(_PROG_ATTACH, _Attach(target=cgroup, program=program, type=kind, flags=2))  # BPF_F_ALLOW_MULTI
+    # BPF_F_ALLOW_MULTI
+    _bpf(_PROG_ATTACH, _Attach(target=cgroup, program=program, type=kind, flags=2))
 
 
 def tag(tid=0):
@@ -70,7 +110,10 @@ def tag(tid=0):
     pidfd = _libc.syscall(_PIDFD_OPEN, tid or threading.get_native_id(), _PIDFD_THREAD)
     try:
         key, value = ctypes.c_int(pidfd), ctypes.create_string_buffer(24)
-        _bpf(_MAP_LOOKUP_ELEM, _Element(map=tags, key=ctypes.addressof(key), value=ctypes.addressof(value)))
+        _bpf(
+            _MAP_LOOKUP_ELEM,
+            _Element(map=tags, key=ctypes.addressof(key), value=ctypes.addressof(value)),
+        )
         return struct.unpack_from("HH", value)
     except FileNotFoundError:
         return (0, 0)
@@ -98,16 +141,22 @@ def enter(dev, id):
 
 
 def case(function):
-    """Marks a case that needs the gates and runs in a child of its own, whose tag nobody else needs."""
+    """Marks a case that needs the gates and runs in a child of its own, whose tag nobody else
+    needs.
+    """
+
     @functools.wraps(function)
     def run(dev):
         vs.in_child(lambda: function(dev))
         gone(dev, *(service.id for service in dev.services() if service.id != vs.ROOT))
+
     return vs.gated(run)
 
 
 def listener(family=socket.AF_INET, kind=socket.SOCK_STREAM, address=None):
-    """A listening (or, of datagrams, a bound) socket at a free address; unix ones get an abstract name."""
+    """A listening (or, of datagrams, a bound) socket at a free address; unix ones get an abstract
+    name.
+    """
     sock = socket.socket(family, kind)
     if family == socket.AF_UNIX:
         sock.bind(address or b"\0" + os.urandom(8).hex().encode())
@@ -119,7 +168,9 @@ def listener(family=socket.AF_INET, kind=socket.SOCK_STREAM, address=None):
 
 
 def client(dev, id, server, kind=socket.SOCK_STREAM):
-    """A socket of a task of `id`, connected to `server`. The calling thread is root's afterwards."""
+    """A socket of a task of `id`, connected to `server`. The calling thread is root's
+    afterwards.
+    """
     enter(dev, id)
     sock = socket.socket(server.family, kind)
     sock.connect(server.getsockname())
@@ -148,4 +199,7 @@ def thread(function):
 def gone(dev, *ids):
     """Waits until no task and no socket of these services is left."""
     for id in ids:
-        vs.until(lambda id=id: (dev.stat(id).tasks, dev.stat(id).sockets) == (0, 0), what=f"{id} is empty")
+        vs.until(
+            lambda id=id: (dev.stat(id).tasks, dev.stat(id).sockets) == (0, 0),
+            what=f"{id} is empty",
+        )

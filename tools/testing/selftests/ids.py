@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Ids: a tag that is still about must never name a tenant that it was not made for."""
+
 import errno
 import socket
 import subprocess
 
-import uapi
 import vs
 
 
@@ -27,7 +27,7 @@ def ids_can_be_asked_for(dev):
     vs.refused(errno.EEXIST, "ID_TAKEN", dev.create, "b", id=4321)
     vs.refused(errno.EEXIST, "ID_TAKEN", dev.create, "b", id=vs.ROOT)
     vs.eq(dev.create("last", id=dev.info().ids_max - 1), dev.info().ids_max - 1)
-    for id in (dev.info().ids_max, 0xfff0, 0xffff, 0x10000, vs.REF(0), vs.HOME, 0xfffffffe):
+    for id in (dev.info().ids_max, 0xFFF0, 0xFFFF, 0x10000, vs.REF(0), vs.HOME, 0xFFFFFFFE):
         try:
             dev.create("b", id=id)
         except vs.Refused as refusal:
@@ -61,7 +61,9 @@ def carried_id_is_not_given_out(dev):
 
 @vs.gated
 def marks_of_a_destroyed_service(dev):
-    """A socket that carries a destroyed service's id keeps the id from being given out, as long as it lives"""
+    """A socket that carries a destroyed service's id keeps the id from being given out, as long as
+    it lives
+    """
     a = dev.create("a")
     with socket.socket() as sock:
         dev.place_socket(sock, a)
@@ -76,8 +78,12 @@ def marks_of_a_destroyed_service(dev):
 def child_of_the_moved(dev):
     """A child forked after its parent's service was destroyed belongs to the heir"""
     a, heir = dev.create("a"), dev.create("heir")
-    shell = subprocess.Popen(["bash", "-c", "read; sleep 1000 & echo; wait"], stdin=subprocess.PIPE,
-                             stdout=subprocess.PIPE, start_new_session=True)
+    shell = subprocess.Popen(
+        ["bash", "-c", "read; sleep 1000 & echo; wait"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
     try:
         dev.place(shell.pid, a)
         dev.destroy(a, heir)

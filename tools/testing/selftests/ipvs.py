@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """IPVS services by firewall mark, set up by generic netlink as ipvsadm does."""
+
 import os
 import socket
 import struct
@@ -18,7 +19,8 @@ def _attribute(kind, payload):
 def _ask(sock, family, command, payload):
     """Sends a command, and returns the payload of its answer; an error is an OSError."""
     body = struct.pack("BBH", command, 1, 0) + payload
-    sock.send(struct.pack("IHHII", 16 + len(body), family, 5, 1, 0) + body)  # NLM_F_REQUEST | NLM_F_ACK
+    # NLM_F_REQUEST | NLM_F_ACK
+    sock.send(struct.pack("IHHII", 16 + len(body), family, 5, 1, 0) + body)
     answer = b""
     while True:
         data = sock.recv(65536)
@@ -29,24 +31,46 @@ def _ask(sock, family, command, payload):
                 if error:
                     raise OSError(error, os.strerror(error))
                 return answer
-            answer, data = data[20:size], data[(size + 3) & ~3:]
+            answer, data = data[20:size], data[(size + 3) & ~3 :]
 
 
 def by_mark(mark, address, port, scheduler="rr"):
-    """A service of what carries `mark`, by masquerading to one real server. The caller's network namespace has it."""
+    """A service of what carries `mark`, by masquerading to one real server. The caller's network
+    namespace has it.
+    """
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16) as sock:  # NETLINK_GENERIC
-        answer = _ask(sock, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, _attribute(CTRL_ATTR_FAMILY_NAME, b"IPVS\0"))
+        answer = _ask(
+            sock, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, _attribute(CTRL_ATTR_FAMILY_NAME, b"IPVS\0")
+        )
         family = None
         while answer:
             size, kind = struct.unpack_from("HH", answer)
             if kind == CTRL_ATTR_FAMILY_ID:
                 family = struct.unpack_from("H", answer, 4)[0]
-            answer = answer[(size + 3) & ~3:]
-        key = _attribute(1, struct.pack("H", socket.AF_INET)) + _attribute(5, struct.pack("I", mark))
-        service = key + _attribute(6, scheduler.encode() + b"\0") + _attribute(7, struct.pack("II", 0, 0xffffffff)) \
-            + _attribute(8, struct.pack("I", 0)) + _attribute(9, struct.pack("I", 0xffffffff))
+            answer = answer[(size + 3) & ~3 :]
+        key = _attribute(1, struct.pack("H", socket.AF_INET)) + _attribute(
+            5, struct.pack("I", mark)
+        )
+        service = (
+            key
+            + _attribute(6, scheduler.encode() + b"\0")
+            + _attribute(7, struct.pack("II", 0, 0xFFFFFFFF))
+            + _attribute(8, struct.pack("I", 0))
+            + _attribute(9, struct.pack("I", 0xFFFFFFFF))
+        )
         _ask(sock, family, NEW_SERVICE, _attribute(ATTR_SERVICE | NESTED, service))
-        real = _attribute(1, socket.inet_aton(address) + bytes(12)) + _attribute(2, struct.pack("!H", port)) \
-            + _attribute(3, struct.pack("I", 0)) + _attribute(4, struct.pack("I", 1)) + _attribute(5, struct.pack("I", 0)) \
-            + _attribute(6, struct.pack("I", 0)) + _attribute(11, struct.pack("H", socket.AF_INET))
-        _ask(sock, family, NEW_DEST, _attribute(ATTR_SERVICE | NESTED, key) + _attribute(ATTR_DEST | NESTED, real))
+        real = (
+            _attribute(1, socket.inet_aton(address) + bytes(12))
+            + _attribute(2, struct.pack("!H", port))
+            + _attribute(3, struct.pack("I", 0))
+            + _attribute(4, struct.pack("I", 1))
+            + _attribute(5, struct.pack("I", 0))
+            + _attribute(6, struct.pack("I", 0))
+            + _attribute(11, struct.pack("H", socket.AF_INET))
+        )
+        _ask(
+            sock,
+            family,
+            NEW_DEST,
+            _attribute(ATTR_SERVICE | NESTED, key) + _attribute(ATTR_DEST | NESTED, real),
+        )

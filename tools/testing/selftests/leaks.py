@@ -3,23 +3,27 @@
 # limit: 400
 """What is made and taken away again leaves no memory behind.
 
-The kernel's own counters are compared before and after many rounds: unreclaimable slab, vmalloc and per-CPU memory.
-They are pages, not objects, and others use them too, so that they may differ by TOLERANCE without a leak (in most
-runs they came back to the very page). In 8,000 rounds a leak of 64 bytes a round would be more than that; a slow kernel
-makes fewer.
+The kernel's own counters are compared before and after many rounds: unreclaimable slab, vmalloc and
+per-CPU memory. They are pages, not objects, and others use them too, so that they may differ by
+TOLERANCE without a leak (in most runs they came back to the very page). In 8,000 rounds a leak of
+64 bytes a round would be more than that; a slow kernel makes fewer.
 """
+
 import os
 
-import uapi
 import vs
 from memory import memory
+
+import uapi
 
 ROUNDS = 8000 // vs.SLOWNESS
 TOLERANCE = 384  # KiB
 
 
 def unchanged(rounds, work, tolerance=TOLERANCE):
-    """Checks that `rounds` rounds of work() leave the counters where they were. The first rounds are to warm up."""
+    """Checks that `rounds` rounds of work() leave the counters where they were. The first rounds
+    are to warm up.
+    """
     if os.uname().release.endswith("-vs-kasan"):
         vs.skip("KASAN holds back what is freed")
     for number in range(rounds // 10):
@@ -49,10 +53,12 @@ def counters_see(dev):
 @vs.test
 def services(dev):
     """Services created and destroyed"""
+
     def work(_):
         a = dev.create("a")
         dev.detach(a, "tasks_max")
         dev.destroy(a)
+
     unchanged(ROUNDS, work)
 
 
@@ -71,14 +77,17 @@ def services_with_an_heir(dev):
         dev.destroy(b)
         for rule in dev.rules():
             dev.delete(rule.id)
+
     unchanged(500, work, TOLERANCE // 2)
 
 
 @vs.test
 def rules(dev):
     """Rules added and deleted"""
+
     def work(number):
         dev.delete(dev.add("accept", peer=f"10.0.0.{number & 255}", unix=f"/run/{number}"))
+
     unchanged(ROUNDS, work)
 
 
@@ -96,6 +105,7 @@ def configurations(dev):
         except vs.Refused:
             pass
         dev.apply(prune=True)
+
     unchanged(200, work)
 
 
@@ -105,25 +115,33 @@ def refusals(dev):
     dev.create("a")
 
     def work(_):
-        for command, fields in (("CREATE", {"name": "a", "id": vs.ANY}), ("CREATE", {"name": "b", "parent": 99, "id": vs.ANY}),
-                                ("DESTROY", {"id": 0, "move_to": vs.ANY}), ("CHANGE", {"id": 0, "what": 2, "parent": 1}),
-                                ("SET_ATTR", {"id": 0, "attr": 99}), ("RULE_DEL", {"id": 77})):
+        for command, fields in (
+            ("CREATE", {"name": "a", "id": vs.ANY}),
+            ("CREATE", {"name": "b", "parent": 99, "id": vs.ANY}),
+            ("DESTROY", {"id": 0, "move_to": vs.ANY}),
+            ("CHANGE", {"id": 0, "what": 2, "parent": 1}),
+            ("SET_ATTR", {"id": 0, "attr": 99}),
+            ("RULE_DEL", {"id": 77}),
+        ):
             try:
                 dev.call(command, **fields)
             except vs.Refused:
                 continue
             raise AssertionError(f"{command} was not refused")
+
     unchanged(ROUNDS // 4, work)
 
 
 @vs.test
 def openings():
     """The device opened and closed, now and then with calls"""
+
     def work(number):
         fd = os.open(vs.DEVICE, os.O_RDWR)
         if number & 7 == 0:
             vs.ioctl(fd, uapi.request(0, 4096), 0)
         os.close(fd)
+
     unchanged(ROUNDS, work)
 
 
@@ -140,6 +158,7 @@ def tagged_tasks(dev):
                 os._exit(0)
             os.waitpid(pid, 0)
         return ""
+
     unchanged(3, lambda _: vs.in_child(children))
     vs.eq(dev.stat(a).tasks, 0, "tasks left")
 

@@ -1,13 +1,15 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# What selftests in bash share: TAP, and exit 0, 1 (a check failed) or 4 (skipped, the reason is said).
+# What selftests in bash share: TAP, and exit 0, 1 (a check failed) or 4 (skipped, the reason is
+# said).
 #
 #	. "${0%/*}/lib.sh"
 #	check "a service is listed" grep -qx a <(vsctl ls)
 #	is "it has no task" "$(tasks_of a)" 0
 #	finish
 #
-# A test that does not reach its `finish` fails: a script that ends early has not shown what it was to show.
+# A test that does not reach its `finish` fails: a script that ends early has not shown what it was
+# to show.
 
 _checks=0 _failures=0 _finished=
 

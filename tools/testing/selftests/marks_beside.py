@@ -1,11 +1,14 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 240
-"""Other software's marks: all 32 bits are theirs, and what routes, filters and redirects by them does so as without VS.
+"""Other software's marks: all 32 bits are theirs, and what routes, filters and redirects by them
+does so as without VS.
 
-Each scenario runs twice, in fresh network namespaces: from a task that has never met VS, before the gates are up; and
-from a task of a service with every gate attached and rules at those that rebind. What it observes must be the same.
+Each scenario runs twice, in fresh network namespaces: from a task that has never met VS, before the
+gates are up; and from a task of a service with every gate attached and rules at those that rebind.
+What it observes must be the same.
 """
+
 import collections
 import errno
 import json
@@ -24,7 +27,21 @@ from containers import nft, set_sysctl
 INET, DGRAM, STREAM = socket.AF_INET, socket.SOCK_DGRAM, socket.SOCK_STREAM
 SO_RCVMARK, IP_TRANSPARENT = 75, 19
 ONE, TWO = "10.77.0.1", "10.77.0.2"
-MARKS = 0, 1, 2, 0x50, 0x5f, 0x4001, 0x40000, 0x80000, 0xca6c, 0x6d6f6c65, 0x80000000, 0xfffc0001, 0xffffffff
+MARKS = (
+    0,
+    1,
+    2,
+    0x50,
+    0x5F,
+    0x4001,
+    0x40000,
+    0x80000,
+    0xCA6C,
+    0x6D6F6C65,
+    0x80000000,
+    0xFFFC0001,
+    0xFFFFFFFF,
+)
 _scenarios = []
 _observed = {}
 
@@ -39,7 +56,7 @@ def marked(mark, kind=DGRAM):
 
 
 def mark_of(sock):
-    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_MARK) & 0xffffffff
+    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_MARK) & 0xFFFFFFFF
 
 
 def send(mark, address, port=7000):
@@ -55,11 +72,15 @@ def send(mark, address, port=7000):
 def counters(*words):
     """The packets of each named counter in the namespace of the calling thread."""
     listing = json.loads(vs.run("nft", "-j", "list", "counters").stdout)["nftables"]
-    return {one["counter"]["name"]: one["counter"]["packets"] for one in listing if "counter" in one}
+    return {
+        one["counter"]["name"]: one["counter"]["packets"] for one in listing if "counter" in one
+    }
 
 
 def everywhere(dev):
-    """Every gate on, and a rule at each that can rebind a task or give a socket away; returns the service to run in."""
+    """Every gate on, and a rule at each that can rebind a task or give a socket away; returns the
+    service to run in.
+    """
     a, b = dev.create("a"), dev.create("b")
     dev.call("GATE_PACKET", on=1)
     dev.add("accept", [vs.ANY], containers.BY_SOCKET)
@@ -74,17 +95,21 @@ def everywhere(dev):
 
 
 def scenario(function):
-    """Makes two cases of function(one, two), which returns what it observed, in the order without and with VS."""
+    """Makes two cases of function(one, two), which returns what it observed, in the order without
+    and with VS.
+    """
     _scenarios.append(function)
     return function
 
 
 def observe(function):
     """What the scenario observes in a pair of linked machines of its own, as text."""
+
     def body():
         with netns.Namespace("one") as one, netns.Namespace("two") as two:
             netns.link(one, two)
             return json.dumps(function(one, two), sort_keys=True)
+
     return vs.in_child(body)
 
 
@@ -92,6 +117,7 @@ def without(function):
     def case():
         _observed[function] = observe(function)
         print(f"# {_observed[function]}", flush=True)
+
     case.__doc__ = f"Without VS: {function.__doc__}"
     vs.test(case)
 
@@ -103,12 +129,14 @@ def beside(function):
         def body():
             gates.enter(dev, a)
             return observe(function)
+
         try:
             got = vs.in_child(body)
         finally:
             dev.call("GATE_PACKET", on=0)
         vs.eq(got, _observed.get(function), "observed, beside VS and without")
         gates.gone(dev, *(service.id for service in dev.services() if service.id != vs.ROOT))
+
     case.__doc__ = f"Beside VS: {function.__doc__}"
     vs.gated(case)
 
@@ -123,7 +151,11 @@ def set_and_read(one, two):
         for mark in MARKS:
             for message in None, mark:
                 with marked(mark if message is None else 0) as sock:
-                    control = [] if message is None else [(socket.SOL_SOCKET, socket.SO_MARK, struct.pack("I", message))]
+                    control = (
+                        []
+                        if message is None
+                        else [(socket.SOL_SOCKET, socket.SO_MARK, struct.pack("I", message))]
+                    )
                     read += [mark_of(sock)] if message is None else []
                     sock.sendmsg([b"x"], control, 0, ("127.0.0.1", 7000))
                     for _, _, data in receiver.recvmsg(9, 99)[1]:
@@ -153,6 +185,7 @@ def accepted_marks(one, two):
 @scenario
 def unprivileged(one, two):
     """A task without capabilities reads the mark 0 of its own sockets, and may not set it"""
+
     def body():
         containers.only()
         with socket.socket() as sock:
@@ -162,6 +195,7 @@ def unprivileged(one, two):
                 return "set"
             except OSError as error:
                 return f"{before} {errno.errorcode[error.errno]} {mark_of(sock)}"
+
     del one, two
     got = vs.in_child(body)
     vs.eq(got, "0 EPERM 0")
@@ -192,17 +226,25 @@ def ip_rule(one, two):
                     found[hex(mark)] = sock.getsockname()[0]
                 except OSError as error:
                     found[hex(mark)] = errno.errorcode[error.errno]
-    vs.eq([found[hex(mark)] for mark in (0, 1, 2, 0x50, 0x5f, 0x80000, 0xfffc0001)],
-          [ONE, "192.0.2.1", ONE, "198.51.100.1", "198.51.100.1", "EHOSTUNREACH", ONE], "source addresses")
+    vs.eq(
+        [found[hex(mark)] for mark in (0, 1, 2, 0x50, 0x5F, 0x80000, 0xFFFC0001)],
+        [ONE, "192.0.2.1", ONE, "198.51.100.1", "198.51.100.1", "EHOSTUNREACH", ONE],
+        "source addresses",
+    )
     return found
 
 
 @scenario
 def nft_marks(one, two):
-    """nft matches meta mark N and N/mask at both ends, and what a chain sets reaches the next, routing and the receiver"""
+    """nft matches meta mark N and N/mask at both ends, and what a chain sets reaches the next,
+    routing and the receiver
+    """
     names = [f"m{mark:x}" for mark in MARKS]
     declared = "".join(f"counter {where}{name} {{ }}\n" for where in "oi" for name in names)
-    match = {where: "".join(f"meta mark {mark:#x} counter name {where}m{mark:x}\n" for mark in MARKS) for where in "oi"}
+    match = {
+        where: "".join(f"meta mark {mark:#x} counter name {where}m{mark:x}\n" for mark in MARKS)
+        for where in "oi"
+    }
     found = {}
     with one.inside(), netns.listener(one, ONE, 7000, DGRAM) as receiver:
         receiver.setsockopt(socket.SOL_SOCKET, SO_RCVMARK, 1)
@@ -224,7 +266,11 @@ def nft_marks(one, two):
             vs.eq(send(mark, ONE), 0, "errno")
             marks += [hex(struct.unpack("I", data)[0]) for _, _, data in receiver.recvmsg(9, 99)[1]]
         found = counters()
-    vs.eq((found["om0"], found["om1"], found["masked"], found["im40000"], found["im2"]), (1, 1, 2, 2, 0), "counted")
+    vs.eq(
+        (found["om0"], found["om1"], found["masked"], found["im40000"], found["im2"]),
+        (1, 1, 2, 2, 0),
+        "counted",
+    )
     vs.eq(marks[1:3], [hex(0x11220001), hex(0x40000)], "marks of datagrams")
     return found, marks
 
@@ -233,18 +279,26 @@ def nft_marks(one, two):
 def tc_fw(one, two):
     """tc's fw filter puts what has its mark into its class, and nothing else"""
     with one.inside(), netns.listener(two, TWO, 7000, DGRAM):
-        for words in ("qdisc add dev vs77 root handle 1: htb default 9", "class add dev vs77 parent 1: classid 1:1 htb rate 1gbit quantum 1514",
-                      "class add dev vs77 parent 1: classid 1:2 htb rate 1gbit quantum 1514", "class add dev vs77 parent 1: classid 1:3 htb rate 1gbit quantum 1514",
-                      "class add dev vs77 parent 1: classid 1:9 htb rate 1gbit quantum 1514",
-                      "filter add dev vs77 parent 1: protocol ip handle 1 fw classid 1:1",
-                      "filter add dev vs77 parent 1: protocol ip handle 0x80000000 fw classid 1:2",
-                      "filter add dev vs77 parent 1: protocol ip handle 0xfffc0001 fw classid 1:3"):
+        for words in (
+            "qdisc add dev vs77 root handle 1: htb default 9",
+            "class add dev vs77 parent 1: classid 1:1 htb rate 1gbit quantum 1514",
+            "class add dev vs77 parent 1: classid 1:2 htb rate 1gbit quantum 1514",
+            "class add dev vs77 parent 1: classid 1:3 htb rate 1gbit quantum 1514",
+            "class add dev vs77 parent 1: classid 1:9 htb rate 1gbit quantum 1514",
+            "filter add dev vs77 parent 1: protocol ip handle 1 fw classid 1:1",
+            "filter add dev vs77 parent 1: protocol ip handle 0x80000000 fw classid 1:2",
+            "filter add dev vs77 parent 1: protocol ip handle 0xfffc0001 fw classid 1:3",
+        ):
             vs.command("tc", *words.split())
         for mark in MARKS:
             vs.eq(send(mark, TWO), 0, "errno")
         listing = json.loads(vs.run("tc", "-j", "-s", "class", "show", "dev", "vs77").stdout)
         found = {one["handle"]: one["stats"]["packets"] for one in listing}
-    vs.eq((found["1:1"], found["1:2"], found["1:3"], found["1:9"]), (1, 1, 1, len(MARKS) - 3), "packets by class")
+    vs.eq(
+        (found["1:1"], found["1:2"], found["1:3"], found["1:9"]),
+        (1, 1, 1, len(MARKS) - 3),
+        "packets by class",
+    )
     return found
 
 
@@ -257,8 +311,11 @@ def ipvs_by_mark(one, two):
         ipvs.by_mark(0x77, TWO, 8080)
         netns.ip("route", "add", "203.0.113.0/24", "via", TWO)
         with two.inside():
-            netns.ip("addr", "add", "203.0.113.9/32", "dev", "lo")  # which refuses what is not redirected
-        nft("table ip t { chain o { type route hook output priority -150; ip daddr 203.0.113.9 tcp dport 80 meta mark set 0x77; }; }")
+            # which refuses what is not redirected
+            netns.ip("addr", "add", "203.0.113.9/32", "dev", "lo")
+        nft(
+            "table ip t { chain o { type route hook output priority -150; ip daddr 203.0.113.9 tcp dport 80 meta mark set 0x77; }; }"
+        )
         for port in 80, 81:
             with marked(0, STREAM) as client:
                 try:
@@ -283,15 +340,63 @@ def ipsec_by_mark(one, two):
         vs.skip("this kernel has no IPsec")
     for space in one, two:
         with space.inside():
-            netns.ip("xfrm", "state", "add", "src", ONE, "dst", TWO, "proto", "esp", "spi", "0x100", "reqid", "1",
-                     *(["mark", "42"] if space is one else []), "mode", "transport",
-                     "aead", "rfc4106(gcm(aes))", "0x" + "5a" * 20, "128")
+            netns.ip(
+                "xfrm",
+                "state",
+                "add",
+                "src",
+                ONE,
+                "dst",
+                TWO,
+                "proto",
+                "esp",
+                "spi",
+                "0x100",
+                "reqid",
+                "1",
+                *(["mark", "42"] if space is one else []),
+                "mode",
+                "transport",
+                "aead",
+                "rfc4106(gcm(aes))",
+                "0x" + "5a" * 20,
+                "128",
+            )
     found = {}
     with netns.listener(two, TWO, 7000, DGRAM) as receiver, one.inside():
         ends = "src", ONE, "dst", TWO
-        netns.ip("xfrm", "policy", "add", *ends, "dir", "out", "mark", "42", "tmpl", *ends, "proto", "esp", "reqid", "1",
-                 "mode", "transport")
-        netns.ip("xfrm", "policy", "add", *ends, "dir", "out", "mark", "0x50", "mask", "0xf0", "action", "block")
+        netns.ip(
+            "xfrm",
+            "policy",
+            "add",
+            *ends,
+            "dir",
+            "out",
+            "mark",
+            "42",
+            "tmpl",
+            *ends,
+            "proto",
+            "esp",
+            "reqid",
+            "1",
+            "mode",
+            "transport",
+        )
+        netns.ip(
+            "xfrm",
+            "policy",
+            "add",
+            *ends,
+            "dir",
+            "out",
+            "mark",
+            "0x50",
+            "mask",
+            "0xf0",
+            "action",
+            "block",
+        )
         with two.inside():
             nft("""table ip t {
                 counter sealed { }
@@ -304,15 +409,25 @@ def ipsec_by_mark(one, two):
             if not refused:
                 receiver.recv(9)
             with two.inside():
-                found[hex(mark)] = errno.errorcode[refused] if refused else ["plain", "encrypted"][counters()["sealed"] - before]
-    vs.eq([found[hex(mark)] for mark in (0, 1, 42, 0x80000)], ["plain", "plain", "encrypted", "plain"], "datagrams")
+                found[hex(mark)] = (
+                    errno.errorcode[refused]
+                    if refused
+                    else ["plain", "encrypted"][counters()["sealed"] - before]
+                )
+    vs.eq(
+        [found[hex(mark)] for mark in (0, 1, 42, 0x80000)],
+        ["plain", "plain", "encrypted", "plain"],
+        "datagrams",
+    )
     vs.eq(found["0x50"] == found["0x5f"] != "plain", True, f"blocked: {found}")
     return found
 
 
 @scenario
 def tproxy(one, two):
-    """A transparent proxy by the recipe of Documentation/networking/tproxy.rst takes connections to any address"""
+    """A transparent proxy by the recipe of Documentation/networking/tproxy.rst takes connections to
+    any address
+    """
     found = []
     with one.inside():
         netns.ip("route", "add", "203.0.113.0/24", "via", TWO)
@@ -332,12 +447,17 @@ def tproxy(one, two):
         proxy.listen()
     with proxy:
         for last in range(1, 6):
-            with netns.client(one, f"203.0.113.{last}", 80) as client, proxy.accept()[0] as connection:
+            with (
+                netns.client(one, f"203.0.113.{last}", 80) as client,
+                proxy.accept()[0] as connection,
+            ):
                 connection.settimeout(10)
                 client.sendall(b"question")
                 vs.eq(connection.recv(99), b"question", "at the proxy")
                 connection.sendall(b"answer")
-                found.append([connection.getsockname()[0], client.recv(99).decode(), mark_of(connection)])
+                found.append(
+                    [connection.getsockname()[0], client.recv(99).decode(), mark_of(connection)]
+                )
     vs.eq(found, [[f"203.0.113.{last}", "answer", 0] for last in range(1, 6)], "connections")
     return found
 
@@ -352,10 +472,13 @@ def datagram(receiver, sender, address, port):
 
 @scenario
 def whole_connmark(one, two):
-    """wg-quick's rules, which save and restore the whole mark: a tunnel's replies have its mark, others none"""
+    """wg-quick's rules, which save and restore the whole mark: a tunnel's replies have its mark,
+    others none
+    """
     found = []
     with one.inside():
-        # as wg-quick(8) writes them for an interface wg0 with an address of 10.66.0.1 and FwMark 51820
+        # as wg-quick(8) writes them for an interface wg0 with an address of 10.66.0.1 and FwMark
+        # 51820
         nft("""table ip wg-quick-wg0 {
             chain preraw { type filter hook prerouting priority -300; iifname != "wg0" ip daddr 10.66.0.1 fib saddr type != local drop; }
             chain premangle { type filter hook prerouting priority -150; meta l4proto udp meta mark set ct mark; }
@@ -370,23 +493,47 @@ def whole_connmark(one, two):
                 receiver.setsockopt(socket.SOL_SOCKET, SO_RCVMARK, 1)
                 there, back = datagram(receiver, sender, TWO, 7000)
                 receiver.sendto(b"y", back)
-                found.append([there, [hex(struct.unpack("I", data)[0]) for _, _, data in sender.recvmsg(9, 99)[1]]])
+                found.append(
+                    [
+                        there,
+                        [
+                            hex(struct.unpack("I", data)[0])
+                            for _, _, data in sender.recvmsg(9, 99)[1]
+                        ],
+                    ]
+                )
     vs.eq([here for _, here in found], [["0xca6c"], ["0x0"], ["0x0"]], "marks of the replies")
     return found
 
 
 @scenario
 def tailscale(one, two):
-    """Tailscale's rules: its bypass mark leaves by the main table, all else by its own, and connections keep the mark"""
+    """Tailscale's rules: its bypass mark leaves by the main table, all else by its own, and
+    connections keep the mark
+    """
     found = {}
     with one.inside():
         netns.ip("link", "add", "tailscale0", "type", "dummy")
         netns.ip("addr", "add", "100.64.0.1/32", "dev", "tailscale0")
         netns.ip("link", "set", "tailscale0", "up")
         netns.ip("route", "add", "203.0.113.0/24", "dev", "vs77", "src", ONE)
-        netns.ip("route", "add", "203.0.113.0/24", "dev", "tailscale0", "src", "100.64.0.1", "table", "52")
-        for words in ("5210 fwmark 0x80000/0xff0000 table main", "5230 fwmark 0x80000/0xff0000 table default",
-                      "5250 fwmark 0x80000/0xff0000 type unreachable", "5270 table 52"):
+        netns.ip(
+            "route",
+            "add",
+            "203.0.113.0/24",
+            "dev",
+            "tailscale0",
+            "src",
+            "100.64.0.1",
+            "table",
+            "52",
+        )
+        for words in (
+            "5210 fwmark 0x80000/0xff0000 table main",
+            "5230 fwmark 0x80000/0xff0000 table default",
+            "5250 fwmark 0x80000/0xff0000 type unreachable",
+            "5270 table 52",
+        ):
             priority, *rest = words.split()
             netns.ip("rule", "add", "pref", priority, *rest)
         nft("""table ip t {
@@ -401,7 +548,11 @@ def tailscale(one, two):
             with marked(mark) as sock:
                 sock.connect(("203.0.113.1", 9))
                 found[hex(mark)] = [sock.getsockname()[0], hex(mark_of(sock))]
-    vs.eq([found[hex(mark)][0] for mark in (0, 0x80000, 0x80001, 0x40000)], ["100.64.0.1", ONE, ONE, "100.64.0.1"], "ways out")
+    vs.eq(
+        [found[hex(mark)][0] for mark in (0, 0x80000, 0x80001, 0x40000)],
+        ["100.64.0.1", ONE, ONE, "100.64.0.1"],
+        "ways out",
+    )
     with one.inside():
         for mark in 0x80000, 0x40000, 0:
             with netns.listener(two, TWO, 7000, DGRAM) as receiver, marked(mark) as sender:
@@ -409,7 +560,9 @@ def tailscale(one, two):
                 sender.setsockopt(socket.SOL_SOCKET, SO_RCVMARK, 1)
                 _, back = datagram(receiver, sender, TWO, 7000)
                 receiver.sendto(b"y", back)
-                found[f"reply {mark:#x}"] = [hex(struct.unpack("I", data)[0]) for _, _, data in sender.recvmsg(9, 99)[1]]
+                found[f"reply {mark:#x}"] = [
+                    hex(struct.unpack("I", data)[0]) for _, _, data in sender.recvmsg(9, 99)[1]
+                ]
     vs.eq(found["reply 0x80000"], ["0x80000"], "the mark of a reply")
     return found
 
@@ -419,16 +572,28 @@ def instruction(code, destination=0, source=0, offset=0, immediate=0):
 
 
 def rewriting_program(option, value):
-    """A program of cgroup/setsockopt that writes `value` in the place of what is set for an option of SOL_SOCKET."""
-    code = b"".join((
-        instruction(0x61, 2, 1, 24), instruction(0x55, 2, 0, 10, socket.SOL_SOCKET),  # another level: leave it
-        instruction(0x61, 2, 1, 28), instruction(0x55, 2, 0, 8, option),
-        instruction(0x79, 3, 1, 8), instruction(0x79, 4, 1, 16),  # optval, optval_end
-        instruction(0xbf, 5, 3), instruction(0x07, 5, 0, 0, 4),
-        instruction(0x2d, 5, 4, 3),  # no room for four bytes
-        instruction(0x62, 3, 0, 0, value),
-        instruction(0xb7, 2, 0, 0, 4), instruction(0x63, 1, 2, 32),  # optlen
-        instruction(0xb7, 0, 0, 0, 1), instruction(0x95)))
+    """A program of cgroup/setsockopt that writes `value` in the place of what is set for an option
+    of SOL_SOCKET.
+    """
+    code = b"".join(
+        (
+            # another level: leave it
+            instruction(0x61, 2, 1, 24),
+            instruction(0x55, 2, 0, 10, socket.SOL_SOCKET),
+            instruction(0x61, 2, 1, 28),
+            instruction(0x55, 2, 0, 8, option),
+            instruction(0x79, 3, 1, 8),
+            instruction(0x79, 4, 1, 16),  # optval, optval_end
+            instruction(0xBF, 5, 3),
+            instruction(0x07, 5, 0, 0, 4),
+            instruction(0x2D, 5, 4, 3),  # no room for four bytes
+            instruction(0x62, 3, 0, 0, value),
+            instruction(0xB7, 2, 0, 0, 4),
+            instruction(0x63, 1, 2, 32),  # optlen
+            instruction(0xB7, 0, 0, 0, 1),
+            instruction(0x95),
+        )
+    )
     return gates.load_program(25, code, 22)  # BPF_PROG_TYPE_CGROUP_SOCKOPT, BPF_CGROUP_SETSOCKOPT
 
 
@@ -441,21 +606,32 @@ def another_program(one, two):
         vs.command("mount", "-t", "cgroup2", "none", str(root))
     group = root / "vs-marks-beside"
     group.mkdir(exist_ok=True)
-    home = root / pathlib.Path("/proc/self/cgroup").read_text(encoding="ascii").strip().split("::/")[1]
+    home = (
+        root / pathlib.Path("/proc/self/cgroup").read_text(encoding="ascii").strip().split("::/")[1]
+    )
     cgroup = os.open(group, os.O_RDONLY)
-    programs = [rewriting_program(socket.SO_PRIORITY, 3), rewriting_program(socket.SO_MARK, 0x80000007 - (1 << 32))]
+    programs = [
+        rewriting_program(socket.SO_PRIORITY, 3),
+        rewriting_program(socket.SO_MARK, 0x80000007 - (1 << 32)),
+    ]
     try:
         for program in programs:
             gates.attach_program(program, cgroup, 22)
         (group / "cgroup.procs").write_text(str(os.getpid()), encoding="ascii")
         with socket.socket() as sock:
             found = []
-            for option, values in ((socket.SO_PRIORITY, (0, 1, 6)), (socket.SO_MARK, (0, 1, 0xffffffff)), (socket.SO_RCVBUF, (10000,))):
+            for option, values in (
+                (socket.SO_PRIORITY, (0, 1, 6)),
+                (socket.SO_MARK, (0, 1, 0xFFFFFFFF)),
+                (socket.SO_RCVBUF, (10000,)),
+            ):
                 for value in values:
                     sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("I", value))
-                    found.append(sock.getsockopt(socket.SOL_SOCKET, option) & 0xffffffff)
+                    found.append(sock.getsockopt(socket.SOL_SOCKET, option) & 0xFFFFFFFF)
             # longer than a page: the kernel gives programs a part of it
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, struct.pack("I", 5) + bytes(8188))
+            sock.setsockopt(
+                socket.SOL_SOCKET, socket.SO_PRIORITY, struct.pack("I", 5) + bytes(8188)
+            )
             found.append(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY))
     finally:
         (home / "cgroup.procs").write_text(str(os.getpid()), encoding="ascii")
@@ -467,7 +643,10 @@ def another_program(one, two):
 
 
 def tags_beside(rules, kind):
-    """Makes a case: beside rules that save and restore whole marks, no tag is lost, and none is another's."""
+    """Makes a case: beside rules that save and restore whole marks, no tag is lost, and none is
+    another's.
+    """
+
     def case(dev):
         a, b, dns = (dev.create(name) for name in ("a", "b", "dns"))
         containers.bind_all(dev, dns)
@@ -480,7 +659,8 @@ def tags_beside(rules, kind):
             for turn in range(20):
                 for id in (a, b) if turn % 2 else (b, a):
                     gates.enter(dev, id)
-                    # the port of the one before: the connection that the rules keep marks in is the same
+                    # the port of the one before: the connection that the rules keep marks in is the
+                    # same
                     with marked(turn % 3) as sock:
                         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                         sock.bind(("127.0.0.1", 4000))
@@ -490,12 +670,14 @@ def tags_beside(rules, kind):
                         server.sendto(b"y", ("127.0.0.1", 4000))
                         sock.recv(9)
             vs.eq(found, {(a, a): 20, (b, b): 20}, "datagrams by sender and by service worked for")
+
         try:
             vs.in_child(body)
         finally:
             vs.command("nft", "delete", "table", "inet", "keeps")
             dev.call("GATE_PACKET", on=0)
         gates.gone(dev, a, b, dns)
+
     case.__doc__ = f"No tag is lost or swapped beside {kind}"
     vs.gated(case)
 
@@ -504,12 +686,18 @@ for made in _scenarios:
     without(made)
 for made in _scenarios:
     beside(made)
-tags_beside("""table inet keeps {
+tags_beside(
+    """table inet keeps {
     chain o { type filter hook output priority -150; ct state new ct mark set meta mark; }
     chain p { type filter hook prerouting priority -150; meta mark set ct mark; }
-}""", "rules that save and restore the whole mark")
-tags_beside("""table inet keeps {
+}""",
+    "rules that save and restore the whole mark",
+)
+tags_beside(
+    """table inet keeps {
     chain premangle { type filter hook prerouting priority -150; meta l4proto udp meta mark set ct mark; }
     chain postmangle { type filter hook postrouting priority -150; meta l4proto udp meta mark 51820 ct mark set meta mark; }
-}""", "wg-quick's rules")
+}""",
+    "wg-quick's rules",
+)
 vs.main()

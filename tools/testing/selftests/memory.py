@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """The kernel's memory, as it counts it itself."""
+
 import time
 
 
 def memory():
-    """KiB in use: unreclaimable slab, vmalloc and per-CPU memory, after all that waits for a grace period has been freed."""
+    """KiB in use: unreclaimable slab, vmalloc and per-CPU memory, after all that waits for a grace
+    period has been freed.
+    """
     time.sleep(1)
     with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as caches:
         caches.write("3")

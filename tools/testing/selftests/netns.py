@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What selftests of the network plane share: network namespaces, links between them, and their counters."""
+"""What selftests of the network plane share: network namespaces, links between them, and their
+counters.
+"""
+
 import contextlib
 import os
 import pathlib
@@ -15,7 +18,9 @@ ETHERNET = 14  # bytes of header that an Ethernet interface counts, the loopback
 
 def ip(*words):
     """Runs ip(8); what it says is the error if it fails."""
-    done = subprocess.run(["ip", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        ["ip", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     if done.returncode:
         raise AssertionError(f"ip {' '.join(words)}: {done.stdout.strip()}")
     return done.stdout
@@ -59,30 +64,50 @@ class Here:
 
 
 def link(one, other, subnet=77):
-    """Joins two namespaces by a veth pair, vsSUBNET on both sides: 10.SUBNET.0.1 and .2, fd00:SUBNET::1 and ::2.
+    """Joins two namespaces by a veth pair, vsSUBNET on both sides: 10.SUBNET.0.1 and .2,
+    fd00:SUBNET::1 and ::2.
 
-    Neighbours are written down, so that no ARP, which IP hooks do not see, is among what the interfaces count. What
-    IPv6 says by itself as an interface comes up (memberships, duplicate addresses, routers) is said at once or not at
-    all, so that none of it falls into what a test measures.
+    Neighbours are written down, so that no ARP, which IP hooks do not see, is among what the
+    interfaces count. What IPv6 says by itself as an interface comes up (memberships, duplicate
+    addresses, routers) is said at once or not at all, so that none of it falls into what a test
+    measures.
     """
     pair = f"vsa{subnet}", f"vsb{subnet}"
     ip("link", "add", pair[0], "type", "veth", "peer", "name", pair[1])
     hardware = []
     for end, space in zip(pair, (one, other)):
-        hardware.append(pathlib.Path(f"/sys/class/net/{end}/address").read_text(encoding="ascii").strip())
+        hardware.append(
+            pathlib.Path(f"/sys/class/net/{end}/address").read_text(encoding="ascii").strip()
+        )
         if isinstance(space, Namespace):
             ip("link", "set", end, "netns", space.name)
     for n, (end, space) in enumerate(zip(pair, (one, other)), 1):
         with space.inside():
             device = f"vs{subnet}"
             ip("link", "set", end, "name", device)
-            for name, value in ("accept_dad", 0), ("router_solicitations", 0), ("mldv2_unsolicited_report_interval", 10):
-                pathlib.Path(f"/proc/sys/net/ipv6/conf/{device}/{name}").write_text(str(value), encoding="ascii")
+            for name, value in (
+                ("accept_dad", 0),
+                ("router_solicitations", 0),
+                ("mldv2_unsolicited_report_interval", 10),
+            ):
+                pathlib.Path(f"/proc/sys/net/ipv6/conf/{device}/{name}").write_text(
+                    str(value), encoding="ascii"
+                )
             ip("addr", "add", f"10.{subnet}.0.{n}/24", "dev", device)
             ip("addr", "add", f"fd00:{subnet}::{n}/64", "dev", device, "nodad")
             ip("link", "set", device, "up")
             for peer in f"10.{subnet}.0.{3 - n}", f"fd00:{subnet}::{3 - n}":
-                ip("neigh", "replace", peer, "lladdr", hardware[2 - n], "dev", device, "nud", "permanent")
+                ip(
+                    "neigh",
+                    "replace",
+                    peer,
+                    "lladdr",
+                    hardware[2 - n],
+                    "dev",
+                    device,
+                    "nud",
+                    "permanent",
+                )
 
 
 CLIENT = {"v4": "10.77.0.1", "v6": "fd00:77::1"}
@@ -100,24 +125,32 @@ def machines(dev):
 
 def each(test):
     """Makes a case of each family."""
+
     def made(version):
         def case(dev):
             test(dev, version)
+
         case.__doc__ = f"{test.__doc__}, IP{version}"
         vs.gated(case)
+
     for version in CLIENT:
         made(version)
 
 
 def interfaces(*spaces):
-    """What the interfaces of these namespaces have counted, as IP sees it: [packets in, bytes in, packets out, bytes out].
+    """What the interfaces of these namespaces have counted, as IP sees it: [packets in, bytes in,
+    packets out, bytes out].
 
     The headers of Ethernet are taken off.
     """
     total = [0, 0, 0, 0]
     for space in spaces:
         with space.inside():
-            lines = pathlib.Path("/proc/thread-self/net/dev").read_text(encoding="ascii").splitlines()[2:]
+            lines = (
+                pathlib.Path("/proc/thread-self/net/dev")
+                .read_text(encoding="ascii")
+                .splitlines()[2:]
+            )
         for line in lines:
             name, figures = line.split(":")
             figures = [int(word) for word in figures.split()]
@@ -132,12 +165,16 @@ def counted(device, *services):
     """Likewise, what the module has counted for these services, for all if none is given."""
     ids = services or [service.id for service in device.services()]
     stats = [device.stat(id) for id in ids]
-    return [sum(getattr(stat, field) for stat in stats)
-            for field in ("packets_in", "bytes_in", "packets_out", "bytes_out")]
+    return [
+        sum(getattr(stat, field) for stat in stats)
+        for field in ("packets_in", "bytes_in", "packets_out", "bytes_out")
+    ]
 
 
 def settled(read, seconds=0.3):
-    """What read() returns once it has not changed for so long: what is still in flight has arrived."""
+    """What read() returns once it has not changed for so long: what is still in flight has
+    arrived.
+    """
     last, since = read(), time.monotonic()
     deadline = since + 30
     while time.monotonic() - since < seconds:

@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 240
 # module: no
-"""Network namespaces come and go while the gate does, with traffic in them; and the module goes in the midst of it."""
+"""Network namespaces come and go while the gate does, with traffic in them; and the module goes in
+the midst of it.
+"""
+
 import fcntl
 import os
 import socket
@@ -108,7 +111,9 @@ def unload():
             vs.until(lambda: netns.counted(device) != before, what="packets counted")
             device.close()
             vs.command("rmmod", "vs")
-    hooks = subprocess.run(["nft", "list", "hooks"], stdout=subprocess.PIPE, text=True, check=False).stdout
+    hooks = subprocess.run(
+        ["nft", "list", "hooks"], stdout=subprocess.PIPE, text=True, check=False
+    ).stdout
     if "[vs]" in hooks:
         raise AssertionError(f"hooks are left:\n{hooks}")
 

@@ -3,6 +3,7 @@
 # guest: cpus=2
 # limit: 120
 """Another sched_ext scheduler runs, the kernel source's scx_simple: what `vsctl up` does then."""
+
 import contextlib
 import errno
 import os
@@ -39,7 +40,11 @@ def refused(dev):
         vs.eq(done.returncode, 5, "exit status")
         if "simple" not in done.stderr:
             raise AssertionError(f"it is not named: {done.stderr}")
-        vs.eq(PINS.exists() and [path.name for path in PINS.rglob("*") if path.is_file()], False, "pinned")
+        vs.eq(
+            PINS.exists() and [path.name for path in PINS.rglob("*") if path.is_file()],
+            False,
+            "pinned",
+        )
         vs.refused(errno.ENOTCONN, "NO_GATES", dev.place, os.getpid(), dev.create("a"))
 
 
@@ -69,7 +74,9 @@ def ours(dev):
     """While ours runs, it is the other one that is refused"""
     if not PEER.exists():
         vs.skip("scx_simple is not built: tools/vm/setup --peers")
-    done = subprocess.run([PEER], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=20, check=False)
+    done = subprocess.run(
+        [PEER], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=20, check=False
+    )
     if not done.returncode:
         raise AssertionError("scx_simple was not refused")
     vs.eq(dev.find("root").id, vs.ROOT)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 240
 """The gate `packet`: rules make remote clients tenants, before anybody accepts them."""
+
 import socket
 
 import containers
@@ -12,8 +13,11 @@ from netns import CLIENT, SERVER, each, machines
 
 LENGTH = {"v4": 96 + 24, "v6": 64}  # of the prefix that both are in
 
+
 def tenants(one, two):
-    """What is the server's tenant's: all that its interface sees, and what arrives from it at the client's, tagged."""
+    """What is the server's tenant's: all that its interface sees, and what arrives from it at the
+    client's, tagged.
+    """
     here, there = netns.interfaces(two), netns.interfaces(one)
     return [here[0] + there[0], here[1] + there[1], *here[2:]]
 
@@ -30,7 +34,11 @@ def before_accept(dev, version):
                 netns.settled(read)
                 vs.eq(dev.stat(a).sockets, 1, "sockets of the tenant while nobody has accepted")
                 handshake = netns.counted(dev, a)
-                vs.eq((handshake[0], handshake[2]), (3, 1), "packets of the handshake, in at both ends, and out")
+                vs.eq(
+                    (handshake[0], handshake[2]),
+                    (3, 1),
+                    "packets of the handshake, in at both ends, and out",
+                )
                 connection, _ = server.accept()
                 with connection:
                     vs.eq(gates.vs_of(connection), a, "the tag of the accepted connection")
@@ -38,12 +46,18 @@ def before_accept(dev, version):
                     connection.settimeout(10)
                     netns.exchange(client, connection, 1 << 20)
             after = netns.settled(read)
-        vs.eq(netns.counted(dev, a), netns.difference(before, after), "the tenant's packets and bytes, as the server's interface counted")
+        vs.eq(
+            netns.counted(dev, a),
+            netns.difference(before, after),
+            "the tenant's packets and bytes, as the server's interface counted",
+        )
 
 
 @each
 def port_used_again(dev, version):
-    """A connection from the port of one that is in TIME_WAIT is its own client's, not the client's of before"""
+    """A connection from the port of one that is in TIME_WAIT is its own client's, not the client's
+    of before
+    """
     dev.call("GATE_PACKET", on=1)
     a, b = dev.create("a"), dev.create("b")
     address = "::1" if version == "v6" else "127.0.0.1"
@@ -60,6 +74,7 @@ def port_used_again(dev, version):
             connection.close()  # first: it is the server's end that stays in TIME_WAIT
             client.recv(1)
             return got, client.getsockname()[1]
+
     with gates.listener(netns.family(address)) as server:
         got, port = connect(a, 0)
         vs.eq(got, a, "the first connection's")
@@ -71,18 +86,52 @@ def encrypted(dev, version):
     """What IPsec encrypts passes, in packets of any size"""
     if vs.run("ip", "xfrm", "state").returncode:
         vs.skip("this kernel has no IPsec")
-    vs.run("modprobe", f"esp{version[1]}_offload")  # then TCP hands it packets that are still to be cut
+    # then TCP hands it packets that are still to be cut
+    vs.run("modprobe", f"esp{version[1]}_offload")
     with machines(dev) as (one, two, _):
         for space in one, two:
             with space.inside():
                 for source, target in (CLIENT, SERVER), (SERVER, CLIENT):
                     ends = "src", source[version], "dst", target[version]
                     out = (space is one) == (source is CLIENT)
-                    netns.ip("xfrm", "state", "add", *ends, "proto", "esp", "spi", "0x100", "reqid", "1", "mode", "transport",
-                             "aead", "rfc4106(gcm(aes))", "0x" + "5a" * 20, "128")
-                    netns.ip("xfrm", "policy", "add", *ends, "dir", "out" if out else "in", "tmpl", *ends, "proto", "esp", "reqid", "1",
-                             "mode", "transport")
-        with netns.listener(two, SERVER[version]) as server, netns.client(one, SERVER[version]) as client:
+                    netns.ip(
+                        "xfrm",
+                        "state",
+                        "add",
+                        *ends,
+                        "proto",
+                        "esp",
+                        "spi",
+                        "0x100",
+                        "reqid",
+                        "1",
+                        "mode",
+                        "transport",
+                        "aead",
+                        "rfc4106(gcm(aes))",
+                        "0x" + "5a" * 20,
+                        "128",
+                    )
+                    netns.ip(
+                        "xfrm",
+                        "policy",
+                        "add",
+                        *ends,
+                        "dir",
+                        "out" if out else "in",
+                        "tmpl",
+                        *ends,
+                        "proto",
+                        "esp",
+                        "reqid",
+                        "1",
+                        "mode",
+                        "transport",
+                    )
+        with (
+            netns.listener(two, SERVER[version]) as server,
+            netns.client(one, SERVER[version]) as client,
+        ):
             connection, _ = server.accept()
             with connection:
                 connection.settimeout(10)
@@ -94,7 +143,10 @@ def established_without_rule(dev, version):
     """An established connection stays its tenant's when the rule is gone"""
     with machines(dev) as (one, two, a):
         number = dev.add("packet", right=[a], peer=CLIENT[version])
-        with netns.listener(two, SERVER[version]) as server, netns.client(one, SERVER[version]) as client:
+        with (
+            netns.listener(two, SERVER[version]) as server,
+            netns.client(one, SERVER[version]) as client,
+        ):
             connection, _ = server.accept()
             with connection:
                 connection.settimeout(10)
@@ -102,8 +154,11 @@ def established_without_rule(dev, version):
                 read = lambda: tenants(one, two)
                 before, had = netns.settled(read), netns.counted(dev, a)
                 netns.exchange(client, connection, 1 << 18)
-                vs.eq(netns.difference(had, netns.settled(lambda: netns.counted(dev, a))),
-                      netns.difference(before, netns.settled(read)), "the tenant's packets and bytes")
+                vs.eq(
+                    netns.difference(had, netns.settled(lambda: netns.counted(dev, a))),
+                    netns.difference(before, netns.settled(read)),
+                    "the tenant's packets and bytes",
+                )
 
 
 @each
@@ -114,7 +169,10 @@ def others(dev, version):
         dev.add("packet", right=[a], peer=SERVER[version], local_port=5432)
         dev.add("packet", right=[a], iface="vs78")
         dev.add("packet", right=[a], proto="udp")
-        with netns.listener(two, SERVER[version]) as server, netns.client(one, SERVER[version]) as client:
+        with (
+            netns.listener(two, SERVER[version]) as server,
+            netns.client(one, SERVER[version]) as client,
+        ):
             connection, _ = server.accept()
             with connection:
                 connection.settimeout(10)
@@ -156,12 +214,25 @@ def datagrams(dev, version):
         containers.bind_all(dev, srv)
         dev.add("packet", right=[a], peer=CLIENT[version], local_port=53, proto="udp")
         for port, wanted in ((53, a), (54, srv)):
-            with containers.serve(dev, srv, two, SERVER[version], socket.SOCK_DGRAM, port) as server:
+            with containers.serve(
+                dev, srv, two, SERVER[version], socket.SOCK_DGRAM, port
+            ) as server:
                 had = netns.counted(dev, a)
-                with one.inside(), socket.socket(netns.family(SERVER[version]), socket.SOCK_DGRAM) as client:
+                with (
+                    one.inside(),
+                    socket.socket(netns.family(SERVER[version]), socket.SOCK_DGRAM) as client,
+                ):
                     client.sendto(b"question", (SERVER[version], port))
-                vs.eq(containers.works_for(dev, srv, server), wanted, f"the receiver at port {port} works for")
-                vs.eq(netns.difference(had, netns.counted(dev, a))[0], int(wanted == a), "packets in of the tenant")
+                vs.eq(
+                    containers.works_for(dev, srv, server),
+                    wanted,
+                    f"the receiver at port {port} works for",
+                )
+                vs.eq(
+                    netns.difference(had, netns.counted(dev, a))[0],
+                    int(wanted == a),
+                    "packets in of the tenant",
+                )
 
 
 @each
@@ -187,7 +258,11 @@ def on_and_off(dev):
         dev.add("packet", right=[a], peer=CLIENT["v4"])
         for on in (0, 0, 1, 1, 0, 1):
             dev.call("GATE_PACKET", on=on)
-            vs.eq(bool(dev.info().features & vs.uapi.VS_FEATURE_PACKETS), bool(on), "the feature in VS_IOC_INFO")
+            vs.eq(
+                bool(dev.info().features & vs.uapi.VS_FEATURE_PACKETS),
+                bool(on),
+                "the feature in VS_IOC_INFO",
+            )
             with netns.listener(two, SERVER["v4"]) as server, netns.client(one, SERVER["v4"]):
                 connection, _ = server.accept()
                 with connection:

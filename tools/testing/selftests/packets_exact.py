@@ -1,11 +1,14 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 120
-"""Packets and bytes per VS, against the counters of the interfaces: the sums are the same, to the packet and the byte.
+"""Packets and bytes per VS, against the counters of the interfaces: the sums are the same, to the
+packet and the byte.
 
-"The same" is: a packet is what the interface counts as one (a GSO packet is one, each fragment is one), its bytes are
-those from the IP header on. What IP hooks cannot see (ARP, packet sockets) is kept out of these tests.
+"The same" is: a packet is what the interface counts as one (a GSO packet is one, each fragment is
+one), its bytes are those from the IP header on. What IP hooks cannot see (ARP, packet sockets) is
+kept out of these tests.
 """
+
 import contextlib
 import socket
 import struct
@@ -23,14 +26,18 @@ MTU = 1500
 @contextlib.contextmanager
 def exact(dev, *spaces):
     """What happens in here is counted alike by the module and by all interfaces there are."""
+
     def read():
         return netns.interfaces(Here(), *spaces), netns.counted(dev)
+
     before = netns.settled(read)
     figures = []
     yield figures
     after = netns.settled(read)
     interfaces, module = (netns.difference(*pair) for pair in zip(before, after))
-    print(f"#   interfaces {interfaces}, module {module} (packets and bytes, in and out)", flush=True)
+    print(
+        f"#   interfaces {interfaces}, module {module} (packets and bytes, in and out)", flush=True
+    )
     vs.eq(module, interfaces, "packets and bytes, in and out")
     figures += module
     if not module[0] or not module[2]:
@@ -119,7 +126,9 @@ def over_veth(version):
         # around the sizes at which a piece more is needed, and the largest there is
         header = {"v4": 20, "v6": 48}[version]
         piece = MTU - header & ~7
-        sizes = [pieces * piece - 8 + over for pieces in (1, 2, 3, 7) for over in (-1, 0, 1, 8, 9)] + [65_000]
+        sizes = [
+            pieces * piece - 8 + over for pieces in (1, 2, 3, 7) for over in (-1, 0, 1, 8, 9)
+        ] + [65_000]
         with machines() as (one, two), exact(dev, one, two) as figures:
             udp(one, two, SERVER[version], sizes)
         if figures[0] <= 4 * len(sizes):
@@ -149,7 +158,9 @@ def multicast(one, two, version):
             # struct ip_mreqn: group, address, interface
             request = socket.inet_aton(group) + bytes(4) + struct.pack("i", index)
             made.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, request)
-            made.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, bytes(8) + struct.pack("i", index))
+            made.setsockopt(
+                socket.IPPROTO_IP, socket.IP_MULTICAST_IF, bytes(8) + struct.pack("i", index)
+            )
         else:
             request = socket.inet_pton(socket.AF_INET6, group) + struct.pack("i", index)
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, request)
@@ -172,7 +183,10 @@ def reset_and_unreachable(dev):
                 raise AssertionError("somebody listens at port 9")
             except ConnectionRefusedError:
                 pass
-            with one.inside(), socket.socket(netns.family(SERVER[version]), socket.SOCK_DGRAM) as sender:
+            with (
+                one.inside(),
+                socket.socket(netns.family(SERVER[version]), socket.SOCK_DGRAM) as sender,
+            ):
                 sender.connect((SERVER[version], 9))
                 sender.send(b"x")
                 sender.settimeout(5)
@@ -181,7 +195,13 @@ def reset_and_unreachable(dev):
                     raise AssertionError("somebody answers at port 9")
                 except ConnectionRefusedError:
                     pass
-                vs.eq(vs.run("ping", "-c", "3", "-i", "0.05", "-s", "4000", SERVER[version]).returncode, 0, "ping")
+                vs.eq(
+                    vs.run(
+                        "ping", "-c", "3", "-i", "0.05", "-s", "4000", SERVER[version]
+                    ).returncode,
+                    0,
+                    "ping",
+                )
 
 
 @vs.test
@@ -192,7 +212,13 @@ def forwarded(dev):
         netns.link(one, middle, 77)
         netns.link(middle, two, 78)
         with middle.inside():
-            vs.eq(vs.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1").returncode, 0, "sysctl")
+            vs.eq(
+                vs.run(
+                    "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"
+                ).returncode,
+                0,
+                "sysctl",
+            )
         with one.inside():
             netns.ip("route", "add", "default", "via", "10.77.0.2")
             netns.ip("-6", "route", "add", "default", "via", "fd00:77::2")

@@ -1,7 +1,10 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 120
-"""Packets that no application sends: SYN-ACKs, resets and TIME_WAIT's answers are their connection's VS's."""
+"""Packets that no application sends: SYN-ACKs, resets and TIME_WAIT's answers are their
+connection's VS's.
+"""
+
 import os
 import socket
 import struct
@@ -22,11 +25,15 @@ def segment(space, version, source, destination, sequence, flags):
     kind = netns.family(SERVER[version])
     header = struct.pack("!HHIIBBHHH", source, destination, sequence, 0, 5 << 4, flags, 1024, 0, 0)
     ends = socket.inet_pton(kind, CLIENT[version]) + socket.inet_pton(kind, SERVER[version])
-    pseudo = ends + (struct.pack("!BBH", 0, 6, len(header)) if version == "v4" else struct.pack("!II", len(header), 6))
+    pseudo = ends + (
+        struct.pack("!BBH", 0, 6, len(header))
+        if version == "v4"
+        else struct.pack("!II", len(header), 6)
+    )
     total = sum(struct.unpack(f"!{len(pseudo + header) // 2}H", pseudo + header))
     while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    header = header[:16] + struct.pack("!H", ~total & 0xffff) + header[18:]
+        total = (total & 0xFFFF) + (total >> 16)
+    header = header[:16] + struct.pack("!H", ~total & 0xFFFF) + header[18:]
     with space.inside(), socket.socket(kind, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
         raw.sendto(header, (SERVER[version], 0))
 
@@ -36,7 +43,9 @@ FIN, SYN, RST, ACK = 1, 2, 4, 16
 
 @each
 def syn_ack(dev, version):
-    """A SYN-ACK, and those sent again, are the VS's that the SYN was given, though the rule is gone"""
+    """A SYN-ACK, and those sent again, are the VS's that the SYN was given, though the rule is
+    gone
+    """
     with machines(dev) as (one, two, a):
         number = dev.add("packet", right=[a], peer=CLIENT[version])
         # The client's machine must not answer with a reset: it does not know of the connection.
@@ -50,7 +59,9 @@ def syn_ack(dev, version):
             # the SYN-ACK arrives, too, where nothing knows of the connection: as its sender's
             vs.eq(netns.counted(dev, a)[0], 2, "packets in: the SYN, and its answer")
             # TCP sends it again after a second, if there is no answer
-            vs.until(lambda: netns.counted(dev, a)[2] == 2, seconds=10, what="the SYN-ACK sent again")
+            vs.until(
+                lambda: netns.counted(dev, a)[2] == 2, seconds=10, what="the SYN-ACK sent again"
+            )
 
 
 @each
@@ -63,7 +74,9 @@ def reset_without_socket(dev, version):
             raise AssertionError("somebody listens at port 9")
         except ConnectionRefusedError:
             pass
-        vs.eq(packets(dev, a), (2, 1), "packets in and out: the SYN, and the reset, which arrives too")
+        vs.eq(
+            packets(dev, a), (2, 1), "packets in and out: the SYN, and the reset, which arrives too"
+        )
 
 
 @each
@@ -71,7 +84,10 @@ def reset_by_close(dev, version):
     """A reset that a close causes"""
     with machines(dev) as (one, two, a):
         number = dev.add("packet", right=[a], peer=CLIENT[version])
-        with netns.listener(two, SERVER[version]) as server, netns.client(one, SERVER[version]) as client:
+        with (
+            netns.listener(two, SERVER[version]) as server,
+            netns.client(one, SERVER[version]) as client,
+        ):
             connection, _ = server.accept()
             dev.delete(number)
             before = packets(dev, a)
@@ -82,7 +98,11 @@ def reset_by_close(dev, version):
                 raise AssertionError("the connection was not reset")
             except ConnectionResetError:
                 pass
-            vs.eq(netns.difference(before, packets(dev, a)), [1, 1], "packets in and out: the reset, which arrives too")
+            vs.eq(
+                netns.difference(before, packets(dev, a)),
+                [1, 1],
+                "packets in and out: the reset, which arrives too",
+            )
 
 
 @each
@@ -103,13 +123,17 @@ def time_wait(dev, version):
             waiting = vs.run("ss", "-Htan", "state", "time-wait", f"dport = :{port}").stdout
         if not waiting.strip():
             raise AssertionError("no socket is in TIME_WAIT")
-        # The client's machine knows of nothing any more, and would answer with a reset, which ends TIME_WAIT.
+        # The client's machine knows of nothing any more, and would answer with a reset, which ends
+        # TIME_WAIT.
         with one.inside():
             rules = "table inet t { chain c { type filter hook output priority 0; tcp flags & rst == rst drop; }; }"
             vs.eq(vs.run("nft", rules).returncode, 0, "nft")
         segment(one, version, port, 5432, int.from_bytes(os.urandom(4), "big") | 1, ACK)
-        vs.eq(netns.difference(before, packets(dev, a)), [2, 1],
-              "packets in and out: a segment out of the window, and the answer, which arrives too")
+        vs.eq(
+            netns.difference(before, packets(dev, a)),
+            [2, 1],
+            "packets in and out: a segment out of the window, and the answer, which arrives too",
+        )
 
 
 vs.main()

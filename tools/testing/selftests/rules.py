@@ -1,22 +1,43 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Rules: what is accepted, which one wins, how they are listed and tried."""
+
 import ctypes
 import errno
 
-import uapi
 import vs
+
+import uapi
 
 TASK = ("uid", "gid", "cgroup")
 ENDS = ("proto", "local", "local_port", "peer", "peer_port")
 # the properties that the header gives each gate
 GATES = {
-    "fork": TASK, "exec": ("path", *TASK), "setuid": TASK, "setgid": TASK, "socket": ("proto", *TASK),
-    "socketpair": ("proto", *TASK), "connect": (*ENDS, "unix", *TASK), "accept": (*ENDS, "unix", *TASK),
-    "send": (*ENDS, "unix", *TASK), "recv": (*ENDS, "unix", *TASK), "packet": (*ENDS, "iface"),
+    "fork": TASK,
+    "exec": ("path", *TASK),
+    "setuid": TASK,
+    "setgid": TASK,
+    "socket": ("proto", *TASK),
+    "socketpair": ("proto", *TASK),
+    "connect": (*ENDS, "unix", *TASK),
+    "accept": (*ENDS, "unix", *TASK),
+    "send": (*ENDS, "unix", *TASK),
+    "recv": (*ENDS, "unix", *TASK),
+    "packet": (*ENDS, "iface"),
 }
-VALUES = {"path": "/usr/bin/x", "unix": "/run/x.sock", "cgroup": "/a.slice", "uid": 7, "gid": 8, "proto": "tcp",
-          "local": "10.0.0.1", "local_port": 80, "peer": "fe80::1", "peer_port": 99, "iface": "eth0"}
+VALUES = {
+    "path": "/usr/bin/x",
+    "unix": "/run/x.sock",
+    "cgroup": "/a.slice",
+    "uid": 7,
+    "gid": 8,
+    "proto": "tcp",
+    "local": "10.0.0.1",
+    "local_port": 80,
+    "peer": "fe80::1",
+    "peer_port": 99,
+    "iface": "eth0",
+}
 NO_RULE = uapi.VS_LIST_START
 
 
@@ -64,15 +85,19 @@ def entities_of_every_gate(dev):
 
 @vs.test
 def messages_sent(dev):
-    """send => msg= is refused with a proto by which a message cannot be told from its socket: all but UDP"""
+    """send => msg= is refused with a proto by which a message cannot be told from its socket: all
+    but UDP
+    """
     a = dev.create("a")
-    for proto in uapi.enums["vs_proto"][:uapi.VS_PROTO_COUNT]:
+    for proto in uapi.enums["vs_proto"][: uapi.VS_PROTO_COUNT]:
         number = getattr(uapi, proto)
         dev.delete(dev.add("send", [], [a, a], proto=number))
         if number == uapi.VS_PROTO_UDP:
             dev.delete(dev.add("send", [], [vs.ANY, vs.ANY, a], proto=number))
         else:
-            vs.refused(errno.EINVAL, "ENTITY", dev.add, "send", [], [vs.ANY, vs.ANY, a], proto=number)
+            vs.refused(
+                errno.EINVAL, "ENTITY", dev.add, "send", [], [vs.ANY, vs.ANY, a], proto=number
+            )
     dev.add("send", [], [vs.ANY, vs.ANY, a])
 
 
@@ -81,22 +106,24 @@ def gates_without_rules(dev):
     """exit, close, wait and numbers beyond the gates take no rules"""
     for gate in ("exit", "close", "wait"):
         vs.refused(errno.EINVAL, "GATE", dev.add, gate)
-    for number in (uapi.VS_GATE_COUNT, uapi.VS_GATE_MAX, 0x10000, 0xffffffff):
-        vs.refused(errno.EINVAL, "GATE", dev.call, "RULE_ADD", vs.fill(vs.rule("exec"), gate=number))
+    for number in (uapi.VS_GATE_COUNT, uapi.VS_GATE_MAX, 0x10000, 0xFFFFFFFF):
+        vs.refused(
+            errno.EINVAL, "GATE", dev.call, "RULE_ADD", vs.fill(vs.rule("exec"), gate=number)
+        )
 
 
 @vs.test
 def left_names_services_only(dev):
     """On the left only a service or any; on the right also entities and home"""
     a = dev.create("a")
-    for special in (vs.HOME, vs.REF(0), vs.REF(1), dev.info().ids_max, 0xffff, a + 5):
+    for special in (vs.HOME, vs.REF(0), vs.REF(1), dev.info().ids_max, 0xFFFF, a + 5):
         try:
             dev.add("recv", [special])
         except vs.Refused as refusal:
             vs.eq(refusal.errno in (errno.ENOENT, errno.EINVAL), True, str(refusal))
         else:
             raise AssertionError(f"{special:#x} was taken on the left")
-    for special in (dev.info().ids_max, 0xfff0, 0xffff, 0xffffffef, 0xfffffff9, 0xfffffffe):
+    for special in (dev.info().ids_max, 0xFFF0, 0xFFFF, 0xFFFFFFEF, 0xFFFFFFF9, 0xFFFFFFFE):
         try:
             dev.add("recv", [], [special])
         except vs.Refused as refusal:
@@ -115,33 +142,69 @@ def values_are_checked(dev):
     dev.add("exec", path=long)
     dev.add("connect", unix="@abstract")
     dev.add("connect", unix="@dir/*")
-    wrong = (("exec", {"path": long + "y"}), ("exec", {"path": ""}), ("exec", {"path": "relative"}),
-             ("exec", {"path": "@x"}), ("connect", {"unix": "relative"}), ("connect", {"unix": ""}),
-             ("exec", {"cgroup": "x"}), ("exec", {"cgroup": ""}), ("packet", {"iface": ""}),
-             ("packet", {"iface": "x" * 16}),
-             ("packet", {"proto": uapi.VS_PROTO_COUNT}), ("packet", {"proto": 255}),
-             ("packet", {"local": "::", "local_len": 129}), ("packet", {"peer": "::", "peer_len": 255}))
+    wrong = (
+        ("exec", {"path": long + "y"}),
+        ("exec", {"path": ""}),
+        ("exec", {"path": "relative"}),
+        ("exec", {"path": "@x"}),
+        ("connect", {"unix": "relative"}),
+        ("connect", {"unix": ""}),
+        ("exec", {"cgroup": "x"}),
+        ("exec", {"cgroup": ""}),
+        ("packet", {"iface": ""}),
+        ("packet", {"iface": "x" * 16}),
+        ("packet", {"proto": uapi.VS_PROTO_COUNT}),
+        ("packet", {"proto": 255}),
+        ("packet", {"local": "::", "local_len": 129}),
+        ("packet", {"peer": "::", "peer_len": 255}),
+    )
     for gate, properties in wrong:
         vs.refused(errno.EINVAL, "VALUE", dev.add, gate, **properties)
-    vs.refused(errno.EINVAL, "PROPERTY", dev.call, "RULE_ADD", vs.fill(vs.rule("exec"), props=uapi.VS_P_ALL + 1))
+    vs.refused(
+        errno.EINVAL,
+        "PROPERTY",
+        dev.call,
+        "RULE_ADD",
+        vs.fill(vs.rule("exec"), props=uapi.VS_P_ALL + 1),
+    )
     vs.eq(len(dev.rules()), 3)
 
 
 @vs.test
 def priority_wins_first(dev):
     """The rule naming the service of highest priority wins over more conditions and over age"""
-    low, high, any_ = dev.create("low", priority=1), dev.create("high", priority=5), dev.create("any")
+    low, high, any_ = (
+        dev.create("low", priority=1),
+        dev.create("high", priority=5),
+        dev.create("any"),
+    )
     anybody = dev.add("recv", [], [], uid=1, peer_port=5, proto="tcp")
     first = dev.add("recv", [low], [], uid=1)
-    vs.eq(winner(dev, "recv", [low], uid=1, peer_port=5, proto="tcp"), first, "one that names any beats none")
+    vs.eq(
+        winner(dev, "recv", [low], uid=1, peer_port=5, proto="tcp"),
+        first,
+        "one that names any beats none",
+    )
     second = dev.add("recv", [vs.ANY, high], [])
-    vs.eq(winner(dev, "recv", [low, high], uid=1, peer_port=5, proto="tcp"), second, "the higher priority")
+    vs.eq(
+        winner(dev, "recv", [low, high], uid=1, peer_port=5, proto="tcp"),
+        second,
+        "the higher priority",
+    )
     vs.eq(winner(dev, "recv", [low, any_], uid=1, peer_port=5, proto="tcp"), first)
     vs.eq(winner(dev, "recv", [any_, any_], uid=1, peer_port=5, proto="tcp"), anybody)
     dev.set_priority(low, 6)
-    vs.eq(winner(dev, "recv", [low, high], uid=1, peer_port=5, proto="tcp"), first, "after the priorities changed")
+    vs.eq(
+        winner(dev, "recv", [low, high], uid=1, peer_port=5, proto="tcp"),
+        first,
+        "after the priorities changed",
+    )
     dev.set_priority(low, -6)
-    vs.eq(winner(dev, "recv", [low, any_], uid=1, peer_port=5, proto="tcp"), first, "a negative one still beats none")
+    vs.eq(
+        winner(dev, "recv", [low, any_], uid=1, peer_port=5, proto="tcp"),
+        first,
+        "a negative one still beats none",
+    )
 
 
 @vs.test
@@ -172,7 +235,10 @@ def older_wins_last(dev):
     again = dev.add("connect", uid=5)
     vs.eq(again > second, True, "numbers grow with age")
     vs.eq(winner(dev, "connect", uid=5, gid=6), second)
-    equal = dev.add("connect", gid=6, )
+    equal = dev.add(
+        "connect",
+        gid=6,
+    )
     vs.eq(winner(dev, "connect", gid=6), second, "of two alike the older")
     dev.delete(second)
     vs.eq(winner(dev, "connect", gid=6), equal, "of two alike the one that is left")
@@ -182,14 +248,25 @@ def older_wins_last(dev):
 def prefixes_match_bit_by_bit(dev):
     """An address matches a prefix by exactly its bits, IPv4 and IPv6"""
     for address, length, inside, outside in (
-            ("10.1.128.0", 96 + 17, "10.1.255.9", "10.1.127.9"), ("10.1.2.3", 128, "10.1.2.3", "10.1.2.2"),
-            ("fe80::", 10, "febf::1", "fec0::1"), ("2001:db8::", 33, "2001:db8:7fff::1", "2001:db8:8000::1"),
-            ("0.0.0.0", 96, "255.0.0.1", "::1"), ("::", 0, "255.0.0.1", None), ("::1", 128, "::1", "::2")):
+        ("10.1.128.0", 96 + 17, "10.1.255.9", "10.1.127.9"),
+        ("10.1.2.3", 128, "10.1.2.3", "10.1.2.2"),
+        ("fe80::", 10, "febf::1", "fec0::1"),
+        ("2001:db8::", 33, "2001:db8:7fff::1", "2001:db8:8000::1"),
+        ("0.0.0.0", 96, "255.0.0.1", "::1"),
+        ("::", 0, "255.0.0.1", None),
+        ("::1", 128, "::1", "::2"),
+    ):
         for field in ("local", "peer"):
             number = dev.add("connect", **{field: address, field + "_len": length})
-            vs.eq(winner(dev, "connect", **{field: inside}), number, f"{inside} in {address}/{length}")
+            vs.eq(
+                winner(dev, "connect", **{field: inside}), number, f"{inside} in {address}/{length}"
+            )
             if outside:
-                vs.eq(winner(dev, "connect", **{field: outside}), None, f"{outside} not in {address}/{length}")
+                vs.eq(
+                    winner(dev, "connect", **{field: outside}),
+                    None,
+                    f"{outside} not in {address}/{length}",
+                )
             vs.eq(winner(dev, "connect"), None, "without an address")
             dev.delete(number)
 
@@ -231,8 +308,12 @@ def missing_properties_do_not_match(dev):
 def right_sides(dev):
     """What the right side names becomes of each entity"""
     a, b, c, home = (dev.create(name) for name in ("a", "b", "c", "home"))
-    for right, wanted in (([vs.REF(1), vs.REF(2), vs.REF(0)], [b, c, a]), ([c, vs.ANY, vs.HOME], [c, b, home]),
-                          ([vs.ANY, vs.ANY, vs.ANY], [a, b, c]), ([vs.HOME, a, a], [home, a, a])):
+    for right, wanted in (
+        ([vs.REF(1), vs.REF(2), vs.REF(0)], [b, c, a]),
+        ([c, vs.ANY, vs.HOME], [c, b, home]),
+        ([vs.ANY, vs.ANY, vs.ANY], [a, b, c]),
+        ([vs.HOME, a, a], [home, a, a]),
+    ):
         number = dev.add("send", [a], right)
         got = dev.try_call("send", [a, b, c], home)
         vs.eq(list(got.to), wanted, f"right side {right}")
@@ -240,7 +321,11 @@ def right_sides(dev):
         dev.delete(number)
     vs.eq(list(dev.try_call("send", [a, b, c], home).to), [a, b, c], "no rule: nothing changes")
     dev.add("recv", [a], [vs.REF(2)])
-    vs.eq(dev.try_call("recv", [a, b, vs.ROOT], home).to[0], home, "nobody's message: the task goes home")
+    vs.eq(
+        dev.try_call("recv", [a, b, vs.ROOT], home).to[0],
+        home,
+        "nobody's message: the task goes home",
+    )
 
 
 @vs.test
@@ -261,14 +346,32 @@ def list_pages(dev):
     numbers = [dev.add("exec", uid=n) for n in range(23)]
     vs.eq(numbers, sorted(set(numbers)), "numbers grow")
     for room in (1, 3, 22, 23, 24, 100):
-        vs.eq([(rule.id, rule.uid) for rule in dev.rules(room=room)], list(zip(numbers, range(23))), f"pages of {room}")
+        vs.eq(
+            [(rule.id, rule.uid) for rule in dev.rules(room=room)],
+            list(zip(numbers, range(23))),
+            f"pages of {room}",
+        )
     page = (uapi.vs_rule * 5)()
-    first = dev.call("RULE_LIST", items=ctypes.addressof(page), room=5, after=uapi.VS_LIST_START,
-                     item_size=ctypes.sizeof(uapi.vs_rule))
+    first = dev.call(
+        "RULE_LIST",
+        items=ctypes.addressof(page),
+        room=5,
+        after=uapi.VS_LIST_START,
+        item_size=ctypes.sizeof(uapi.vs_rule),
+    )
     dev.delete(numbers[4])
-    second = dev.call("RULE_LIST", items=ctypes.addressof(page), room=5, after=first.after,
-                      item_size=ctypes.sizeof(uapi.vs_rule))
-    vs.eq([rule.id for rule in page[:second.count]], numbers[5:10], "after the last one given was deleted")
+    second = dev.call(
+        "RULE_LIST",
+        items=ctypes.addressof(page),
+        room=5,
+        after=first.after,
+        item_size=ctypes.sizeof(uapi.vs_rule),
+    )
+    vs.eq(
+        [rule.id for rule in page[: second.count]],
+        numbers[5:10],
+        "after the last one given was deleted",
+    )
     vs.eq(dev.info().rules, 22)
 
 
@@ -278,7 +381,7 @@ def deleting(dev):
     number = dev.add("exec")
     dev.delete(number)
     vs.refused(errno.ENOENT, "NO_RULE", dev.delete, number)
-    vs.refused(errno.ENOENT, "NO_RULE", dev.delete, 0xfffffffe)
+    vs.refused(errno.ENOENT, "NO_RULE", dev.delete, 0xFFFFFFFE)
     vs.eq(dev.add("exec") > number, True, "a larger number")
 
 
@@ -299,7 +402,9 @@ def look_ups_do_not_grow(dev):
     a = dev.create("a")
     one = dev.add("accept", [a], peer="10.0.0.0", peer_len=128, peer_port=1)
     few = dev.try_call("accept", [a], peer="10.0.0.0", peer_port=1)
-    rules = [vs.rule("accept", [1], peer=f"10.0.{n >> 8}.{n & 255}", peer_port=1) for n in range(2000)]
+    rules = [
+        vs.rule("accept", [1], peer=f"10.0.{n >> 8}.{n & 255}", peer_port=1) for n in range(2000)
+    ]
     dev.apply([vs.config_service("a")], rules)
     many = dev.try_call("accept", [a], peer="10.0.7.207", peer_port=1)
     vs.eq(dev.rules(room=256)[1999].id, many.rule, "the last one wins")

@@ -3,6 +3,7 @@
 # guest: cpus=2
 # limit: 240
 """The accounting's figures under scx_vs: the same as by the default scheduler."""
+
 import cpu
 import vs
 

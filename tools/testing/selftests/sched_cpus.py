@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: cpus=2
 # limit: 300
-"""scx_vs on several CPUs: shares of all of them together, none idle, and tasks that may not run on all.
+"""scx_vs on several CPUs: shares of all of them together, none idle, and tasks that may not run on
+all.
 
-In real time, because virtual time has one CPU (see tools/vm/run): the tolerances allow for a host that is busy.
+In real time, because virtual time has one CPU (see tools/vm/run): the tolerances allow for a host
+that is busy.
 """
+
 import os
 import time
 
@@ -39,7 +42,10 @@ def pinned(dev):
 @cpu.scheduled
 def pinned_beside_others(dev):
     """Tasks bound to one CPU neither hold up those that are not, nor are held up by them"""
-    a, b, c = (cpu.service(dev, name, cpu_weight=weight) for name, weight in (("a", 300), ("b", 100), ("c", 100)))
+    a, b, c = (
+        cpu.service(dev, name, cpu_weight=weight)
+        for name, weight in (("a", 300), ("b", 100), ("c", 100))
+    )
     with cpu.spinning(dev, (a, 2, {"cpu": 0}), (b, 2, {"cpu": 0}), (c, 2)):
         had = cpu.used(dev, [a, b, c], 6)
         # c has CPU 1; how a and b share CPU 0 then is not by weight: see "bad at" in scx_vs.bpf.c
@@ -49,20 +55,30 @@ def pinned_beside_others(dev):
 
 @cpu.scheduled
 def pinned_and_parked(dev):
-    """Tasks bound to one CPU, of a service whose cap is used up for long, all run within 19 s on a CPU that is idle"""
+    """Tasks bound to one CPU, of a service whose cap is used up for long, all run within 19 s on a
+    CPU that is idle
+    """
     a = cpu.service(dev, "a", cpu_cap=10)
     with cpu.spinning(dev, (a, 12, {"cpu": 0})) as pids:
         first = [cpu.runtime(pid) for pid in pids]
         time.sleep(19)
-        vs.eq([pid for pid, was in zip(pids, first) if cpu.runtime(pid) == was], [], "tasks that did not run")
+        vs.eq(
+            [pid for pid, was in zip(pids, first) if cpu.runtime(pid) == was],
+            [],
+            "tasks that did not run",
+        )
 
 
 @cpu.scheduled
 def yielding(dev):
-    """A capped service's task that is bound to a CPU and yields all the time gets the cap, not less"""
+    """A capped service's task that is bound to a CPU and yields all the time gets the cap, not
+    less
+    """
+
     def job():
         while True:
             os.sched_yield()
+
     a = cpu.service(dev, "a", cpu_cap=500)
     with cpu.spinning(dev, (a, 1, {"cpu": 0, "job": job})):
         cpu.near(cpu.used(dev, [a], 6), [0.5], 0.05, "CPUs")
@@ -70,7 +86,9 @@ def yielding(dev):
 
 @cpu.scheduled
 def pinned_behind_parked(dev):
-    """However many tasks of a service whose cap is used up are bound to a CPU, others that are bound to it take turns"""
+    """However many tasks of a service whose cap is used up are bound to a CPU, others that are
+    bound to it take turns
+    """
     a, b = cpu.service(dev, "a", cpu_cap=10), cpu.service(dev, "b", cpu_weight=100)
     with cpu.spinning(dev, (b, 2, {"cpu": 0}), (a, 60, {"cpu": 0})) as pids:
         before = [cpu.runtime(pid) for pid in pids[:2]]

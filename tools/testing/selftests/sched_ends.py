@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: cpus=2
 # limit: 240
-"""scx_vs ends cleanly: accounting goes on, what ended it can be read, and it can be started again."""
+"""scx_vs ends cleanly: accounting goes on, what ended it can be read, and it can be started
+again.
+"""
+
 import pathlib
 import time
 
@@ -14,7 +17,9 @@ CPU1 = pathlib.Path("/sys/devices/system/cpu/cpu1/online")
 
 @vs.test
 def hotplug(dev):
-    """A CPU goes: the default scheduler takes over, services are charged, `vsctl status` says why"""
+    """A CPU goes: the default scheduler takes over, services are charged, `vsctl status` says
+    why
+    """
     vs.vsctl("up")
     try:
         vs.eq(cpu.scheduler(), "vs", "scheduler")
@@ -46,12 +51,17 @@ def loaded(dev):
     ids = [cpu.service(dev, f"s{n}", cpu_weight=1 + n) for n in range(12)]
     with cpu.spinning(dev, *((id, 1) for id in ids)) as pids:
         vs.eq(cpu.scheduler(), "vs", "scheduler")
-        # vsctl down waits for its turn among the spinning tasks, and says that the device is open: by us
+        # vsctl down waits for its turn among the spinning tasks, and says that the device is open:
+        # by us
         vs.run("vsctl", "down")
         vs.eq(cpu.scheduler(), None, "scheduler")
         was = [cpu.runtime(pid) for pid in pids]
         time.sleep(4)
-        vs.eq([pid for pid, start in zip(pids, was) if cpu.runtime(pid) == start], [], "tasks that did not run")
+        vs.eq(
+            [pid for pid, start in zip(pids, was) if cpu.runtime(pid) == start],
+            [],
+            "tasks that did not run",
+        )
 
 
 vs.main()

@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: icount=3
 # limit: 1200
-"""scx_vs: shares by weight, over the tree, under caps, and that nobody starves. One CPU, in virtual time."""
+"""scx_vs: shares by weight, over the tree, under caps, and that nobody starves. One CPU, in virtual
+time.
+"""
+
 import ctypes
 import mmap
 import os
@@ -30,7 +33,10 @@ def tree(dev):
     """Over a tree of depth 3 shares compound, and an inner node's own tasks weigh 100"""
     a, b = cpu.service(dev, "a", cpu_weight=300), cpu.service(dev, "b", cpu_weight=100)
     a1, a2 = cpu.service(dev, "a1", a, cpu_weight=100), cpu.service(dev, "a2", a, cpu_weight=100)
-    a21, a22 = cpu.service(dev, "a21", a2, cpu_weight=100), cpu.service(dev, "a22", a2, cpu_weight=300)
+    a21, a22 = (
+        cpu.service(dev, "a21", a2, cpu_weight=100),
+        cpu.service(dev, "a22", a2, cpu_weight=300),
+    )
     ids = [a, b, a1, a21, a22]
     with cpu.spinning(dev, *((id, 2) for id in ids)):
         # a: 3/4, of which its own tasks, a1 and a2 have a third each; a22 has 3/4 of a2's
@@ -67,7 +73,9 @@ def bursts(dev):
                 end = time.monotonic() + 0.0015
                 while time.monotonic() < end:
                     pass
+
         return work
+
     # 5 ms apart, so no two at once, and of each tick (4 ms) another part
     with cpu.spinning(dev, *((id, 1, {"job": at(n * 0.005)}) for n, id in enumerate(ids))):
         # each would use more than 0.075; what remains of the first 2 ms is in it
@@ -76,7 +84,9 @@ def bursts(dev):
 
 @cpu.scheduled
 def idle(dev):
-    """What a capped service is charged is time in which it worked, not that in which the CPU was idle"""
+    """What a capped service is charged is time in which it worked, not that in which the CPU was
+    idle
+    """
     rounds = mmap.mmap(-1, 8)
 
     def work():
@@ -88,6 +98,7 @@ def idle(dev):
         done, before = int.from_bytes(rounds, "little"), dev.stat(a).cpu_ns
         time.sleep(3)
         return (int.from_bytes(rounds, "little") - done) / (dev.stat(a).cpu_ns - before) * 1e9
+
     a = cpu.service(dev, "a", cpu_cap=vs.UNLIMITED)
     with cpu.spinning(dev, (a, 1, {"job": work})):
         free = rate()
@@ -95,14 +106,24 @@ def idle(dev):
         time.sleep(1)
         capped = rate()
     print(f"# rounds in a second of CPU time: {free:.0f}, capped {capped:.0f}", flush=True)
-    # what it is switched on and off for is its time too: 1 % of it, 7 % in the kernel `lockdep`, 14 % in `kasan`
-    vs.within(capped / free, 0.9 if vs.SLOWNESS == 1 else 0.8, 1.03, "the rate under a cap beside that without")
+    # what it is switched on and off for is its time too: 1 % of it, 7 % in the kernel `lockdep`, 14
+    # % in `kasan`
+    vs.within(
+        capped / free,
+        0.9 if vs.SLOWNESS == 1 else 0.8,
+        1.03,
+        "the rate under a cap beside that without",
+    )
 
 
 @cpu.scheduled
 def server(dev):
-    """A server does not interrupt those it worked for last, it serves what they have sent in a slice; others it interrupts"""
-    home, often, seldom, busy = (cpu.service(dev, name, cpu_weight=100) for name in ("home", "often", "seldom", "busy"))
+    """A server does not interrupt those it worked for last, it serves what they have sent in a
+    slice; others it interrupts
+    """
+    home, often, seldom, busy = (
+        cpu.service(dev, name, cpu_weight=100) for name in ("home", "often", "seldom", "busy")
+    )
     dev.add("recv", [home], [often])
     ours, theirs = socket.socketpair()
     pid = os.fork()
@@ -129,9 +150,13 @@ def server(dev):
         gates.enter(dev, vs.ROOT)
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-    print("# interrupted {} times by 500 requests, {} times by 50 of another's".format(*found), flush=True)
+    print(
+        "# interrupted {} times by 500 requests, {} times by 50 of another's".format(*found),
+        flush=True,
+    )
     vs.within(found[0], 1, 100, "interruptions of whom it worked for last")
-    # what a server takes until it is bound is its own, which in a slow kernel is more of what it deserves: 30 were seen
+    # what a server takes until it is bound is its own, which in a slow kernel is more of what it
+    # deserves: 30 were seen
     vs.within(found[1], 40 if vs.SLOWNESS == 1 else 20, 100, "interruptions of another")
 
 
@@ -165,8 +190,11 @@ def new(dev):
 @cpu.scheduled
 def starving(dev):
     """Under the smallest cap, the least weight and nice 19, every task still runs within 19 s"""
-    capped, light, heavy = (cpu.service(dev, "capped", cpu_cap=10), cpu.service(dev, "light", cpu_weight=1),
-                            cpu.service(dev, "heavy", cpu_weight=10000))
+    capped, light, heavy = (
+        cpu.service(dev, "capped", cpu_cap=10),
+        cpu.service(dev, "light", cpu_weight=1),
+        cpu.service(dev, "heavy", cpu_weight=10000),
+    )
     with cpu.spinning(dev, (capped, 12), (light, 2), (light, 1, {"nice": 19}), (heavy, 4)) as pids:
         first = [cpu.runtime(pid) for pid in pids]
         time.sleep(19)
@@ -183,13 +211,20 @@ def _walk():
 @cpu.scheduled
 def readers(dev):
     """Tasks that are starved inside RCU read sections do not hold RCU up"""
-    capped, light, heavy = (cpu.service(dev, "capped", cpu_cap=10), cpu.service(dev, "light", cpu_weight=1),
-                            cpu.service(dev, "heavy", cpu_weight=10000))
+    capped, light, heavy = (
+        cpu.service(dev, "capped", cpu_cap=10),
+        cpu.service(dev, "light", cpu_weight=1),
+        cpu.service(dev, "heavy", cpu_weight=10000),
+    )
     # what it measures must not be how long it waits for a CPU itself
-    with cpu.first_in_line(), cpu.spinning(dev, (capped, 3, {"job": _walk}), (light, 3, {"job": _walk}), (heavy, 4)):
+    with (
+        cpu.first_in_line(),
+        cpu.spinning(dev, (capped, 3, {"job": _walk}), (light, 3, {"job": _walk}), (heavy, 4)),
+    ):
         longest, end = 0, time.monotonic() + 20
         while (start := time.monotonic()) < end:
-            vs.eq(_libc.syscall(_MEMBARRIER, _GLOBAL, 0, 0), 0, "membarrier")  # waits until all present readers are done
+            # waits until all present readers are done
+            vs.eq(_libc.syscall(_MEMBARRIER, _GLOBAL, 0, 0), 0, "membarrier")
             longest = max(longest, time.monotonic() - start)
         print(f"# the longest grace period: {longest:.2f} s", flush=True)
         vs.within(longest, 0, 5, "seconds that RCU waited")

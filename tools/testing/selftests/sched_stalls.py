@@ -3,11 +3,13 @@
 # guest: cpus=2
 # limit: 240
 # expect: sched_ext: BPF scheduler "vs" disabled \(runnable task stall\)
-"""scx_vs is thrown out by the kernel: by its watchdog, as a task does not get to run, and by the administrator's key.
+"""scx_vs is thrown out by the kernel: by its watchdog, as a task does not get to run, and by the
+administrator's key.
 
-The stall is a real one. A real-time task keeps a CPU to itself for good, which the kernel's server for such a case is told
-not to prevent, and a task waits that may run nowhere else.
+The stall is a real one. A real-time task keeps a CPU to itself for good, which the kernel's server
+for such a case is told not to prevent, and a task waits that may run nowhere else.
 """
+
 import mmap
 import os
 import pathlib
@@ -17,7 +19,8 @@ import cpu
 import vs
 
 SERVER = pathlib.Path("/sys/kernel/debug/sched/ext_server/cpu1/runtime")
-WATCHDOG = 30  # seconds, .timeout_ms of scx_vs; it looks twice as often, so that it may take half as much again
+# seconds, .timeout_ms of scx_vs; it looks twice as often, so that it may take half as much again
+WATCHDOG = 30
 SLACK = 15 + (10 if vs.SLOWNESS == 1 else 240)  # and some until all have begun and ended
 
 
@@ -39,7 +42,9 @@ def again():
 
 @vs.test
 def stall(dev):
-    """A task that waits for 30 s: the default scheduler takes over, charges stay exact, status says why, `vsctl up` brings it back"""
+    """A task that waits for 30 s: the default scheduler takes over, charges stay exact, status says
+    why, `vsctl up` brings it back
+    """
     vs.vsctl("up")
     ids = [cpu.service(dev, "a", cpu_weight=100)]
     runtime = SERVER.read_text(encoding="ascii")
@@ -55,13 +60,16 @@ def stall(dev):
         os.sched_setaffinity(0, {1})
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
         os.write(taken[1], b"x")
-        while not over[0]:  # without a system call: a lock of the kernel's could make it sleep, and the other would run
+        # without a system call: a lock of the kernel's could make it sleep, and the other would run
+        while not over[0]:
             pass
 
     def waits():
-        os.read(taken[0], 1)  # had it run there before, in an RCU read section, RCU would stall, and end scx_vs too soon
+        # had it run there before, in an RCU read section, RCU would stall, and end scx_vs too soon
+        os.read(taken[0], 1)
         os.sched_setaffinity(0, {1})
         cpu.spin(0.2)
+
     try:
         os.sched_setaffinity(0, {0})
         SERVER.write_text("0", encoding="ascii")
@@ -77,13 +85,16 @@ def stall(dev):
 
 @vs.test
 def key(dev):
-    """Sysrq S, pressed under load: charges stay exact, status says why, `vsctl up` brings it back"""
+    """Sysrq S, pressed under load: charges stay exact, status says why, `vsctl up` brings it
+    back
+    """
     vs.vsctl("up")
 
     def press():
         cpu.spin(0.2)
         pathlib.Path("/proc/sysrq-trigger").write_text("S", encoding="ascii")
         cpu.spin(0.2)
+
     cpu.exact(dev, [dev.create("a")], press, lambda: cpu.spin(0.5), *cpu.ping_pong(500))
     vs.until(lambda: cpu.scheduler() is None, what="it ends")
     status("sysrq")

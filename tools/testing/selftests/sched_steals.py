@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: cpus=4
 # limit: 120
-"""scx_vs: tasks that may run on some of the CPUs, which idle ones of those take over. In real time, see sched_cpus.py."""
+"""scx_vs: tasks that may run on some of the CPUs, which idle ones of those take over. In real time,
+see sched_cpus.py.
+"""
+
 import os
 
 import cpu
@@ -11,10 +14,12 @@ import vs
 
 def _on(cpus):
     """A job: spins on any of these CPUs."""
+
     def job():
         os.sched_setaffinity(0, cpus)
         while True:
             pass
+
     return job
 
 
@@ -28,7 +33,9 @@ def capped(dev):
 
 @cpu.scheduled
 def beside(dev):
-    """Its tasks, which wait, do not keep an idle CPU from taking another's that waits behind them"""
+    """Its tasks, which wait, do not keep an idle CPU from taking another's that waits behind
+    them
+    """
     a, b = cpu.service(dev, "a", cpu_cap=10), cpu.service(dev, "b", cpu_weight=100)
     with cpu.spinning(dev, (b, 2, {"job": _on({0, 1})}), (a, 4, {"job": _on({0, 1})})):
         vs.within(cpu.used(dev, [b], 5)[0], 1.5, 2.1, "CPUs")

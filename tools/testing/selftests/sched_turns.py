@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: icount=3
 # limit: 300
-"""scx_vs: who has not wanted the CPU for long takes turns with the others from then on. One CPU, in virtual time."""
+"""scx_vs: who has not wanted the CPU for long takes turns with the others from then on. One CPU, in
+virtual time.
+"""
+
 import ctypes
 import mmap
 import time
@@ -13,7 +16,9 @@ import vs
 
 @cpu.scheduled
 def turns(dev):
-    """What a service did not want is not saved up: when it comes after others have worked for long, it takes turns with them at once"""
+    """What a service did not want is not saved up: when it comes after others have worked for long,
+    it takes turns with them at once
+    """
     a, b = (cpu.service(dev, name, cpu_weight=100) for name in "ab")
     stretch = ctypes.c_double.from_buffer(mmap.mmap(-1, 8))
 
@@ -27,6 +32,7 @@ def turns(dev):
                     since = now
                 stretch.value = max(stretch.value, now - since)
                 last = now
+
     with cpu.spinning(dev, (a, 2), (b, 1, {"job": now_and_then})):
         time.sleep(6)
     print(f"# the longest stretch: {stretch.value * 1e3:.1f} ms", flush=True)
@@ -35,7 +41,9 @@ def turns(dev):
 
 @cpu.scheduled
 def alone(dev):
-    """Nor within a service: a task that comes after another has had the CPU to itself for long takes turns with it at once"""
+    """Nor within a service: a task that comes after another has had the CPU to itself for long
+    takes turns with it at once
+    """
     a = cpu.service(dev, "a", cpu_weight=100)
     waits = (ctypes.c_double * 2).from_buffer(mmap.mmap(-1, 16))
     began = time.monotonic()
@@ -49,9 +57,17 @@ def alone(dev):
             if now > began + 5:
                 waits[number] = max(waits[number], now - last)
             last = now
-    with cpu.spinning(dev, *((a, 1, {"job": lambda number=number: spin(number)}) for number in range(2))):
+
+    with cpu.spinning(
+        dev, *((a, 1, {"job": lambda number=number: spin(number)}) for number in range(2))
+    ):
         time.sleep(began + 8 - time.monotonic())
-    print("# the longest times that they waited: {:.1f} ms, {:.1f} ms".format(*(1e3 * one for one in waits)), flush=True)
+    print(
+        "# the longest times that they waited: {:.1f} ms, {:.1f} ms".format(
+            *(1e3 * one for one in waits)
+        ),
+        flush=True,
+    )
     # who comes, and keeps the CPU, does so until a kernel thread interrupts it: 164 ms were seen
     vs.within(max(waits), 0.001, 0.05, "seconds that one waited")
 

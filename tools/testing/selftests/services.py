@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""The tree of services and their attributes: create, destroy, rename, move, rank, detach, set, share."""
+"""The tree of services and their attributes: create, destroy, rename, move, rank, detach, set,
+share.
+"""
+
 import errno
 
-import uapi
 import vs
+
+import uapi
 
 
 def attribute(dev, id, name):
@@ -27,9 +31,16 @@ def chain(dev, prefix, length, parent=vs.ROOT):
 def root_is_there(dev):
     """Root is there, alone, with the defaults as its own"""
     [root] = dev.services()
-    vs.eq((root.id, root.parent, vs.text(root.name), root.depth, root.children, root.priority), (0, 0, "root", 0, 0, 0))
+    vs.eq(
+        (root.id, root.parent, vs.text(root.name), root.depth, root.children, root.priority),
+        (0, 0, "root", 0, 0, 0),
+    )
     vs.eq(root.detached, (1 << uapi.VS_ATTR_COUNT) - 1, "detached")
-    vs.eq(list(root.attr), [*vs.DEFAULTS.values()] + [0] * (uapi.VS_ATTR_MAX - uapi.VS_ATTR_COUNT), "attributes")
+    vs.eq(
+        list(root.attr),
+        [*vs.DEFAULTS.values()] + [0] * (uapi.VS_ATTR_MAX - uapi.VS_ATTR_COUNT),
+        "attributes",
+    )
     vs.eq(dev.info().services, 1, "count")
 
 
@@ -39,8 +50,17 @@ def created_is_found(dev):
     a = dev.create("a", priority=-7)
     b = dev.create("b", a, priority=9)
     service = dev.query(b)
-    vs.eq((service.id, service.parent, vs.text(service.name), service.priority, service.depth, service.children),
-          (b, a, "b", 9, 2, 0))
+    vs.eq(
+        (
+            service.id,
+            service.parent,
+            vs.text(service.name),
+            service.priority,
+            service.depth,
+            service.children,
+        ),
+        (b, a, "b", 9, 2, 0),
+    )
     vs.eq(dev.query(a).children, 1)
     vs.eq(bytes(dev.find("b")), bytes(service), "found by name")
     vs.eq([s.id for s in dev.services()], sorted([0, a, b]), "list")
@@ -66,7 +86,15 @@ def absent_services(dev):
     a = dev.create("a")
     gone = dev.create("gone")
     dev.destroy(gone)
-    for id in (gone, dev.info().ids_max - 1, dev.info().ids_max, 0x10000 + a, vs.REF(0), vs.HOME, 0xfffffffe):
+    for id in (
+        gone,
+        dev.info().ids_max - 1,
+        dev.info().ids_max,
+        0x10000 + a,
+        vs.REF(0),
+        vs.HOME,
+        0xFFFFFFFE,
+    ):
         vs.refused(errno.ENOENT, "NO_SERVICE", dev.create, "b", id)
         vs.refused(errno.ENOENT, "NO_SERVICE", dev.query, id)
         vs.refused(errno.ENOENT, "NO_SERVICE", dev.stat, id)
@@ -104,7 +132,11 @@ def depth_has_a_limit(dev):
     pair = chain(dev, "e", 2)
     vs.refused(errno.EMLINK, "DEPTH", dev.move, pair[0], ids[-2])
     dev.move(pair[0], ids[-3])
-    vs.eq([dev.query(id).depth for id in pair], [uapi.VS_DEPTH_MAX - 1, uapi.VS_DEPTH_MAX], "depths after the move")
+    vs.eq(
+        [dev.query(id).depth for id in pair],
+        [uapi.VS_DEPTH_MAX - 1, uapi.VS_DEPTH_MAX],
+        "depths after the move",
+    )
 
 
 @vs.test
@@ -124,8 +156,12 @@ def change_is_whole_or_nothing(dev):
     """A change of name, parent and priority of which one part is refused changes none"""
     a, b = chain(dev, "w", 2)
     before = dev.state()
-    for spoilt in ({"name": "W", "parent": vs.ROOT}, {"name": "new", "parent": b + 1000}, {"name": "w1", "parent": vs.ROOT},
-                   {"name": "new", "parent": b}):
+    for spoilt in (
+        {"name": "W", "parent": vs.ROOT},
+        {"name": "new", "parent": b + 1000},
+        {"name": "w1", "parent": vs.ROOT},
+        {"name": "new", "parent": b},
+    ):
         fields = {"id": a, "priority": 5, "what": 7, **spoilt}
         try:
             dev.call("CHANGE", **fields)
@@ -210,7 +246,11 @@ def attributes_are_shared(dev):
         vs.eq(attribute(dev, vs.ROOT, name), wanted, f"root's {name}")
         dev.detach(b, name)
         dev.share(a, name)
-        vs.eq((attribute(dev, a, name), attribute(dev, b, name)), (wanted, value), f"{name} when shared again")
+        vs.eq(
+            (attribute(dev, a, name), attribute(dev, b, name)),
+            (wanted, value),
+            f"{name} when shared again",
+        )
     number = uapi.VS_ATTR_COUNT
     vs.eq((dev.query(a).detached, dev.query(b).detached), (0, (1 << number) - 1), "detached")
 
@@ -232,10 +272,20 @@ def attributes_follow_a_move(dev):
 def ranges_are_checked(dev):
     """Values outside an attribute's range: ERANGE, nothing is changed"""
     a = dev.create("a")
-    good = {"cpu_weight": (1, 10000), "cpu_cap": (10, 100000, vs.UNLIMITED), "tasks_max": (0, 1, vs.UNLIMITED),
-            "sockets_max": (0, vs.UNLIMITED), "tasks_errno": (1, 133), "sockets_errno": (1, errno.EMFILE)}
-    bad = {"cpu_weight": (0, 10001, vs.UNLIMITED), "cpu_cap": (0, 9), "tasks_errno": (0, 134, vs.UNLIMITED),
-           "sockets_errno": (0, 134, vs.UNLIMITED)}
+    good = {
+        "cpu_weight": (1, 10000),
+        "cpu_cap": (10, 100000, vs.UNLIMITED),
+        "tasks_max": (0, 1, vs.UNLIMITED),
+        "sockets_max": (0, vs.UNLIMITED),
+        "tasks_errno": (1, 133),
+        "sockets_errno": (1, errno.EMFILE),
+    }
+    bad = {
+        "cpu_weight": (0, 10001, vs.UNLIMITED),
+        "cpu_cap": (0, 9),
+        "tasks_errno": (0, 134, vs.UNLIMITED),
+        "sockets_errno": (0, 134, vs.UNLIMITED),
+    }
     for name, values in good.items():
         dev.detach(a, name)
         for value in values:
@@ -256,25 +306,44 @@ def list_pages(dev):
         vs.eq([service.id for service in dev.services(room=room)], whole, f"pages of {room}")
     page = (uapi.vs_service * 10)()
     import ctypes
-    first = dev.call("LIST", items=ctypes.addressof(page), room=10, after=uapi.VS_LIST_START,
-                     item_size=ctypes.sizeof(uapi.vs_service))
+
+    first = dev.call(
+        "LIST",
+        items=ctypes.addressof(page),
+        room=10,
+        after=uapi.VS_LIST_START,
+        item_size=ctypes.sizeof(uapi.vs_service),
+    )
     vs.eq((first.count, first.after), (10, whole[9]))
     dev.destroy(whole[9])
-    second = dev.call("LIST", items=ctypes.addressof(page), room=10, after=first.after,
-                      item_size=ctypes.sizeof(uapi.vs_service))
-    vs.eq([service.id for service in page[:second.count]], whole[10:20], "after the last one given was destroyed")
-    empty = dev.call("LIST", items=0, room=0, after=uapi.VS_LIST_START, item_size=ctypes.sizeof(uapi.vs_service))
+    second = dev.call(
+        "LIST",
+        items=ctypes.addressof(page),
+        room=10,
+        after=first.after,
+        item_size=ctypes.sizeof(uapi.vs_service),
+    )
+    vs.eq(
+        [service.id for service in page[: second.count]],
+        whole[10:20],
+        "after the last one given was destroyed",
+    )
+    empty = dev.call(
+        "LIST", items=0, room=0, after=uapi.VS_LIST_START, item_size=ctypes.sizeof(uapi.vs_service)
+    )
     vs.eq(empty.count, 0, "no room")
 
 
 @vs.test
 def generation_grows(dev):
     """The generation grows with each change and only then"""
+
     def grown(function, *arguments):
         before = dev.info().generation
         result = function(*arguments)
         vs.eq(dev.info().generation > before, True, f"{function.__name__}{arguments}")
         return result
+
     a = grown(dev.create, "a")
     grown(dev.rename, a, "b")
     grown(dev.set_priority, a, 4)
@@ -297,7 +366,14 @@ def statistics_begin_at_zero(dev):
     """A new service has done nothing"""
     a = dev.create("a")
     got = dev.stat(a)
-    vs.eq([getattr(got, name) for name, _ in got._fields_ if name not in ("id", "reason", "refused", "hits")], [0] * 9)
+    vs.eq(
+        [
+            getattr(got, name)
+            for name, _ in got._fields_
+            if name not in ("id", "reason", "refused", "hits")
+        ],
+        [0] * 9,
+    )
     vs.eq((list(got.refused), list(got.hits)), ([0] * uapi.VS_RESOURCE_MAX, [0] * uapi.VS_GATE_MAX))
 
 

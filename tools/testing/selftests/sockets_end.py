@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 240
 """How sockets end being a service's: at its limit, at `vsctl down`, in any namespace."""
+
 import contextlib
 import os
 import socket
@@ -36,6 +37,7 @@ def most_seen(dev, id, seconds):
 
 def under_way(cookies):
     """Makes a case: handshakes of a tenant by rule, many at once."""
+
     def case(dev):
         most = 3
         a = limited(dev, "a", most)
@@ -77,6 +79,7 @@ def under_way(cookies):
                 server.settimeout(10)
                 server.accept()[0].close()
             server.close()
+
     case.__doc__ = f"Never more sockets than sockets_max with twenty handshakes under way{', by SYN cookies' if cookies else ''}"
     case.__name__ = f"under_way_{cookies}"
     gates.case(case)
@@ -88,7 +91,9 @@ under_way(True)
 
 @gates.case
 def accepted_at_the_limit(dev):
-    """A client's own sockets and its connections are one count: at its limit neither comes, and both come when there is room"""
+    """A client's own sockets and its connections are one count: at its limit neither comes, and
+    both come when there is room
+    """
     a = limited(dev, "a", 2)
     server = gates.listener()
     server.settimeout(0.5)
@@ -112,7 +117,9 @@ def accepted_at_the_limit(dev):
 
 
 def made_in(space_fd=None):
-    """Sockets of each kind, not in any table; and bound, listening and connected ones, with what they talk to."""
+    """Sockets of each kind, not in any table; and bound, listening and connected ones, with what
+    they talk to.
+    """
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     if space_fd is not None:
         os.setns(space_fd, os.CLONE_NEWNET)
@@ -129,10 +136,12 @@ def made_in(space_fd=None):
 
 def fresh_namespace():
     """A network namespace that nothing holds but the descriptor returned."""
+
     def body():
         os.unshare(os.CLONE_NEWNET)
         netns.ip("link", "set", "lo", "up")
         return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
     return gates.thread(body)
 
 
@@ -195,9 +204,13 @@ def held(dev):
 
 @gates.case
 def down_takes_every_tag(dev):
-    """`down` takes the tag off every socket, whatever namespace holds it and whoever holds the namespace"""
+    """`down` takes the tag off every socket, whatever namespace holds it and whoever holds the
+    namespace
+    """
     with held(dev) as (a, holders):
-        vs.within(dev.stat(a).sockets, len(holders.every()), len(holders.every()) + 8, "counted before")
+        vs.within(
+            dev.stat(a).sockets, len(holders.every()), len(holders.every()) + 8, "counted before"
+        )
         vs.vsctl("down")
         vs.eq((dev.stat(a).sockets, dev.stat(a).tasks), (0, 0), "counted while the gates are down")
         dev.destroy(a)
@@ -209,7 +222,9 @@ def down_takes_every_tag(dev):
 
 @gates.case
 def up_believes_nothing_old(dev):
-    """`up` again believes no tag of before: not of sockets, of connections waiting, of datagrams, or of packets on their way"""
+    """`up` again believes no tag of before: not of sockets, of connections waiting, of datagrams,
+    or of packets on their way
+    """
     srv = dev.create("srv")
     containers.bind_all(dev, srv)
     gates.enter(dev, srv)
@@ -228,13 +243,21 @@ def up_believes_nothing_old(dev):
         for sender, queue in zip(senders, queues):
             sender.sendto(b"after", queue.getsockname())
             for when in "before", "after":
-                vs.eq(containers.works_for(dev, srv, queue), srv, f"a datagram of {when}, {queue.family.name}")
+                vs.eq(
+                    containers.works_for(dev, srv, queue),
+                    srv,
+                    f"a datagram of {when}, {queue.family.name}",
+                )
         for where, some in holders.sockets.items():
             server = some[6]
             server.settimeout(10)
             gates.enter(dev, srv)
             with server.accept()[0] as connection:
-                vs.eq((gates.vs_of(connection), gates.tag()[1]), (srv, srv), f"the connection that waited, {where}")
+                vs.eq(
+                    (gates.vs_of(connection), gates.tag()[1]),
+                    (srv, srv),
+                    f"the connection that waited, {where}",
+                )
             gates.enter(dev, vs.ROOT)
         for one in senders + queues:
             one.close()
@@ -242,7 +265,9 @@ def up_believes_nothing_old(dev):
 
 @gates.case
 def closed_while_down(dev):
-    """A socket that is closed while the gates are down is counted no more when they are up; its service can be destroyed"""
+    """A socket that is closed while the gates are down is counted no more when they are up; its
+    service can be destroyed
+    """
     with held(dev) as (a, holders):
         vs.vsctl("down")
         for _, sock in holders.every():
@@ -254,7 +279,9 @@ def closed_while_down(dev):
 
 @gates.case
 def counts_after(dev):
-    """After down and up counts are exact: old sockets count for nobody, new ones once, and closing either takes off no more"""
+    """After down and up counts are exact: old sockets count for nobody, new ones once, and closing
+    either takes off no more
+    """
     with held(dev) as (a, holders):
         down_and_up()
         gates.enter(dev, a)

@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 300
 # module: no
-"""What a tagged socket costs: the kernel's memory for 20,000 of them, beside as many in the same boot without the module."""
+"""What a tagged socket costs: the kernel's memory for 20,000 of them, beside as many in the same
+boot without the module.
+"""
+
 import os
 import pathlib
 import subprocess
@@ -20,7 +23,9 @@ def kernel_memory():
     """Bytes that the kernel holds in slabs, per-CPU areas, vmalloc, page tables and stacks."""
     lines = pathlib.Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     held = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines}
-    return sum(held[name] for name in ("Slab", "Percpu", "VmallocUsed", "PageTables", "KernelStack"))
+    return sum(
+        held[name] for name in ("Slab", "Percpu", "VmallocUsed", "PageTables", "KernelStack")
+    )
 
 
 HOLD = """
@@ -42,10 +47,14 @@ def settled_memory():
 
 
 def holding(count, dev=None, id=vs.ROOT):
-    """The kernel's memory while a process, of service `id` if there is a device, holds so many UDP sockets."""
+    """The kernel's memory while a process, of service `id` if there is a device, holds so many UDP
+    sockets.
+    """
     if dev:
         gates.enter(dev, id)
-    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     if dev:
         gates.enter(dev, vs.ROOT)
     vs.eq(holder.stdout.readline(), b"ready\n", "the sockets")
@@ -78,8 +87,11 @@ def memory():
         tagged, beside = each(dev, dev.create("a"))
     finally:
         dev.close()
-    print(f"# a socket without the module {plain:.0f} bytes; with it, root's {untagged - plain:+.0f}, tagged {tagged - plain:+.0f}; "
-          f"the module and all gates {(beside - without) / 1024:.0f} KiB", flush=True)
+    print(
+        f"# a socket without the module {plain:.0f} bytes; with it, root's {untagged - plain:+.0f}, tagged {tagged - plain:+.0f}; "
+        f"the module and all gates {(beside - without) / 1024:.0f} KiB",
+        flush=True,
+    )
     for what, bytes in ("root's", untagged), ("tagged", tagged):
         vs.within(bytes - plain, -PER_SOCKET, PER_SOCKET, f"bytes beyond the socket, {what}")
 

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 300
-"""Services, forks, connections and namespaces come and go in masses, all tagged: every count ends at nothing.
+"""Services, forks, connections and namespaces come and go in masses, all tagged: every count ends
+at nothing.
 
-VS_SERVICES=10000 is how many services come and go; by default it is as many as `make check` has time for.
+VS_SERVICES=10000 is how many services come and go; by default it is as many as `make check` has
+time for.
 """
+
 import contextlib
 import os
 import socket
@@ -38,7 +41,11 @@ def crowd(*works):
 def settled(dev):
     """Checks that no service has a task or socket left, and that all can go."""
     ids = [one.id for one in dev.services() if one.id != vs.ROOT]
-    vs.until(lambda: all((dev.stat(id).tasks, dev.stat(id).sockets) == (0, 0) for id in ids), 60, "all services are empty")
+    vs.until(
+        lambda: all((dev.stat(id).tasks, dev.stat(id).sockets) == (0, 0) for id in ids),
+        60,
+        "all services are empty",
+    )
     dev.apply(prune=True)
     vs.eq(len(dev.services()), 1, "services")
 
@@ -71,7 +78,11 @@ def datagram(dev, ids):
 def namespace(dev, ids):
     """A program of a service makes namespaces for itself, and ends there."""
     gates.enter(dev, ids[1])
-    vs.eq(vs.run("unshare", "--net", "--ipc", "--uts", "ip", "link", "set", "lo", "up").returncode, 0, "status")
+    vs.eq(
+        vs.run("unshare", "--net", "--ipc", "--uts", "ip", "link", "set", "lo", "up").returncode,
+        0,
+        "status",
+    )
     gates.enter(dev, vs.ROOT)
 
 
@@ -96,7 +107,9 @@ def services(dev):
 
 @vs.gated
 def everything(dev):
-    """Forks, connections, datagrams and namespaces at once, while rules re-bind and services are destroyed"""
+    """Forks, connections, datagrams and namespaces at once, while rules re-bind and services are
+    destroyed
+    """
     ids = [dev.create("server"), dev.create("client")]
     dev.add("accept", [ids[0]], [vs.REF(1)])
     dev.add("recv", [ids[0]], [vs.REF(2)], proto="udp")
@@ -108,9 +121,16 @@ def everything(dev):
         dev.move(victim, ids[1])
         dev.destroy(victim, heir)
         dev.destroy(heir, ids[0])
+
     try:
-        with crowd(lambda: connect(socket.AF_INET, dev, ids), lambda: connect(socket.AF_INET6, dev, ids),
-                   lambda: connect(socket.AF_UNIX, dev, ids), lambda: datagram(dev, ids), lambda: namespace(dev, ids), replace):
+        with crowd(
+            lambda: connect(socket.AF_INET, dev, ids),
+            lambda: connect(socket.AF_INET6, dev, ids),
+            lambda: connect(socket.AF_UNIX, dev, ids),
+            lambda: datagram(dev, ids),
+            lambda: namespace(dev, ids),
+            replace,
+        ):
             time.sleep(SECONDS)
     finally:
         vs.kill_sessions(*storms)

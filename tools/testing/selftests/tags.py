@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 120
-"""A task's tag goes where the work goes: to children, threads and what is executed; and the counts of tasks with it."""
+"""A task's tag goes where the work goes: to children, threads and what is executed; and the counts
+of tasks with it.
+"""
+
 import ctypes
 import errno
 import os
@@ -9,18 +12,26 @@ import signal
 import subprocess
 import threading
 
-import uapi
 import vs
+
+import uapi
 
 CGROUPS = "/sys/fs/cgroup"
 
 
 class Shell:
-    """A shell in its own session that runs one line at a time; all of the session is killed at the end."""
+    """A shell in its own session that runs one line at a time; all of the session is killed at the
+    end.
+    """
 
     def __enter__(self):
-        self.process = subprocess.Popen(["bash"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        start_new_session=True)
+        self.process = subprocess.Popen(
+            ["bash"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
         self.pid = self.process.pid
         return self
 
@@ -43,7 +54,9 @@ def tasks(dev, id):
 
 @vs.gated
 def children_inherit(dev):
-    """A placed process's children and their children are of its service; when they end they are counted off"""
+    """A placed process's children and their children are of its service; when they end they are
+    counted off
+    """
     a = dev.create("a")
     with Shell() as shell:
         dev.place(shell.pid, a)
@@ -74,7 +87,7 @@ def executing_keeps_it(dev):
     with Shell() as shell:
         dev.place(shell.pid, a)
         shell("sleep 1000 &")
-        shell("python3 -c 'import subprocess; subprocess.Popen([\"sleep\", \"1000\"])'")
+        shell('python3 -c \'import subprocess; subprocess.Popen(["sleep", "1000"])\'')
         vs.until(lambda: tasks(dev, a) == 3, what="three tasks")
         shell.process.stdin.write("exec sleep 1000\n")
         shell.process.stdin.flush()
@@ -103,6 +116,7 @@ def threads_are_tasks(dev):
         for thread in old + new:
             thread.join()
         return counts
+
     vs.eq(vs.in_child(threaded), "[4, 6]", "tasks before and after")
     vs.until(lambda: tasks(dev, a) == 0, what="no task")
 
@@ -121,6 +135,7 @@ def one_thread_alone(dev):
         end.set()
         thread.join()
         return count
+
     vs.eq(vs.in_child(threaded), "1", "tasks")
     vs.until(lambda: tasks(dev, a) == 0, what="no task")
 
@@ -155,7 +170,9 @@ def what_cannot_be_placed(dev):
 
 
 def forks(count):
-    """The errno at which forking `count` children, all alive at once, stops (0: it does not), and how many there were."""
+    """The errno at which forking `count` children, all alive at once, stops (0: it does not), and
+    how many there were.
+    """
     made, number = [], 0
     while len(made) < count and not number:
         try:
@@ -184,6 +201,7 @@ def limits_above_bound_too(dev):
     def within(id):
         dev.place(os.getpid(), id)
         return forks(10)
+
     with vs.Sleeper() as one, vs.Sleeper() as other:
         dev.place(one, c)
         dev.place(other, a)
@@ -214,10 +232,13 @@ def fork_that_fails_late(dev):
             dev.place(os.getpid(), a)
             got = [forks(10) for _ in range(20)]
             return set(got), tasks(dev, a)
+
         vs.eq(vs.in_child(within), "({('EAGAIN', 2)}, 1)", "forks, and tasks after them")
         vs.eq(sum(dev.stat(a).refused), 0, "refused by us")
     finally:
-        vs.until(lambda: not open(f"{group}/cgroup.procs", encoding="ascii").read(), what="empty group")
+        vs.until(
+            lambda: not open(f"{group}/cgroup.procs", encoding="ascii").read(), what="empty group"
+        )
         os.rmdir(group)
     vs.until(lambda: tasks(dev, a) == 0, what="no task")
 
@@ -236,6 +257,7 @@ def clone_variants(dev):
             # CLONE_SIGHAND without CLONE_VM is not possible
             vs.eq(libc.syscall(56, 0x800 | 17, 0, 0, 0, 0), -1, "clone")
         return tasks(dev, a)
+
     vs.eq(vs.in_child(variants), "1", "tasks")
     vs.until(lambda: tasks(dev, a) == 0, what="no task")
 

@@ -1,10 +1,12 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 300
-"""Tags across network namespaces: a container's client is known to a server in another one and on the host.
+"""Tags across network namespaces: a container's client is known to a server in another one and on
+the host.
 
 VS_COUNT=N is the number of connections, and of datagrams, on each way: 1,000 by default.
 """
+
 import collections
 import contextlib
 import json
@@ -40,8 +42,21 @@ def to_host(stack):
 
 
 def attach(container, number, bridge=None):
-    """Links a container to the host by a veth pair; the host's end is a port of `bridge`, or has the address .254."""
-    netns.ip("link", "add", f"vsh{number}", "type", "veth", "peer", "name", "eth0", "netns", container.name)
+    """Links a container to the host by a veth pair; the host's end is a port of `bridge`, or has
+    the address .254.
+    """
+    netns.ip(
+        "link",
+        "add",
+        f"vsh{number}",
+        "type",
+        "veth",
+        "peer",
+        "name",
+        "eth0",
+        "netns",
+        container.name,
+    )
     subnet = 80 if bridge else 80 + number
     if bridge:
         netns.ip("link", "set", f"vsh{number}", "master", bridge)
@@ -68,7 +83,9 @@ def bridge(stack):
 
 
 def nat(stack):
-    """Two containers behind the host, which routes, publishes the server's port, and masquerades."""
+    """Two containers behind the host, which routes, publishes the server's port, and
+    masquerades.
+    """
     one, two = (stack.enter_context(Container(name)) for name in ("vs-one", "vs-two"))
     attach(one, 1)
     address = attach(two, 2)
@@ -83,7 +100,8 @@ def nat(stack):
 
 
 def ask(space, dev, id, kind, where, count):
-    """A child of service `id` in `space` that asks `count` times, in `count` connections or datagrams; returns its pid.
+    """A child of service `id` in `space` that asks `count` times, in `count` connections or
+    datagrams; returns its pid.
 
     A question is the asker's id; each is answered before the next, so that none is lost.
     """
@@ -109,7 +127,9 @@ def ask(space, dev, id, kind, where, count):
 
 
 def answer(dev, srv, server, total):
-    """Answers so many questions as a task of `srv`; counts (asker, service worked for, service of the connection)."""
+    """Answers so many questions as a task of `srv`; counts (asker, service worked for, service of
+    the connection).
+    """
     found = collections.Counter()
     gates.enter(dev, srv)
     for _ in range(total):
@@ -131,13 +151,16 @@ def answer(dev, srv, server, total):
 
 
 def missed():
-    """How often the kernel has not run a BPF program that was attached, as another one ran on that CPU."""
+    """How often the kernel has not run a BPF program that was attached, as another one ran on that
+    CPU.
+    """
     listing = json.loads(vs.run("bpftool", "-j", "prog", "show").stdout)
     return {one["name"]: one["recursion_misses"] for one in listing if one.get("recursion_misses")}
 
 
 def way(topology):
     """Makes a case of each kind: N connections, N datagrams, by several tenants at once."""
+
     def made(kind, what):
         def case(dev):
             with contextlib.ExitStack() as stack:
@@ -149,25 +172,41 @@ def way(topology):
                 server = stack.enter_context(containers.serve(dev, srv, two, listens, kind, PORT))
                 server.settimeout(30)
                 shares = [COUNT // len(ids) + (n < COUNT % len(ids)) for n in range(len(ids))]
-                children = [ask(one, dev, id, kind, (host, port), share) for id, share in zip(ids, shares)]
+                children = [
+                    ask(one, dev, id, kind, (host, port), share) for id, share in zip(ids, shares)
+                ]
                 found = answer(dev, srv, server, COUNT)
                 for child in children:
                     vs.eq(os.waitpid(child, 0)[1], 0, "a client")
-                right = sum(count for (asker, works, of), count in found.items() if works == of == asker)
+                right = sum(
+                    count for (asker, works, of), count in found.items() if works == of == asker
+                )
                 home = sum(count for (_, works, _), count in found.items() if works == srv)
                 wrong = COUNT - right - home
                 missing = missed()
-                print(f"# {topology.__name__}, {what}: {COUNT}, right {right}, home {home}, wrong {wrong}; "
-                      f"srv: unattributed {dev.stat(srv).unattributed}, a gate's calls missed {missing}", flush=True)
+                print(
+                    f"# {topology.__name__}, {what}: {COUNT}, right {right}, home {home}, wrong {wrong}; "
+                    f"srv: unattributed {dev.stat(srv).unattributed}, a gate's calls missed {missing}",
+                    flush=True,
+                )
                 vs.eq(wrong, 0, f"{what}: wrong")
-                # The kernel leaves out a tracing program that is under way on the CPU: then the server stays at home.
-                left_out = sum(count for name, count in missing.items() if name.startswith("recv__"))
-                vs.within(home, 0, left_out, f"{what}: home, of so many receipts that the kernel left out")
+                # The kernel leaves out a tracing program that is under way on the CPU: then the
+                # server stays at home.
+                left_out = sum(
+                    count for name, count in missing.items() if name.startswith("recv__")
+                )
+                vs.within(
+                    home, 0, left_out, f"{what}: home, of so many receipts that the kernel left out"
+                )
                 for id in ids:
                     vs.within(dev.stat(id).sockets, 0, 2 * COUNT, "sockets")
-        case.__doc__ = f"{topology.__doc__.rstrip('.')}: {what} of several tenants at once are their clients'"
+
+        case.__doc__ = (
+            f"{topology.__doc__.rstrip('.')}: {what} of several tenants at once are their clients'"
+        )
         case.__name__ = f"{topology.__name__}_{what}"
         gates.case(case)
+
     made(STREAM, "connections")
     made(DGRAM, "datagrams")
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Threads of a test, whose failures are its own."""
+
 import threading
 
 import vs
@@ -26,7 +27,9 @@ class Thread(threading.Thread):
 
 
 class Repeating(Thread):
-    """Calls work() over and over, with a pause of so many seconds between, until it is to stop; counts the rounds."""
+    """Calls work() over and over, with a pause of so many seconds between, until it is to stop;
+    counts the rounds.
+    """
 
     def __init__(self, work, pause=0):
         super().__init__(self._repeat, work, pause)

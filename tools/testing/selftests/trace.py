@@ -1,6 +1,9 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""The tracepoints vs:vs_bind, vs:vs_refuse and vs:vs_apply: who is bound by which gate and rule, and what is refused."""
+"""The tracepoints vs:vs_bind, vs:vs_refuse and vs:vs_apply: who is bound by which gate and rule,
+and what is refused.
+"""
+
 import contextlib
 import errno
 import pathlib
@@ -8,8 +11,9 @@ import re
 import socket
 
 import gates
-import uapi
 import vs
+
+import uapi
 
 TRACING = pathlib.Path("/sys/kernel/tracing")
 
@@ -44,8 +48,17 @@ def bind(dev):
         conn = server.accept()[0]
         conn.close()
     peer.close()
-    seen = [(event["gate"], int(event["home"]), int(event["cur"]), int(event["new_cur"]), int(event["rule"]))
-            for name, event in events if name == "vs_bind" and int(event["home"]) == pg]
+    seen = [
+        (
+            event["gate"],
+            int(event["home"]),
+            int(event["cur"]),
+            int(event["new_cur"]),
+            int(event["rule"]),
+        )
+        for name, event in events
+        if name == "vs_bind" and int(event["home"]) == pg
+    ]
     vs.eq(seen, [("accept", pg, pg, a, rule), ("close", pg, a, pg, -1)], "events")
 
 
@@ -69,8 +82,13 @@ def refuse(dev):
 
 @vs.test
 def apply(dev):
-    """vs_apply says how much there is now; a configuration that is only checked is not put into force"""
-    config = [vs.config_service("a"), vs.config_service("b")], [vs.rule("socket", right=[vs.ANY, 1])]
+    """vs_apply says how much there is now; a configuration that is only checked is not put into
+    force
+    """
+    config = (
+        [vs.config_service("a"), vs.config_service("b")],
+        [vs.rule("socket", right=[vs.ANY, 1])],
+    )
     with traced() as events:
         dev.apply(*config, check=True)
         dev.apply(*config)

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""uapi/vs.h as Python: its constants by name, its structures as ctypes, its commands as ioctl numbers.
+"""uapi/vs.h as Python: its constants by name, its structures as ctypes, its commands as ioctl
+numbers.
 
-The header is read when this is imported, so there is nothing here that could fall behind it. The reader knows only
-what the header uses (fixed-width members, arrays, nested structures, plain enums) and stops at anything else.
-abi_layout.py holds its result against what the C compiler says.
+The header is read when this is imported, so there is nothing here that could fall behind it. The
+reader knows only what the header uses (fixed-width members, arrays, nested structures, plain enums)
+and stops at anything else. abi_layout.py holds its result against what the C compiler says.
 """
+
 import ctypes
 import pathlib
 import re
@@ -13,14 +15,20 @@ HEADER = pathlib.Path(__file__).resolve().parents[3] / "uapi" / "vs.h"
 
 _SCALARS = {
     "char": ctypes.c_char,
-    "__u8": ctypes.c_uint8, "__u16": ctypes.c_uint16, "__u32": ctypes.c_uint32, "__u64": ctypes.c_uint64,
-    "__s8": ctypes.c_int8, "__s16": ctypes.c_int16, "__s32": ctypes.c_int32, "__s64": ctypes.c_int64,
+    "__u8": ctypes.c_uint8,
+    "__u16": ctypes.c_uint16,
+    "__u32": ctypes.c_uint32,
+    "__u64": ctypes.c_uint64,
+    "__s8": ctypes.c_int8,
+    "__s16": ctypes.c_int16,
+    "__s32": ctypes.c_int32,
+    "__s64": ctypes.c_int64,
 }
 
-constants = {}   # macros and enumerators by name
-enums = {}       # enum name -> its enumerators, in order
-structs = {}     # struct name -> ctypes class
-commands = {}    # VS_IOC_X -> (number within the magic, ctypes class)
+constants = {}  # macros and enumerators by name
+enums = {}  # enum name -> its enumerators, in order
+structs = {}  # struct name -> ctypes class
+commands = {}  # VS_IOC_X -> (number within the magic, ctypes class)
 
 
 def request(number, size):
@@ -57,16 +65,24 @@ def _read(text):
     pattern = re.compile(
         r"^#define\s+(?P<macro>\w+)(?:\((?P<arg>\w+)\))?[ \t]+(?P<body>[^\n]+)$"
         r"|^enum\s+(?P<enum>\w+)\s*\{(?P<items>[^}]*)\};"
-        r"|^struct\s+(?P<struct>\w+)\s*\{(?P<members>[^}]*)\};", re.M)
+        r"|^struct\s+(?P<struct>\w+)\s*\{(?P<members>[^}]*)\};",
+        re.M,
+    )
     for found in pattern.finditer(text):
         if found["enum"]:
-            enums[found["enum"]] = names = [item.strip() for item in found["items"].split(",") if item.strip()]
+            enums[found["enum"]] = names = [
+                item.strip() for item in found["items"].split(",") if item.strip()
+            ]
             constants.update((name, value) for value, name in enumerate(names))
         elif found["struct"]:
             _read_struct(found["struct"], found["members"])
         elif found["arg"]:
-            constants[found["macro"]] = eval(f"lambda {found['arg']}: {_plain(found['body'])}", dict(constants))
-        elif command := re.fullmatch(r"_IOWR\(VS_IOC_MAGIC, (\d+), struct (\w+)\)", found["body"].strip()):
+            constants[found["macro"]] = eval(
+                f"lambda {found['arg']}: {_plain(found['body'])}", dict(constants)
+            )
+        elif command := re.fullmatch(
+            r"_IOWR\(VS_IOC_MAGIC, (\d+), struct (\w+)\)", found["body"].strip()
+        ):
             commands[found["macro"]] = int(command[1]), structs[command[2]]
         else:
             constants[found["macro"]] = _value(found["body"])

@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 240
 # module: no
-"""Loading, using and unloading the module, fifty times; and unloading refused while something uses it."""
+"""Loading, using and unloading the module, fifty times; and unloading refused while something uses
+it.
+"""
+
 import contextlib
 import os
 import shutil
@@ -26,9 +29,13 @@ def unload():
 
 
 def idle():
-    """Waits until nothing refers to the module: programs that were detached are freed a grace period later."""
+    """Waits until nothing refers to the module: programs that were detached are freed a grace
+    period later.
+    """
     with open("/sys/module/vs/refcnt", encoding="ascii") as count:
-        vs.until(lambda: count.seek(0) or int(count.read()) == 0, 10, "the module is not referred to")
+        vs.until(
+            lambda: count.seek(0) or int(count.read()) == 0, 10, "the module is not referred to"
+        )
 
 
 @contextlib.contextmanager
@@ -58,19 +65,26 @@ def use():
         dev.destroy(dev.create("gone", id=7002), dev.create("heir", id=7001))
         dev.add("accept", [a], [vs.REF(1)], peer="10.0.0.0", peer_len=104)
         dev.add("exec", [], [b], path="/usr/bin/x")
-        dev.apply([vs.config_service(f"n{n}", n) for n in range(8)], [vs.rule("exec", [n % 9]) for n in range(100)])
+        dev.apply(
+            [vs.config_service(f"n{n}", n) for n in range(8)],
+            [vs.rule("exec", [n % 9]) for n in range(100)],
+        )
         dev.call("GATE_PACKET", on=1)
     finally:
         dev.close()
 
 
 def left_behind():
-    return [path for path in ("/dev/vsctl", "/sys/module/vs", "/sys/fs/bpf/vs") if os.path.exists(path)]
+    return [
+        path for path in ("/dev/vsctl", "/sys/module/vs", "/sys/fs/bpf/vs") if os.path.exists(path)
+    ]
 
 
 @vs.test
 def fifty_times():
-    """Loaded, used and unloaded 50 times, with services, rules and packet hooks in place at the end"""
+    """Loaded, used and unloaded 50 times, with services, rules and packet hooks in place at the
+    end
+    """
     for number in range(ROUNDS):
         load()
         use()
@@ -110,7 +124,9 @@ def refused_while_gates_are_attached():
 
 @vs.test
 def generation_begins():
-    """The generation of a module just loaded is not 0, which the scheduler's copies have before they are made"""
+    """The generation of a module just loaded is not 0, which the scheduler's copies have before
+    they are made
+    """
     with loaded():
         dev = vs.Device()
         try:

@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 300
 # module: no
-"""Unloading in the midst of traffic: refused while something uses the module, and clean once nothing does."""
+"""Unloading in the midst of traffic: refused while something uses the module, and clean once
+nothing does.
+"""
+
 import contextlib
 import os
 import pathlib
@@ -31,12 +34,16 @@ def refused(why):
 def gone():
     """Unloads the module, at once; nothing of it may be left."""
     vs.command("rmmod", "vs")
-    left = [path for path in ("/dev/vsctl", "/sys/module/vs", "/sys/fs/bpf/vs") if os.path.exists(path)]
+    left = [
+        path for path in ("/dev/vsctl", "/sys/module/vs", "/sys/fs/bpf/vs") if os.path.exists(path)
+    ]
     vs.eq((left, cpu.scheduler()), ([], None), "left behind")
 
 
 class Traffic:
-    """Connections, datagrams and forks, one after the other, of this process and a child; `rounds` counts exchanges."""
+    """Connections, datagrams and forks, one after the other, of this process and a child; `rounds`
+    counts exchanges.
+    """
 
     def __init__(self):
         self.threads = [Repeating(work, 0.01) for work in (self._connect, self._send)]
@@ -48,13 +55,19 @@ class Traffic:
     @staticmethod
     def _connect():
         with socket.create_server(("127.0.0.1", 0)) as server:
-            with socket.create_connection(server.getsockname(), 20) as client, server.accept()[0] as worker:
+            with (
+                socket.create_connection(server.getsockname(), 20) as client,
+                server.accept()[0] as worker,
+            ):
                 client.sendall(b"x" * 1000)
                 vs.eq(worker.recv(1000, socket.MSG_WAITALL), b"x" * 1000, "what was sent")
 
     @staticmethod
     def _send():
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other,
+        ):
             one.settimeout(20)
             one.bind(("127.0.0.1", 0))
             other.sendto(b"y", one.getsockname())
@@ -93,7 +106,9 @@ def opened():
 
 @vs.test
 def rounds():
-    """Refused while gates and scheduler run, down and unloaded at once in the midst of tagged traffic"""
+    """Refused while gates and scheduler run, down and unloaded at once in the midst of tagged
+    traffic
+    """
     with Traffic() as traffic:
         for _ in range(ROUNDS):
             vs.command("insmod", MODULE)
@@ -133,7 +148,9 @@ def pinned_elsewhere():
     vs.command("insmod", MODULE)
     vs.vsctl("up", "--no-sched")
     other = pathlib.Path("/sys/fs/bpf/kept")
-    vs.command("bpftool", "link", "pin", "pinned", "/sys/fs/bpf/vs/links/fork__task_alloc", str(other))
+    vs.command(
+        "bpftool", "link", "pin", "pinned", "/sys/fs/bpf/vs/links/fork__task_alloc", str(other)
+    )
     try:
         done = vs.run("vsctl", "down")
         vs.eq(done.returncode, 6, done.stderr)

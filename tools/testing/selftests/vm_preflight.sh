@@ -24,7 +24,8 @@ looks 0 "the cached tree and the module lack nothing" --module "$VS_BUILD/module
 looks 1 "a folder that is no build tree" "$work"
 says "what to name instead" 'make preflight KDIR='
 
-# a headers package as Debian ships it: a .config, no Rust metadata; and of a kernel without sched_ext
+# a headers package as Debian ships it: a .config, no Rust metadata; and of a kernel without
+# sched_ext
 mkdir "$work/kdir"
 grep -v SCHED_CLASS_EXT "$KDIR/.config" >"$work/kdir/.config"
 looks 1 "a tree that lacks much" --module "$VS_BUILD/module/vs.ko" "$work/kdir"
@@ -32,10 +33,13 @@ says "an option is named" '^missing: CONFIG_SCHED_CLASS_EXT'
 says "the options that are there are not" '^ok: +CONFIG_BPF_LSM'
 says "Rust metadata is named, file by file" '^missing: Rust metadata .*libkernel\.rmeta'
 says "so is Module.symvers" '^missing: Module.symvers'
-check "each with what to do" test "$(grep -c '^missing:' "$work/said")" = "$(grep -c '^         ' "$work/said")"
+check "each with what to do" test "$(grep -c '^missing:' "$work/said")" = \
+	"$(grep -c '^         ' "$work/said")"
 
-# the module as it is built with the libbpf of the distribution, which the kernel's BTF is a trap for
-check "a module is built without a libbpf as new as the kernel" env LIBBPF= "$vm/module" "$KDIR" "$work/module"
+# the module as it is built with the libbpf of the distribution, which the kernel's BTF is a trap
+# for
+check "a module is built without a libbpf as new as the kernel" env LIBBPF= "$vm/module" "$KDIR" \
+	"$work/module"
 looks 1 "its BTF is refused" --module "$work/module/vs.ko" --tree
 says "for types of the kernel's" '^missing: clean BTF in .*own copy of [0-9]+ kernel types'
 says "and what to do is said" 'libbpf is too old'

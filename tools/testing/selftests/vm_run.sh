@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: host
 # limit: 600
-# The guest: what comes out of it, and that it fails when it hangs, dies, or the kernel has something to report.
+# The guest: what comes out of it, and that it fails when it hangs, dies, or the kernel has
+# something to report.
 . "${0%/*}/lib.sh"
 
 run=$(readlink -f "${0%/*}/../../vm/run")
@@ -24,7 +25,8 @@ ends() {
 said() { check "$1" grep -qE "$2" "$work/said"; }
 
 ends 2 "no script" --cpus 1
-ends 7 "a script's status is the guest's" --cpus 1 -- sh -c "echo out; echo err >&2; echo kept >$inside/file; exit 7"
+ends 7 "a script's status is the guest's" --cpus 1 -- sh -c \
+	"echo out; echo err >&2; echo kept >$inside/file; exit 7"
 said "its output" '^out$'
 said "and errors" '^err$'
 is "and files" "$(<"$work/file")" kept
@@ -38,6 +40,7 @@ ends 0 "unless it is expected" --cpus 1 --expect 'at nowhere' -- sh -c "$warn"
 ends 201 "a kernel that dies" --cpus 1 -- sh -c 'echo c >/proc/sysrq-trigger; sleep 600'
 said "shows how" '^vs: console: .*sysrq triggered crash'
 
-ends 202 "a guest that hangs ends at its limit" --cpus 1 --timeout 45 -- sh -c 'echo last words >/dev/kmsg; sleep 600'
+ends 202 "a guest that hangs ends at its limit" --cpus 1 --timeout 45 -- sh -c \
+	'echo last words >/dev/kmsg; sleep 600'
 said "with the last lines of its console" '^vs: console: '
 finish

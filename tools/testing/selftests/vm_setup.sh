@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: host
 # limit: 120
-# What setup says when it cannot: one line, with what to do. And that nothing half-made is taken for whole.
+# What setup says when it cannot: one line, with what to do. And that nothing half-made is taken for
+# whole.
 . "${0%/*}/lib.sh"
 
 setup=$(readlink -f "${0%/*}/../../vm/setup")
@@ -28,7 +29,8 @@ is "an unknown option" "$(failing "$setup" --frobnicate)" "vs: setup: unknown op
 
 mkdir "$work/small"
 is "no space: how much is needed, how much is there, and what to do" "$(failing apart --mount bash -c "
-	mount -t tmpfs -o size=64m none $work/small && XDG_CACHE_HOME=$work/small exec $setup" | sed 's/needs [0-9]* MB/needs N MB/')" \
+	mount -t tmpfs -o size=64m none $work/small &&
+		XDG_CACHE_HOME=$work/small exec $setup" | sed 's/needs [0-9]* MB/needs N MB/')" \
 	"vs: setup: no space: it needs N MB in $work/small/vs and 64 MB are free (XDG_CACHE_HOME chooses another place)"
 
 # a sudo that refuses, whether or not this machine has one

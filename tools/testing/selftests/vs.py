@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """What selftests in Python share: /dev/vsctl by raw ioctls, and TAP.
 
-A test file defines cases with @vs.test and ends with vs.main(). Each case starts with no service but root and no
-rule; its docstring is the line TAP shows. vsctl is tested by tests that call vsctl; these here speak to the module.
+A test file defines cases with @vs.test and ends with vs.main(). Each case starts with no service
+but root and no rule; its docstring is the line TAP shows. vsctl is tested by tests that call vsctl;
+these here speak to the module.
 """
+
 import ctypes
 import errno
 import inspect
@@ -26,8 +28,14 @@ DEVICE = "/dev/vsctl"
 SLOWNESS = int(os.environ.get("VS_SLOWNESS", "1"))  # by how much limits are longer in this kernel
 
 # what root has after loading, in the order of enum vs_attr
-DEFAULTS = {"cpu_weight": 100, "cpu_cap": UNLIMITED, "tasks_max": UNLIMITED, "sockets_max": UNLIMITED,
-            "tasks_errno": errno.EAGAIN, "sockets_errno": errno.ENOBUFS}
+DEFAULTS = {
+    "cpu_weight": 100,
+    "cpu_cap": UNLIMITED,
+    "tasks_max": UNLIMITED,
+    "sockets_max": UNLIMITED,
+    "tasks_errno": errno.EAGAIN,
+    "sockets_errno": errno.ENOBUFS,
+}
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p]
@@ -45,7 +53,9 @@ def why(number):
 
 
 class Refused(Exception):
-    """A command was refused: errno, reason (by its name, None if the command has none), and the argument as it came back."""
+    """A command was refused: errno, reason (by its name, None if the command has none), and the
+    argument as it came back.
+    """
 
     def __init__(self, command, number, argument):
         self.errno, self.argument = number, argument
@@ -79,25 +89,40 @@ def text(array):
 def address(literal):
     """An IPv4 or IPv6 address as rules hold it: 16 bytes in network order."""
     import ipaddress
+
     parsed = ipaddress.ip_address(literal)
     return b"\0" * 10 + b"\xff\xff" + parsed.packed if parsed.version == 4 else parsed.packed
 
 
 # how many entities a call of each gate has; the others take no rules
-ENTITIES = {"fork": 2, "exec": 1, "setuid": 1, "setgid": 1, "socket": 2, "socketpair": 3, "connect": 2, "accept": 2,
-            "send": 3, "recv": 3, "packet": 1}
+ENTITIES = {
+    "fork": 2,
+    "exec": 1,
+    "setuid": 1,
+    "setgid": 1,
+    "socket": 2,
+    "socketpair": 3,
+    "connect": 2,
+    "accept": 2,
+    "send": 3,
+    "recv": 3,
+    "packet": 1,
+}
 
 
 def rule(gate, left=(), right=(), **properties):
     """A struct vs_rule. left and right: ids by entity, caller first; what is missing is VS_ANY.
 
-    A property is set by its field (uid=1, local="10.0.0.0", local_len=104, path="/usr/bin/x", unix="@name"); its bit
-    in props is set with it.
+    A property is set by its field (uid=1, local="10.0.0.0", local_len=104, path="/usr/bin/x",
+    unix="@name"); its bit in props is set with it.
     """
     made = uapi.vs_rule()
     wild = [ANY] * uapi.VS_ENTITIES
-    fill(made, gate=constants["VS_GATE_" + gate.upper()],
-         **{"from": [*left, *wild][:uapi.VS_ENTITIES], "to": [*right, *wild][:uapi.VS_ENTITIES]})
+    fill(
+        made,
+        gate=constants["VS_GATE_" + gate.upper()],
+        **{"from": [*left, *wild][: uapi.VS_ENTITIES], "to": [*right, *wild][: uapi.VS_ENTITIES]},
+    )
     bits = {"local_port": "LPORT", "peer_port": "PPORT"}
     for name, value in properties.items():
         if name in ("local_len", "peer_len"):
@@ -118,15 +143,19 @@ def rule(gate, left=(), right=(), **properties):
 
 def same_rule(one, other):
     """Whether two rules say the same: number, hits and reason aside."""
+
     def essence(r):
         copy = type(r).from_buffer_copy(r)
         copy.id = copy.hits = copy.reason = 0
         return bytes(copy)
+
     return essence(one) == essence(other)
 
 
 def config_service(name, parent=0, priority=0, id=0, **attributes):
-    """A struct vs_config_service; attributes by enum name in lower case (cpu_weight=300) are detached ones."""
+    """A struct vs_config_service; attributes by enum name in lower case (cpu_weight=300) are
+    detached ones.
+    """
     made = fill(uapi.vs_config_service(), name=name, id=id, parent=parent, priority=priority)
     for attribute, value in attributes.items():
         number = constants["VS_ATTR_" + attribute.upper()]
@@ -145,10 +174,14 @@ class Device:
         os.close(self.fd)
 
     def call(self, command, argument=None, **fields):
-        """Issues VS_IOC_<command> with `fields` set in a fresh argument, or with the one given; returns it."""
+        """Issues VS_IOC_<command> with `fields` set in a fresh argument, or with the one given;
+        returns it.
+        """
         number, kind = uapi.commands["VS_IOC_" + command]
         argument = fill(kind() if argument is None else argument, **fields)
-        failed = ioctl(self.fd, uapi.request(number, ctypes.sizeof(kind)), ctypes.addressof(argument))
+        failed = ioctl(
+            self.fd, uapi.request(number, ctypes.sizeof(kind)), ctypes.addressof(argument)
+        )
         if failed:
             raise Refused(command, failed, argument)
         return argument
@@ -172,7 +205,9 @@ class Device:
         self.call("CHANGE", id=id, what=uapi.VS_CHANGE_PRIORITY, priority=priority)
 
     def _attr(self, op, id, attribute, value=0):
-        self.call("SET_ATTR", id=id, op=op, attr=constants["VS_ATTR_" + attribute.upper()], value=value)
+        self.call(
+            "SET_ATTR", id=id, op=op, attr=constants["VS_ATTR_" + attribute.upper()], value=value
+        )
 
     def set(self, id, attribute, value):
         self._attr(uapi.VS_ATTR_SET, id, attribute, value)
@@ -195,9 +230,14 @@ class Device:
         items, after = [], uapi.VS_LIST_START
         while True:
             page = (kind * room)()
-            got = self.call(command, items=ctypes.addressof(page), room=room, after=after,
-                            item_size=ctypes.sizeof(kind))
-            items += [kind.from_buffer_copy(item) for item in page[:got.count]]
+            got = self.call(
+                command,
+                items=ctypes.addressof(page),
+                room=room,
+                after=after,
+                item_size=ctypes.sizeof(kind),
+            )
+            items += [kind.from_buffer_copy(item) for item in page[: got.count]]
             if got.count < room:
                 return items
             after = got.after
@@ -219,10 +259,14 @@ class Device:
         self.call("RULE_DEL", id=number)
 
     def try_call(self, gate, left=(ROOT,), home=ROOT, **properties):
-        """VS_IOC_RULE_TEST: what a call of the services `left` with these properties would be classified as."""
+        """VS_IOC_RULE_TEST: what a call of the services `left` with these properties would be
+        classified as.
+        """
         left = [*left] + [ROOT] * (ENTITIES.get(gate, 0) - len(left))
         made = rule(gate, left, **properties)
-        return self.call("RULE_TEST", call=ctypes.addressof(made), call_size=ctypes.sizeof(made), home=home)
+        return self.call(
+            "RULE_TEST", call=ctypes.addressof(made), call_size=ctypes.sizeof(made), home=home
+        )
 
     def place(self, pid, id, flags=0):
         pidfd = os.pidfd_open(pid)
@@ -243,10 +287,15 @@ class Device:
         table = (uapi.vs_config_service * len(services))(*services)
         listed = rules if isinstance(rules, ctypes.Array) else (uapi.vs_rule * len(rules))(*rules)
         return self.call(
-            "APPLY", services=ctypes.addressof(table), nr_services=len(services), rules=ctypes.addressof(listed),
-            nr_rules=len(rules), service_size=ctypes.sizeof(uapi.vs_config_service),
+            "APPLY",
+            services=ctypes.addressof(table),
+            nr_services=len(services),
+            rules=ctypes.addressof(listed),
+            nr_rules=len(rules),
+            service_size=ctypes.sizeof(uapi.vs_config_service),
             rule_size=ctypes.sizeof(uapi.vs_rule),
-            flags=check * uapi.VS_APPLY_CHECK | prune * uapi.VS_APPLY_PRUNE)
+            flags=check * uapi.VS_APPLY_CHECK | prune * uapi.VS_APPLY_PRUNE,
+        )
 
     def wipe(self):
         """Leaves root alone, as it is after loading."""
@@ -291,14 +340,20 @@ def refused(number, reason, function, *arguments, **named):
         function(*arguments, **named)
     except Refused as refusal:
         wanted = f"{errno.errorcode[number]}, {reason}"
-        eq(f"{errno.errorcode.get(refusal.errno, refusal.errno)}, {refusal.reason}", wanted, "refusal")
+        eq(
+            f"{errno.errorcode.get(refusal.errno, refusal.errno)}, {refusal.reason}",
+            wanted,
+            "refusal",
+        )
         return refusal
     raise AssertionError(f"not refused; {errno.errorcode[number]}, {reason} was to come")
 
 
 def run(*command, **options):
     """Runs a command to its end, output captured as text; does not judge its exit status."""
-    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    return subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
 
 
 def command(*words):
@@ -311,12 +366,16 @@ def vsctl(*arguments):
     """Runs vsctl; raises AssertionError with its messages if it fails; returns what it printed."""
     done = run("vsctl", *arguments)
     if done.returncode:
-        raise AssertionError(f"vsctl {' '.join(arguments)}: exit {done.returncode}: {done.stderr.strip()}")
+        raise AssertionError(
+            f"vsctl {' '.join(arguments)}: exit {done.returncode}: {done.stderr.strip()}"
+        )
     return done.stdout
 
 
 def in_child(function):
-    """Runs function() in a forked child and returns its result (a string), or raises what it raised as AssertionError."""
+    """Runs function() in a forked child and returns its result (a string), or raises what it raised
+    as AssertionError.
+    """
     reader, writer = os.pipe()
     pid = os.fork()
     if not pid:
@@ -338,7 +397,9 @@ def in_child(function):
 
 
 def unshare(*kinds):
-    """Gives the calling process namespaces of its own (os.CLONE_NEW*); in a user namespace it is root."""
+    """Gives the calling process namespaces of its own (os.CLONE_NEW*); in a user namespace it is
+    root.
+    """
     os.unshare(sum(kinds))
     if os.CLONE_NEWUSER in kinds:
         pathlib.Path("/proc/self/uid_map").write_text("0 0 1", encoding="ascii")
@@ -360,7 +421,9 @@ def listens(port):
 
 
 def adopt():
-    """From here on what outlives its parent becomes our child. A zombie counts as a task, and kill_sessions() reaps it."""
+    """From here on what outlives its parent becomes our child. A zombie counts as a task, and
+    kill_sessions() reaps it.
+    """
     _libc.prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
 
 
@@ -374,7 +437,9 @@ def reap(flags=os.WNOHANG):
 
 
 def kill_sessions(*leaders):
-    """Kills processes that lead sessions, with all that is in these, and reaps. Nothing else may be running then."""
+    """Kills processes that lead sessions, with all that is in these, and reaps. Nothing else may be
+    running then.
+    """
     for leader in leaders:
         os.killpg(leader.pid, signal.SIGKILL)
     for leader in leaders:
@@ -405,7 +470,9 @@ def test(function):
 
 
 def gated(function):
-    """Marks a case that needs the gates, all of them, but not the scheduler. Attached once, they stay to the test's end."""
+    """Marks a case that needs the gates, all of them, but not the scheduler. Attached once, they
+    stay to the test's end.
+    """
     function.gated = True
     return test(function)
 
@@ -428,13 +495,22 @@ def _case(function):
 def main():
     """Runs the cases in order, speaks TAP, and exits 0, 1 (a case failed) or 4 (all were skipped).
 
-    VS_CASE=REGEX runs those alone whose function's name matches: what a failed case leaves behind can fail the next ones.
+    VS_CASE=REGEX runs those alone whose function's name matches: what a failed case leaves behind
+    can fail the next ones.
     """
-    _cases[:] = [function for function in _cases if re.search(os.environ.get("VS_CASE", ""), function.__name__)]
+    _cases[:] = [
+        function
+        for function in _cases
+        if re.search(os.environ.get("VS_CASE", ""), function.__name__)
+    ]
     print(f"TAP version 13\n1..{len(_cases)}", flush=True)
     failures = skipped = 0
     for number, function in enumerate(_cases, 1):
-        name = (inspect.getdoc(function) or function.__name__.replace("_", " ")).split("\n", 1)[0].rstrip(".")
+        name = (
+            (inspect.getdoc(function) or function.__name__.replace("_", " "))
+            .split("\n", 1)[0]
+            .rstrip(".")
+        )
         try:
             _case(function)
             print(f"ok {number} - {name}", flush=True)

@@ -46,7 +46,8 @@ text=$(rules | grep 'my shop')
 check "a rule is deleted" vsctl rule del "$number"
 check "its text adds it again" vsctl rule add "$text"
 is "the same, but younger" "$(rules | tail -1)" "$text"
-is "apply would put it back" "$(vsctl apply /tmp/one.toml --dry-run)" "~ rules: another order of age"
+is "apply would put it back" "$(vsctl apply /tmp/one.toml --dry-run)" \
+	"~ rules: another order of age"
 
 # the kernel refuses this one: 17 levels. The refusal has a place in the file.
 for n in {1..17}; do
@@ -55,7 +56,8 @@ for n in {1..17}; do
 done >/tmp/deep.toml
 state="$(vsctl ls; rules)"
 refuse 1 "a configuration the kernel refuses" vsctl apply /tmp/deep.toml
-check "is refused where it stands" grep -q '^vsctl: /tmp/deep.toml:32:11: ' <(vsctl apply /tmp/deep.toml 2>&1)
+check "is refused where it stands" grep -q '^vsctl: /tmp/deep.toml:32:11: ' \
+	<(vsctl apply /tmp/deep.toml 2>&1)
 is "and changes nothing" "$(vsctl ls; rules)" "$state"
 refuse 1 "a dry run says so too" vsctl apply /tmp/deep.toml --dry-run
 

@@ -57,13 +57,15 @@ refuse 1 "rules hold a service" vsctl destroy shop
 says "how many" "(1 rules)" vsctl destroy shop
 
 refuse 2 "a rule with a mistake" vsctl rule add 'acept task=shop => task=conn'
-says "the mistake is marked" "rule:1:1: there is no gate \`acept\`" vsctl rule add 'acept task=shop => task=conn'
+says "the mistake is marked" "rule:1:1: there is no gate \`acept\`" vsctl rule add \
+	'acept task=shop => task=conn'
 refuse 2 "a rule the shell has cut" vsctl rule add accept task=shop = task=conn
 says "a rule without quotes" "quote the rule" vsctl rule add accept task=shop =
 refuse 2 "no such file" vsctl apply /nowhere.toml
 printf '[services.a]\n\n  cpu_wieght = 3\n' >/tmp/c.toml
 refuse 2 "a configuration with a mistake" vsctl apply /tmp/c.toml
-says "file, line and column" "/tmp/c.toml:3:3: there is no key \`cpu_wieght\`" vsctl apply /tmp/c.toml
+says "file, line and column" "/tmp/c.toml:3:3: there is no key \`cpu_wieght\`" vsctl apply \
+	/tmp/c.toml
 says "what was meant" "did you mean \`cpu_weight\`?" vsctl apply /tmp/c.toml
 
 refuse 3 "placing without gates" vsctl place $$ shop

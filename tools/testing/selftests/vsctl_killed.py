@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 600
-"""vsctl is killed at a step of up, apply or down: all is as before or as after, and the next call mends what is left.
+"""vsctl is killed at a step of up, apply or down: all is as before or as after, and the next call
+mends what is left.
 
-A step is a system call, before which it is killed. Those that change what is in force are tried one by one; of those that
-prepare it, or clear away, every so many (VS_EACH=1: each). Two things are not in the one instant in which a set of gates
-takes effect: the packet gate, which is the module's, is switched just before or after; and a set that replaces another
-is in force beside it between mounting the one and unmounting the other.
+A step is a system call, before which it is killed. Those that change what is in force are tried one
+by one; of those that prepare it, or clear away, every so many (VS_EACH=1: each). Two things are not
+in the one instant in which a set of gates takes effect: the packet gate, which is the module's, is
+switched just before or after; and a set that replaces another is in force beside it between
+mounting the one and unmounting the other.
 """
+
 import collections
 import json
 import os
@@ -16,8 +19,9 @@ import signal
 import tempfile
 
 import cpu
-import uapi
 import vs
+
+import uapi
 
 # system calls: how many further each time
 STEPS = {"ioctl": 1, "move_mount": 1, "umount2": 1, "rmdir": 1, "bpf": 300, "unlink": 60}
@@ -52,13 +56,24 @@ def state():
     names = {one.id: vs.text(one.name) for one in services}
     return State(
         sorted(str(path.relative_to(ROOT)) for path in ROOT.rglob("*") if path.is_file()),
-        bool(info.features & uapi.VS_FEATURE_PACKETS), cpu.scheduler(), programs(),
-        sorted((vs.text(one.name), names.get(one.parent), one.priority, one.detached, list(one.attr)) for one in services),
-        [one["rule"] for one in json.loads(vs.vsctl("rule", "ls", "--json"))] if info.rules else [], tasks)
+        bool(info.features & uapi.VS_FEATURE_PACKETS),
+        cpu.scheduler(),
+        programs(),
+        sorted(
+            (vs.text(one.name), names.get(one.parent), one.priority, one.detached, list(one.attr))
+            for one in services
+        ),
+        [one["rule"] for one in json.loads(vs.vsctl("rule", "ls", "--json"))] if info.rules else [],
+        tasks,
+    )
 
 
 def gates(found):
-    return [pin for pin in found.pins if pin.startswith("links/") and not pin.startswith(("links/core__", "links/iter__"))]
+    return [
+        pin
+        for pin in found.pins
+        if pin.startswith("links/") and not pin.startswith(("links/core__", "links/iter__"))
+    ]
 
 
 def settled():
@@ -68,28 +83,54 @@ def settled():
     def same():
         seen.append(state())
         return len(seen) > 1 and seen[-1] == seen[-2]
+
     vs.until(same, 30, "the state comes to rest")
     return seen[-1]
 
 
 def counted(words):
-    """Runs vsctl to its end; returns how often its first thread makes each of the system calls of STEPS."""
-    done = vs.run("strace", "-f", "-qq", "-o", TRACE, "-e", f"trace={','.join(STEPS)}", "vsctl", *words)
+    """Runs vsctl to its end; returns how often its first thread makes each of the system calls of
+    STEPS.
+    """
+    done = vs.run(
+        "strace", "-f", "-qq", "-o", TRACE, "-e", f"trace={','.join(STEPS)}", "vsctl", *words
+    )
     vs.eq((done.returncode, done.stderr if done.returncode else ""), (0, ""), " ".join(words))
     with open(TRACE, encoding="utf-8", errors="replace") as lines:
         calls = [line.split(maxsplit=1) for line in lines]
-    return collections.Counter(text.split("(")[0] for thread, text in calls if thread == calls[0][0])
+    return collections.Counter(
+        text.split("(")[0] for thread, text in calls if thread == calls[0][0]
+    )
 
 
 def kill_at(call, at, words):
     """Runs vsctl, killed before the system call of this name for the `at`th time."""
-    vs.eq(vs.run("strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={at}",
-                 "vsctl", *words).returncode, -signal.SIGKILL, f"status of vsctl {' '.join(words)}, killed before {call} {at}")
+    vs.eq(
+        vs.run(
+            "strace",
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            f"trace={call}",
+            "-e",
+            f"inject={call}:signal=KILL:when={at}",
+            "vsctl",
+            *words,
+        ).returncode,
+        -signal.SIGKILL,
+        f"status of vsctl {' '.join(words)}, killed before {call} {at}",
+    )
 
 
 def differs(found, wanted):
     """What is different in two states, in words; empty if nothing is."""
-    return "; ".join(f"{name}: {one!r}, not {other!r}" for name, one, other in zip(State._fields, found, wanted) if one != other)
+    return "; ".join(
+        f"{name}: {one!r}, not {other!r}"
+        for name, one, other in zip(State._fields, found, wanted)
+        if one != other
+    )
 
 
 def killed(words, back, between=lambda found, old, new: False):
@@ -100,16 +141,28 @@ def killed(words, back, between=lambda found, old, new: False):
     back()
     vs.eq(differs(settled(), old), "", "what was before, again")
     count = collections.Counter()
-    steps = [(call, at) for call, stride in STEPS.items()
-             for at in range(1 if EACH else stride, calls[call] + 1, 1 if EACH else stride)]
+    steps = [
+        (call, at)
+        for call, stride in STEPS.items()
+        for at in range(1 if EACH else stride, calls[call] + 1, 1 if EACH else stride)
+    ]
     for call, at in steps:
         step = f"{' '.join(words)}, before {call} {at} of {calls[call]}"
         kill_at(call, at, words)
         found = settled()
-        kind = ("old" if found == old and layers() < 2 else "new" if found == new else
-                "between" if between(found, old, new) else None)
+        kind = (
+            "old"
+            if found == old and layers() < 2
+            else "new"
+            if found == new
+            else "between"
+            if between(found, old, new)
+            else None
+        )
         if not kind:
-            raise AssertionError(f"{step}: neither as before: {differs(found, old)}\nnor as after: {differs(found, new)}")
+            raise AssertionError(
+                f"{step}: neither as before: {differs(found, old)}\nnor as after: {differs(found, new)}"
+            )
         count[kind] += 1
         if kind == "old":
             continue
@@ -140,12 +193,18 @@ def packet_last(found, old, new):
 
 def both(found, old, new):
     """The new set is mounted beneath the old one, and in force with it."""
-    return layers() == 2 and found == old._replace(packet=found.packet, programs=old.programs | new.programs)
+    return layers() == 2 and found == old._replace(
+        packet=found.packet, programs=old.programs | new.programs
+    )
 
 
 def gates_gone(found, old, new):
     """Gates and scheduler are gone, as when all is down; what counts is not taken away yet."""
-    return not gates(found) and (found.scheduler, found.services, found.rules) == (None, old.services, old.rules)
+    return not gates(found) and (found.scheduler, found.services, found.rules) == (
+        None,
+        old.services,
+        old.rules,
+    )
 
 
 @vs.test
@@ -158,16 +217,23 @@ def up():
 def narrower():
     """up with other gates and without the scheduler, from all that there is"""
     vs.vsctl("up")
-    killed(["up", "--no-sched", "--gates", "fork,exec,connect"], lambda: vs.vsctl("up"),
-           lambda *states: both(*states) or packet_last(*states))
+    killed(
+        ["up", "--no-sched", "--gates", "fork,exec,connect"],
+        lambda: vs.vsctl("up"),
+        lambda *states: both(*states) or packet_last(*states),
+    )
 
 
 @vs.test
 def apply():
     """apply, which changes services and rules and prunes"""
     vs.vsctl("up")
-    before = config("rules = ['accept task=x => task=conn']\n[services.x]\n[services.y]\nparent = 'x'\ncpu_weight = 7\n")
-    after = config("rules = ['accept task=y => task=conn', 'fork task=z => child=y']\n[services.y]\n[services.z]\nparent = 'y'\n")
+    before = config(
+        "rules = ['accept task=x => task=conn']\n[services.x]\n[services.y]\nparent = 'x'\ncpu_weight = 7\n"
+    )
+    after = config(
+        "rules = ['accept task=y => task=conn', 'fork task=z => child=y']\n[services.y]\n[services.z]\nparent = 'y'\n"
+    )
     vs.vsctl("apply", before)
     killed(["apply", "--prune", after], lambda: vs.vsctl("apply", "--prune", before))
 
@@ -176,9 +242,11 @@ def apply():
 def down():
     """down, with a tagged task"""
     with vs.Sleeper() as pid:
+
         def back():
             vs.vsctl("up")
             vs.vsctl("place", str(pid), "y")
+
         back()
         killed(["down"], back, lambda *states: gates_gone(*states) or both(*states))
 

@@ -25,20 +25,25 @@ check "it moves" vsctl place $pid b
 is "and is counted there only" "$(stat_of a 4) $(stat_of b 4)" "0 1"
 refuse 1 "its service cannot be destroyed" vsctl destroy b
 
-is "exec places before it runs" "$(vsctl exec a -- sh -c 'exec vsctl ps a' | awk 'NR == 2 { print $3, $4, $5 }')" "a a vsctl"
+is "exec places before it runs" \
+	"$(vsctl exec a -- sh -c 'exec vsctl ps a' | awk 'NR == 2 { print $3, $4, $5 }')" \
+	"a a vsctl"
 vsctl exec a -- sh -c 'sleep 1000 & wait' &
 await "its child is counted too" both_are_counted
 is "children are born where their parent is" "$(vsctl ps a | awk '$5 == "sleep" { print $3 }')" a
 
 vsctl exec b -- socat UNIX-LISTEN:/tmp/b.sock,fork EXEC:cat &
 await "a server of another opens its socket" listens
-is "its socket is its own" "$(vsctl ss b | awk '$3 == "LISTEN" { print $1, $2, $4 }')" "b unix-stream /tmp/b.sock"
+is "its socket is its own" "$(vsctl ss b | awk '$3 == "LISTEN" { print $1, $2, $4 }')" \
+	"b unix-stream /tmp/b.sock"
 check "a service below" vsctl create below --parent a
 vsctl exec below -- seq 200000 >/dev/null
 total() { vsctl "$@" --json | grep -oP '"cpu_total_ns": *\K[0-9]+'; }
-within "what is below counts in the total" $(($(total stat a) - $(vsctl stat a --json | grep -oP '"cpu_ns": *\K[0-9]+'))) 1 10000000000
+within "what is below counts in the total" \
+	$(($(total stat a) - $(vsctl stat a --json | grep -oP '"cpu_ns": *\K[0-9]+'))) 1 10000000000
 within "which show has, too" $(($(total show below) - $(total stat below))) 0 0
-within "of those above" $(($(total show a) - $(vsctl show a --json | grep -oP '"cpu_ns": *\K[0-9]+'))) 1 10000000000
+within "of those above" \
+	$(($(total show a) - $(vsctl show a --json | grep -oP '"cpu_ns": *\K[0-9]+'))) 1 10000000000
 check "it goes" vsctl destroy below
 check "threads can be placed alone" vsctl place --thread $pid a
 is "as ps shows" "$(home $pid)" a

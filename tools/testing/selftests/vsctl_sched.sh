@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: cpus=2
 # limit: 120
-# The scheduler by vsctl: up starts it, up --no-sched stops it and leaves the rest, each as often as one likes.
+# The scheduler by vsctl: up starts it, up --no-sched stops it and leaves the rest, each as often as
+# one likes.
 . "${0%/*}/lib.sh"
 
 runs() { cat /sys/kernel/sched_ext/root/ops 2>/dev/null || echo none; }
@@ -25,7 +26,8 @@ is "every gate is still in force" "$(gates)" "$all"
 before=$(used_by_root)
 timeout 1 bash -c 'while :; do :; done'
 within "accounts go on, ns" "$(($(used_by_root) - before))" 500000000 10000000000
-is "a second time there is nothing to do" "$(vsctl up --no-sched 2>&1 >/dev/null)" "vsctl: nothing was missing"
+is "a second time there is nothing to do" "$(vsctl up --no-sched 2>&1 >/dev/null)" \
+	"vsctl: nothing was missing"
 
 check "up again" vsctl up
 is "scx_vs runs again" "$(runs)" vs

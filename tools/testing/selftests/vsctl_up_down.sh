@@ -9,14 +9,16 @@ links() { find $pins/links -type f 2>/dev/null | wc -l; }
 # the line that begins with this word alone: not `gates off` for `gates`
 status_of() { vsctl status | sed -n "s/^$1  \+//p"; }
 # the gates that the links are for
-linked() { find $pins/links -type f -name '*__*' -printf '%f\n' | sed 's/__.*//' | grep -vx 'core\|iter' | sort -u | xargs; }
+linked() \
+	{ find $pins/links -type f -name '*__*' -printf '%f\n' | sed 's/__.*//' | grep -vx 'core\|iter' | sort -u | xargs; }
 
 is "nothing is attached at first" "$(status_of gates)" none
 check "up" vsctl up --no-sched
 all=$(links)
 is "every gate is in force" "$(status_of gates)" \
 	"fork exec exit setuid setgid socket socketpair connect accept send recv close wait packet"
-is "a second up finds nothing missing" "$(vsctl up --no-sched 2>&1 >/dev/null)" "vsctl: nothing was missing"
+is "a second up finds nothing missing" "$(vsctl up --no-sched 2>&1 >/dev/null)" \
+	"vsctl: nothing was missing"
 is "and attaches nothing twice" "$(links)" "$all"
 
 rm $pins/links/accept__sock_graft $pins/links/core__place

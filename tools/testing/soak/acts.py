@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What the soak test does to the module while others work on it. After each act all is up again, as `check` says."""
+"""What the soak test does to the module while others work on it. After each act all is up again, as
+`check` says.
+"""
+
 import collections
 import json
 import os
@@ -13,15 +16,40 @@ import vs
 from load import HOME, PATIENCE
 
 CPU1 = pathlib.Path("/sys/devices/system/cpu/cpu1/online")
-QUERIES = (["stat"], ["stat", "--sched"], ["tree"], ["ls"], ["rule", "ls"], ["ps"], ["ss"], ["show", "a"], ["status"])
-OPTIONAL_GATES = ("fork", "exec", "exit", "setuid", "setgid", "socketpair", "connect", "send", "wait", "packet")
+QUERIES = (
+    ["stat"],
+    ["stat", "--sched"],
+    ["tree"],
+    ["ls"],
+    ["rule", "ls"],
+    ["ps"],
+    ["ss"],
+    ["show", "a"],
+    ["status"],
+)
+OPTIONAL_GATES = (
+    "fork",
+    "exec",
+    "exit",
+    "setuid",
+    "setgid",
+    "socketpair",
+    "connect",
+    "send",
+    "wait",
+    "packet",
+)
 
 
 def command(*words, fine=(0,)):
-    """Runs a command; raises AssertionError unless it ends with one of these statuses. Returns what it printed."""
+    """Runs a command; raises AssertionError unless it ends with one of these statuses. Returns what
+    it printed.
+    """
     done = vs.run(*words, timeout=PATIENCE)
     if done.returncode not in fine:
-        raise AssertionError(f"{' '.join(map(str, words))}: exit {done.returncode}: {done.stderr.strip()}")
+        raise AssertionError(
+            f"{' '.join(map(str, words))}: exit {done.returncode}: {done.stderr.strip()}"
+        )
     return done.stdout
 
 
@@ -32,8 +60,18 @@ def vsctl(*words, **options):
 class Acts:
     """The acts, by name, chosen by weight; what was done is counted."""
 
-    WEIGHTS = {"query": 6, "apply": 5, "rules": 5, "services": 4, "churn": 3, "scheduler": 2, "gates": 2, "killed": 2,
-               "hotplug": 1, "reload": 1}
+    WEIGHTS = {
+        "query": 6,
+        "apply": 5,
+        "rules": 5,
+        "services": 4,
+        "churn": 3,
+        "scheduler": 2,
+        "gates": 2,
+        "killed": 2,
+        "hotplug": 1,
+        "reload": 1,
+    }
 
     def __init__(self, rng, reach):
         self.rng, self.reach, self.load = rng, reach, None
@@ -52,10 +90,16 @@ class Acts:
     def check():
         """The scheduler runs and all gates are in force."""
         said = json.loads(vsctl("status", "--json"))
-        vs.eq((said["scheduler"], said["scheduler_detail"], said["gates_off"]), ("running", None, []), "status")
+        vs.eq(
+            (said["scheduler"], said["scheduler_detail"], said["gates_off"]),
+            ("running", None, []),
+            "status",
+        )
 
     def insert(self):
-        """Loads the module, brings all up and places the servers. For the beginning, and after `remove`."""
+        """Loads the module, brings all up and places the servers. For the beginning, and after
+        `remove`.
+        """
         command("insmod", HOME / "bin/vs.ko")
         vsctl("up")
         self.apply()
@@ -63,10 +107,16 @@ class Acts:
 
     @staticmethod
     def remove():
-        """Takes all down. rmmod must succeed at once: `vsctl down` has waited for what still held the module."""
+        """Takes all down. rmmod must succeed at once: `vsctl down` has waited for what still held
+        the module.
+        """
         vsctl("down")
         command("rmmod", "vs")
-        left = [path for path in ("/dev/vsctl", "/sys/module/vs", "/sys/fs/bpf/vs") if os.path.exists(path)]
+        left = [
+            path
+            for path in ("/dev/vsctl", "/sys/module/vs", "/sys/fs/bpf/vs")
+            if os.path.exists(path)
+        ]
         vs.eq(left, [], "left behind")
         vs.eq(cpu.scheduler(), None, "scheduler")
 
@@ -79,7 +129,10 @@ class Acts:
         (HOME / "vs.toml").write_text(text, encoding="utf-8")
         if self.rng.random() < 0.5:
             # refused as a whole if one that is to go has tasks, as it may
-            if "EBUSY" in vs.run("vsctl", "apply", HOME / "vs.toml", "--prune", timeout=PATIENCE).stderr:
+            if (
+                "EBUSY"
+                in vs.run("vsctl", "apply", HOME / "vs.toml", "--prune", timeout=PATIENCE).stderr
+            ):
                 self.done["apply refused"] += 1
         vsctl("apply", HOME / "vs.toml")
         self.names = names
@@ -87,7 +140,9 @@ class Acts:
     def rules(self):
         for _ in range(4):
             vsctl("rule", "add", config.rule(self.rng, self.names))
-        known = [one["id"] for one in json.loads(vsctl("rule", "ls", "--json"))][len(config.FIXED):]
+        known = [one["id"] for one in json.loads(vsctl("rule", "ls", "--json"))][
+            len(config.FIXED) :
+        ]
         vsctl("rule", "del", *map(str, self.rng.sample(known, min(3, len(known)))))
 
     def services(self):
@@ -135,8 +190,12 @@ class Acts:
     def killed(self):
         """vsctl is killed somewhere in the middle; called again, it mends what it left."""
         words = self.rng.choice([["up", "--no-sched"], ["up"], ["apply", str(HOME / "vs.toml")]])
-        process = subprocess.Popen(["vsctl", *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            ["vsctl", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         time.sleep(self.rng.random() * 2)
         process.kill()
         process.wait(PATIENCE)
@@ -147,14 +206,18 @@ class Acts:
         """A CPU goes, which ends the scheduler, and comes again."""
         CPU1.write_text("0", encoding="ascii")
         try:
-            vs.until(lambda: cpu.scheduler() is None, PATIENCE, "the scheduler ends when a CPU goes")
+            vs.until(
+                lambda: cpu.scheduler() is None, PATIENCE, "the scheduler ends when a CPU goes"
+            )
             time.sleep(self.rng.random())
         finally:
             CPU1.write_text("1", encoding="ascii")
         vsctl("up")
 
     def reload(self):
-        """The module goes, which it refuses at first, and comes again; nothing that works here is stopped for it."""
+        """The module goes, which it refuses at first, and comes again; nothing that works here is
+        stopped for it.
+        """
         self.reach.take()
         try:
             vs.eq(vs.run("rmmod", "vs").returncode != 0, True, "rmmod refused while all is up")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """What the soak test checks when all is over, each on its own."""
+
 import json
 import os
 import pathlib
@@ -12,13 +13,17 @@ from kernellog import leaks
 from load import PATIENCE
 from memory import memory
 
-# KiB by which each of the three kinds of memory may differ: what others cache, and pages that are partly used
+# KiB by which each of the three kinds of memory may differ: what others cache, and pages that are
+# partly used
 BOUND = 8192
 
 
 def bpf():
     """How many BPF programs, maps and links there are."""
-    return {kind: len(json.loads(command("bpftool", "--json", kind, "show") or "[]")) for kind in ("prog", "map", "link")}
+    return {
+        kind: len(json.loads(command("bpftool", "--json", kind, "show") or "[]"))
+        for kind in ("prog", "map", "link")
+    }
 
 
 def kept():
@@ -57,24 +62,46 @@ def untagged():
         dev.place(os.getpid(), vs.ROOT)
 
         def held():
-            return [(vs.text(one.name), dev.stat(one.id).tasks, dev.stat(one.id).sockets) for one in dev.services()
-                    if one.id != vs.ROOT and (dev.stat(one.id).tasks or dev.stat(one.id).sockets)]
+            return [
+                (vs.text(one.name), dev.stat(one.id).tasks, dev.stat(one.id).sockets)
+                for one in dev.services()
+                if one.id != vs.ROOT and (dev.stat(one.id).tasks or dev.stat(one.id).sockets)
+            ]
+
         deadline = time.monotonic() + 60
         while (left := held()) and time.monotonic() < deadline:
             time.sleep(0.5)
         for task in json.loads(vsctl("ps", "--json")) if left else ():
             if task["home"] != "root":
-                print(f"# {task} {pathlib.Path('/proc', str(task['pid']), 'stat').read_text(encoding='utf-8')[:60]}", flush=True)
+                print(
+                    f"# {task} {pathlib.Path('/proc', str(task['pid']), 'stat').read_text(encoding='utf-8')[:60]}",
+                    flush=True,
+                )
         vs.eq(left, [], "services with tasks and sockets")
         dev.apply(prune=True)
         vs.eq(len(dev.services()), 1, "services")
     finally:
         dev.close()
-    vs.eq([task for task in json.loads(vsctl("ps", "--json")) if (task["home"], task["current"]) != ("root", "root")], [],
-          "tagged tasks")
-    # a time-wait socket carries the id until it ends, and is counted nowhere: the id rests for as long
-    vs.eq([sock for sock in json.loads(vsctl("ss", "--json")) if sock["service"] != "root" and sock["state"] != "TIME-WAIT"], [],
-          "tagged sockets")
+    vs.eq(
+        [
+            task
+            for task in json.loads(vsctl("ps", "--json"))
+            if (task["home"], task["current"]) != ("root", "root")
+        ],
+        [],
+        "tagged tasks",
+    )
+    # a time-wait socket carries the id until it ends, and is counted nowhere: the id rests for as
+    # long
+    vs.eq(
+        [
+            sock
+            for sock in json.loads(vsctl("ss", "--json"))
+            if sock["service"] != "root" and sock["state"] != "TIME-WAIT"
+        ],
+        [],
+        "tagged sockets",
+    )
 
 
 def same(before, after):

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Random configurations for the soak test, as an administrator would write them. What is not random keeps the load going."""
+"""Random configurations for the soak test, as an administrator would write them. What is not random
+keeps the load going.
+"""
 
 FIXED = [
     "accept task=pg => task=conn",
@@ -8,9 +10,18 @@ FIXED = [
     "recv task=redis => task=socket",
     "recv task=dns proto=udp => task=msg",
 ]
-SERVICES = {"pg": 100, "nginx": 100, "redis": 100, "dns": 100, "a": 100, "b": 100, "operator": 10000}
+SERVICES = {
+    "pg": 100,
+    "nginx": 100,
+    "redis": 100,
+    "dns": 100,
+    "a": 100,
+    "b": 100,
+    "operator": 10000,
+}
 MOST = 24  # random services
-LEVELS = 4  # of their tree. A name tells the level, so that what stays of one configuration fits below the next
+# of their tree. A name tells the level, so that what stays of one configuration fits below the next
+LEVELS = 4
 
 # none of these takes the tenants' clients from them, or refuses them anything
 RULES = [
@@ -30,7 +41,9 @@ RULES = [
 
 def rule(rng, names):
     """A random rule about these services."""
-    return rng.choice(RULES).format(s=rng.choice(names), t=rng.choice(names), n=rng.randrange(1, 200))
+    return rng.choice(RULES).format(
+        s=rng.choice(names), t=rng.choice(names), n=rng.randrange(1, 200)
+    )
 
 
 def attributes(rng):

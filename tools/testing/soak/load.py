@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What the soak test's guest works on: shared servers, their clients in two tenants, and stress-ng in any service."""
+"""What the soak test's guest works on: shared servers, their clients in two tenants, and stress-ng
+in any service.
+"""
+
 import collections
 import glob
 import os
@@ -18,10 +21,12 @@ DATABASE = pathlib.Path("/vs/build/demo/data.tar")  # made by tools/demo/databas
 TENANTS = ("a", "b")
 TURN = 10  # seconds that a client or a stressor runs
 CLIENTS, STRESSORS = 2, 2  # how many of them at once
-# What tests runs in a service of great weight and, for when the scheduler does not run, with a better nice value than the
-# load: else most of the time would go by waiting for vsctl.
+# What tests runs in a service of great weight and, for when the scheduler does not run, with a
+# better nice value than the load: else most of the time would go by waiting for vsctl.
 OPERATOR, NICE = "operator", 10
-PATIENCE = 900  # seconds for what takes one or two on an idle machine: it is neither idle nor, under a debug kernel, fast
+# seconds for what takes one or two on an idle machine: it is neither idle nor, under a debug
+# kernel, fast
+PATIENCE = 900
 
 STRESS = """affinity clone cpu daemon epoll eventfd exec fork futex kill mq msg mutex nice pipe poll pthread schedpolicy
             sem-sysv sendfile session shm-sysv sigq sock sockpair splice switch tee udp unshare vfork wait yield zombie""".split()
@@ -53,28 +58,68 @@ remote-control:
 """
 REDIS_REQUESTS = 1000
 
-# name: (command, port, a client's command for a tenant, the requests answered by what the client printed)
+# name: (command, port, a client's command for a tenant, the requests answered by what the client
+# printed)
 SERVERS = {
-    "pg": (lambda: ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups", "--",
-                    glob.glob("/usr/lib/postgresql/*/bin/postgres")[0], "-D", f"{HOME}/data", "-p", "5432",
-                    "-c", f"unix_socket_directories={HOME}"], 5432,
-           lambda tenant: [glob.glob("/usr/lib/postgresql/*/bin/pgbench")[0], "-n", "-S", "-h", "127.0.0.1", "-U", tenant,
-                           "-c", "4", "-T", str(TURN), "bench"],
-           lambda said: sum(map(int, re.findall(r"actually processed: (\d+)", said)))),
-    "nginx": (lambda: ["nginx", "-p", str(HOME), "-c", f"{HOME}/nginx.conf"], 8080,
-              lambda _: ["wrk", "-t", "1", "-c", "8", "-d", str(TURN), "http://127.0.0.1:8080/"],
-              lambda said: sum(map(int, re.findall(r"(\d+) requests in", said)))),
-    "redis": (lambda: ["redis-server", "--bind", "127.0.0.1", "--save", "", "--dir", str(HOME)], 6379,
-              lambda _: ["redis-benchmark", "-c", "8", "-n", str(REDIS_REQUESTS), "-t", "set,get", "-q"],
-              lambda said: REDIS_REQUESTS * len(re.findall(r"requests per second", said))),
-    "dns": (lambda: ["unbound", "-d", "-c", f"{HOME}/unbound.conf"], 5300,
-            lambda _: ["dig", "@127.0.0.1", "-p", "5300", "+short", "+tries=3", "-f", f"{HOME}/names"],
-            lambda said: len(re.findall(r"^10\.0\.0\.1$", said, re.M))),
+    "pg": (
+        lambda: [
+            "setpriv",
+            "--reuid",
+            "postgres",
+            "--regid",
+            "postgres",
+            "--clear-groups",
+            "--",
+            glob.glob("/usr/lib/postgresql/*/bin/postgres")[0],
+            "-D",
+            f"{HOME}/data",
+            "-p",
+            "5432",
+            "-c",
+            f"unix_socket_directories={HOME}",
+        ],
+        5432,
+        lambda tenant: [
+            glob.glob("/usr/lib/postgresql/*/bin/pgbench")[0],
+            "-n",
+            "-S",
+            "-h",
+            "127.0.0.1",
+            "-U",
+            tenant,
+            "-c",
+            "4",
+            "-T",
+            str(TURN),
+            "bench",
+        ],
+        lambda said: sum(map(int, re.findall(r"actually processed: (\d+)", said))),
+    ),
+    "nginx": (
+        lambda: ["nginx", "-p", str(HOME), "-c", f"{HOME}/nginx.conf"],
+        8080,
+        lambda _: ["wrk", "-t", "1", "-c", "8", "-d", str(TURN), "http://127.0.0.1:8080/"],
+        lambda said: sum(map(int, re.findall(r"(\d+) requests in", said))),
+    ),
+    "redis": (
+        lambda: ["redis-server", "--bind", "127.0.0.1", "--save", "", "--dir", str(HOME)],
+        6379,
+        lambda _: ["redis-benchmark", "-c", "8", "-n", str(REDIS_REQUESTS), "-t", "set,get", "-q"],
+        lambda said: REDIS_REQUESTS * len(re.findall(r"requests per second", said)),
+    ),
+    "dns": (
+        lambda: ["unbound", "-d", "-c", f"{HOME}/unbound.conf"],
+        5300,
+        lambda _: ["dig", "@127.0.0.1", "-p", "5300", "+short", "+tries=3", "-f", f"{HOME}/names"],
+        lambda said: len(re.findall(r"^10\.0\.0\.1$", said, re.M)),
+    ),
 }
 
 
 class Reach:
-    """The module within reach: whoever starts something in a service uses it, and who takes it away has it alone."""
+    """The module within reach: whoever starts something in a service uses it, and who takes it away
+    has it alone.
+    """
 
     def __init__(self):
         self.changed, self.users, self.taken = threading.Condition(), 0, False
@@ -101,13 +146,18 @@ class Reach:
 
 
 def prepare():
-    """Files and folders of the servers; and what is tested, so that a build on the host does not change it."""
+    """Files and folders of the servers; and what is tested, so that a build on the host does not
+    change it.
+    """
     (HOME / "bin").mkdir(parents=True)
     shutil.copy(shutil.which("vsctl"), HOME / "bin/vsctl")
     shutil.copy(os.environ.get("VS_MODULE", "/vs/build/module/vs.ko"), HOME / "bin/vs.ko")
     os.environ["PATH"] = f"{HOME}/bin:{os.environ['PATH']}"
-    # khugepaged, of nice value 19, is preempted in RCU sections, and under the kernel's own scheduler holds RCU up for long
-    pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled").write_text("never", encoding="ascii")
+    # khugepaged, of nice value 19, is preempted in RCU sections, and under the kernel's own
+    # scheduler holds RCU up for long
+    pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled").write_text(
+        "never", encoding="ascii"
+    )
     (HOME / "www").mkdir()
     (HOME / "www/index.html").write_text("soak\n" * 100, encoding="ascii")
     (HOME / "nginx.conf").write_text(NGINX, encoding="ascii")
@@ -118,13 +168,24 @@ def prepare():
 
 
 def in_service(service, command, output):
-    """Starts a command in a service; it is there when this returns, and vsctl no longer has the device open."""
-    process = subprocess.Popen(["vsctl", "exec", service, "--", "nice", "-n", str(NICE), *command], stdin=subprocess.DEVNULL, stdout=output,
-                               stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    """Starts a command in a service; it is there when this returns, and vsctl no longer has the
+    device open.
+    """
+    process = subprocess.Popen(
+        ["vsctl", "exec", service, "--", "nice", "-n", str(NICE), *command],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
 
     name = pathlib.Path(f"/proc/{process.pid}/comm")
-    vs.until(lambda: process.poll() is not None or name.read_text(encoding="utf-8") != "vsctl\n", PATIENCE,
-             "vsctl becomes the command, or fails")
+    vs.until(
+        lambda: process.poll() is not None or name.read_text(encoding="utf-8") != "vsctl\n",
+        PATIENCE,
+        "vsctl becomes the command, or fails",
+    )
     return process
 
 
@@ -132,7 +193,9 @@ class Load:
     """Everything that works while the module is changed under it; in a with block."""
 
     def __init__(self, seed, reach, services, trouble):
-        """`services()` names those that stressors may run in, `trouble(text)` notes what must not happen."""
+        """`services()` names those that stressors may run in, `trouble(text)` notes what must not
+        happen.
+        """
         self.seed, self.reach, self.services, self.trouble = seed, reach, services, trouble
         self.stop = threading.Event()
         self.answered, self.stressed = collections.Counter(), 0
@@ -141,8 +204,14 @@ class Load:
     def __enter__(self):
         for name, (command, port, *_) in SERVERS.items():
             with open(HOME / f"{name}.out", "w", encoding="utf-8") as output:
-                self.servers[name] = subprocess.Popen(["nice", "-n", str(NICE), *command()], cwd=HOME, stdin=subprocess.DEVNULL, stdout=output,
-                                                      stderr=subprocess.STDOUT, start_new_session=True)
+                self.servers[name] = subprocess.Popen(
+                    ["nice", "-n", str(NICE), *command()],
+                    cwd=HOME,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
             vs.until(lambda port=port: vs.listens(port), PATIENCE, f"{name} answers")
         return self
 
@@ -154,13 +223,19 @@ class Load:
             process.wait(PATIENCE)
 
     def place(self):
-        """Places the servers, all that is running of them, in their services, and what tests in its own."""
+        """Places the servers, all that is running of them, in their services, and what tests in its
+        own.
+        """
         dev = vs.Device()
         dev.place(os.getpid(), dev.find(OPERATOR).id)
         for name, process in self.servers.items():
             id = dev.find(name).id
             dev.place(process.pid, id)
-            for child in pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split():
+            for child in (
+                pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
+                .read_text(encoding="ascii")
+                .split()
+            ):
                 try:
                     dev.place(int(child), id)
                 except (ProcessLookupError, vs.Refused):
@@ -196,12 +271,23 @@ class Load:
             client = in_service(tenant, command(tenant), subprocess.PIPE)
         said, _ = client.communicate()
         self.answered[name] += count(said)
-        vs.eq(client.returncode, 0, f"status of a client of {name} that said {said.strip()[-300:]!r}")
+        vs.eq(
+            client.returncode, 0, f"status of a client of {name} that said {said.strip()[-300:]!r}"
+        )
 
     def _stress(self, rng):
         kind, service = rng.choice(STRESS), rng.choice(self.services())
-        command = ["stress-ng", "--temp-path", "/tmp", "--oom-avoid", "--timeout", str(TURN), f"--{kind}", "2",
-                   *STRESS_OPTIONS.get(kind, [])]
+        command = [
+            "stress-ng",
+            "--temp-path",
+            "/tmp",
+            "--oom-avoid",
+            "--timeout",
+            str(TURN),
+            f"--{kind}",
+            "2",
+            *STRESS_OPTIONS.get(kind, []),
+        ]
         # it may fail: the service may be gone by now, or its limits may not let it work
         with self.reach:
             stressor = in_service(service, command, subprocess.DEVNULL)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Addresses and prefixes. IPv4 is kept as ::ffff:a.b.c.d, so one form serves both families, as in the kernel.
+//! Addresses and prefixes. IPv4 is kept as ::ffff:a.b.c.d, so one form serves both families, as in
+//! the kernel.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -98,7 +98,8 @@ fn cap(text: &str) -> Option<u32> {
     }
     let thousandths = if let Some(percent) = text.strip_suffix('%') {
         let (whole, tenth) = percent.split_once('.').unwrap_or((percent, "0"));
-        // a tenth of a percent is the smallest step there is: more digits would be lost without a word
+        // a tenth of a percent is the smallest step there is: more digits would be lost without a
+        // word
         let tenth = (tenth.len() == 1).then(|| number(tenth))??;
         number::<u32>(whole)?.checked_mul(10)?.checked_add(tenth)?
     } else {

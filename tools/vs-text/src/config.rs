@@ -17,8 +17,9 @@
 //! parent = "a"
 //! ```
 //!
-//! A service has the keys `parent` (root if left out), `priority` (0), `id` (the kernel's choice) and those of
-//! `Attribute`; an attribute that is left out is shared with the parent. Every problem of a file is reported, not only the first.
+//! A service has the keys `parent` (root if left out), `priority` (0), `id` (the kernel's choice)
+//! and those of `Attribute`; an attribute that is left out is shared with the parent. Every problem
+//! of a file is reported, not only the first.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -43,8 +44,8 @@ pub type Attributes = [Option<u32>; Attribute::ALL.len()];
 pub struct Service {
     /// Its name.
     pub name: String,
-    /// The id it is to have; None: the one it has, or one of the kernel's choice. What there is has None, for ids
-    /// are no difference between two configurations.
+    /// The id it is to have; None: the one it has, or one of the kernel's choice. What there is has
+    /// None, for ids are no difference between two configurations.
     pub id: Option<u32>,
     /// The service above it; None: root.
     pub parent: Option<String>,
@@ -63,7 +64,8 @@ pub struct Config {
     pub rules: Vec<Rule>,
 }
 
-/// A configuration that was read, with its text, so that a later refusal can be shown where it belongs.
+/// A configuration that was read, with its text, so that a later refusal can be shown where it
+/// belongs.
 #[derive(Clone, Debug)]
 pub struct Document {
     /// What it asks for.
@@ -75,7 +77,8 @@ pub struct Document {
 }
 
 impl Document {
-    /// Reads a configuration; `name` is that of the file. Gives all problems, in the order of their places.
+    /// Reads a configuration; `name` is that of the file. Gives all problems, in the order of their
+    /// places.
     pub fn parse(name: &str, text: &str) -> Result<Self, Vec<Located>> {
         let (table, errors) = DeTable::parse_recoverable(text);
         let mut reader = Reader {
@@ -339,7 +342,8 @@ impl Reader<'_> {
         rules
     }
 
-    /// Where the content of the string at `span` begins, if it stands there as it is, without escapes.
+    /// Where the content of the string at `span` begins, if it stands there as it is, without
+    /// escapes.
     fn inside(&self, span: &Range<usize>, content: &str) -> Option<usize> {
         let raw = self.text.get(span.clone())?;
         let quotes = if raw.starts_with("'''") || raw.starts_with("\"\"\"") {

@@ -44,7 +44,8 @@ pub enum Change {
     Reorder,
 }
 
-/// What has to happen to `present` so that it is as `wanted` says. `prune`: services that are not named go.
+/// What has to happen to `present` so that it is as `wanted` says. `prune`: services that are not
+/// named go.
 pub fn diff(present: &Config, wanted: &Config, prune: bool) -> Vec<Change> {
     let mut changes = Vec::new();
     let now: HashMap<&str, &Service> = present

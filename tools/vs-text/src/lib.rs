@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Virtual Services as text: names, addresses, values with units, rules, configurations, and how two configurations
-//! differ.
+//! Virtual Services as text: names, addresses, values with units, rules, configurations, and how
+//! two configurations differ.
 //!
-//! Nothing here touches a system: what is read and printed can be tested on any machine, and every error says what is
-//! wrong, where in the text, and what to do.
+//! Nothing here touches a system: what is read and printed can be tested on any machine, and every
+//! error says what is wrong, where in the text, and what to do.
 
 pub mod address;
 pub mod attribute;

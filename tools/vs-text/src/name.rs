@@ -12,8 +12,8 @@ pub const ROOT: &str = "root";
 /// On the right side of a rule: the caller's home.
 pub const HOME: &str = "home";
 
-/// Says what is wrong with a name for a new service: it must be 1 to 63 of `a-z 0-9 . _ -`, and no word that means
-/// something else in a rule.
+/// Says what is wrong with a name for a new service: it must be 1 to 63 of `a-z 0-9 . _ -`, and no
+/// word that means something else in a rule.
 pub fn check(name: &str) -> Result<(), String> {
     check_form(name)?;
     if name == ROOT {

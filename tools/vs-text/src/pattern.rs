@@ -13,7 +13,8 @@ pub const BELOW: &[u8] = b"/*";
 /// A path or a folder's whole content. Paths are bytes.
 ///
 /// # Invariants
-/// One to 255 bytes without NUL; begins with `/`, or with `@` for the abstract name of a unix socket.
+/// One to 255 bytes without NUL; begins with `/`, or with `@` for the abstract name of a unix
+/// socket.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pattern(Vec<u8>);
 

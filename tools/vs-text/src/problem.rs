@@ -32,7 +32,8 @@ impl Problem {
     }
 }
 
-/// A problem together with the text it is in: prints as `FILE:LINE:COLUMN: …`, the line, a mark below it, the advice.
+/// A problem together with the text it is in: prints as `FILE:LINE:COLUMN: …`, the line, a mark
+/// below it, the advice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Located {
     /// Name of the text, mostly a file's.
@@ -113,8 +114,8 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, candidate)| candidate)
 }
 
-/// How many characters must be put in, taken out or changed to make `b` of `a` (Levenshtein), a swap of neighbours
-/// counting as one.
+/// How many characters must be put in, taken out or changed to make `b` of `a` (Levenshtein), a
+/// swap of neighbours counting as one.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];

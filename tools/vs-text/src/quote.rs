@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How a value with blanks or bytes that are no text is written in a rule: in double quotes, with `\"`, `\\`, `\xNN`.
+//! How a value with blanks or bytes that are no text is written in a rule: in double quotes, with
+//! `\"`, `\\`, `\xNN`.
 //!
 //! Paths are bytes, not text, so values are bytes here.
 

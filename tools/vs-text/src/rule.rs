@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The one textual form of a rule: `GATE name=value… => name=value…`.
 //!
-//! It is the same in a configuration, on the command line and in `vsctl rule ls`. What is printed reads back as the same
-//! rule. Printing is canonical: entities in their order, then properties in the order of `Property`.
+//! It is the same in a configuration, on the command line and in `vsctl rule ls`. What is printed
+//! reads back as the same rule. Printing is canonical: entities in their order, then properties in
+//! the order of `Property`.
 
 use std::fmt;
 use std::ops::Range;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is printed reads back as the same rule, whatever the rule; what is wrong is said where it is.
+//! What is printed reads back as the same rule, whatever the rule; what is wrong is said where it
+//! is.
 
 use proptest::prelude::*;
 use vs_text::address::Prefix;

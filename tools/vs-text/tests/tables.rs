@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The table of gates as the header and the documents show it.
 //!
-//! Each is compared with what the table makes; with VS_UPDATE=1 in the environment it is written instead.
+//! Each is compared with what the table makes; with VS_UPDATE=1 in the environment it is written
+//! instead.
 
 use std::path::Path;
 use std::{env, fs};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The headers shared with C, as bindgen reads them: uapi/vs.h, and what gates and scheduler show. The ABI's layout is pinned by the test below: a change of the header that moves a field
-//! breaks it, and must be meant.
+//! The headers shared with C, as bindgen reads them: uapi/vs.h, and what gates and scheduler show.
+//! The ABI's layout is pinned by the test below: a change of the header that moves a field breaks
+//! it, and must be meant.
 
 #![allow(missing_docs, non_camel_case_types, non_upper_case_globals, dead_code)]
 #![allow(clippy::all, clippy::undocumented_unsafe_blocks)]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Software that uses what VS uses. `up` refuses where VS would break it, or cannot work at all, and
-//! warns where a rule of the administrator's own would take a tag away.
+//! Software that uses what VS uses. `up` refuses where VS would break it, or cannot work at all,
+//! and warns where a rule of the administrator's own would take a tag away.
 
 use std::fs;
 use std::process::Command;

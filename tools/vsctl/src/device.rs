@@ -44,12 +44,14 @@ macro_rules! reasonless {
 reasonless!(vs_info vs_list vs_gate_packet vs_tags);
 
 impl Device {
-    /// Opens the device to change something, and sees to it that the module speaks our version of the ABI.
+    /// Opens the device to change something, and sees to it that the module speaks our version of
+    /// the ABI.
     pub fn open() -> Result<Self> {
         Self::with(true)
     }
 
-    /// Opens it to ask, which needs no more than the right to read the file. Commands that change something are refused.
+    /// Opens it to ask, which needs no more than the right to read the file. Commands that change
+    /// something are refused.
     pub fn ask() -> Result<Self> {
         Self::with(false)
     }
@@ -90,7 +92,8 @@ impl Device {
         }
     }
 
-    /// Waits until no other vsctl changes what is loaded, and holds others off while the lock lives.
+    /// Waits until no other vsctl changes what is loaded, and holds others off while the lock
+    /// lives.
     pub fn lock(&self) -> Result<Lock> {
         match Flock::lock(open(true)?, FlockArg::LockExclusive) {
             Ok(file) => Ok(Lock { _file: file }),
@@ -98,16 +101,17 @@ impl Device {
         }
     }
 
-    /// Runs a command. On refusal `what` becomes part of the message, and the argument holds what the kernel wrote.
+    /// Runs a command. On refusal `what` becomes part of the message, and the argument holds what
+    /// the kernel wrote.
     fn run<T: Reasoned>(
         &self,
         nr: u32,
         argument: &mut T,
         what: impl FnOnce() -> String,
     ) -> Result<()> {
-        // SAFETY: `nr` carries the size of `T`, as each caller here pairs them (the test `commands_fit` pins it), so the
-        // kernel reads and writes within `argument`. The pointers inside of arguments come from slices that outlive the
-        // call.
+        // SAFETY: `nr` carries the size of `T`, as each caller here pairs them (the test
+        // `commands_fit` pins it), so the kernel reads and writes within `argument`. The pointers
+        // inside of arguments come from slices that outlive the call.
         let result = unsafe {
             libc::ioctl(
                 self.file.as_raw_fd(),

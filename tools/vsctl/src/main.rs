@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! vsctl: the command of Virtual Services.
 //!
-//! It speaks to vs.ko through /dev/vsctl (uapi/vs.h), loads the gates and the scheduler and leaves them pinned in bpffs,
-//! and holds no state of its own. Text is read and printed by the crate vs-text.
+//! It speaks to vs.ko through /dev/vsctl (uapi/vs.h), loads the gates and the scheduler and leaves
+//! them pinned in bpffs, and holds no state of its own. Text is read and printed by the crate
+//! vs-text.
 
 use std::process::ExitCode;
 

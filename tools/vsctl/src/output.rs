@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What queries print: a table for people, JSON for programs. The fields of the JSON are described where they are
-//! declared (`record!`), `vsctl fields` prints the descriptions, and they are stable: fields are added, none is renamed.
+//! What queries print: a table for people, JSON for programs. The fields of the JSON are described
+//! where they are declared (`record!`), `vsctl fields` prints the descriptions, and they are
+//! stable: fields are added, none is renamed.
 
 use std::io::{self, Write};
 
@@ -15,7 +16,8 @@ pub trait Described {
     const FIELDS: &'static [(&'static str, &'static str)];
 }
 
-/// Declares a record of the JSON output: its doc comments become the descriptions that `vsctl fields` prints.
+/// Declares a record of the JSON output: its doc comments become the descriptions that `vsctl
+/// fields` prints.
 #[macro_export]
 macro_rules! record {
     (
@@ -74,7 +76,8 @@ impl Output {
     }
 }
 
-/// Writes to standard output. A reader that went away is no error of ours: we stop as quietly as any filter does.
+/// Writes to standard output. A reader that went away is no error of ours: we stop as quietly as
+/// any filter does.
 pub fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Processes and threads as descriptors: a number can be another process's by the time it is used, a pidfd cannot.
+//! Processes and threads as descriptors: a number can be another process's by the time it is used,
+//! a pidfd cannot.
 
 use std::os::fd::{FromRawFd, OwnedFd};
 

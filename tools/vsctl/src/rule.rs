@@ -77,7 +77,8 @@ fn left<E>(
     Ok(out)
 }
 
-/// The text's form of a kernel's rule. None: it names a gate or value that this program does not know.
+/// The text's form of a kernel's rule. None: it names a gate or value that this program does not
+/// know.
 pub fn from_kernel(rule: &vs_rule, named: impl Fn(u32) -> Named) -> Option<Rule> {
     let gate = Gate::new(rule.gate)?;
     let has = |property: Property| (rule.props & property.bit() != 0).then_some(());
@@ -116,7 +117,8 @@ pub fn from_kernel(rule: &vs_rule, named: impl Fn(u32) -> Named) -> Option<Rule>
     })
 }
 
-/// What a kernel's rule or call says, with its texts, which are not the field's but up to their NULs.
+/// What a kernel's rule or call says, with its texts, which are not the field's but up to their
+/// NULs.
 pub struct Said<'a> {
     rule: &'a vs_rule,
     path: Vec<u8>,
@@ -150,7 +152,8 @@ impl<'a> Said<'a> {
         }
     }
 
-    /// Adds it to a set, as the classifier has it; `false`: it is of a kind this program does not know.
+    /// Adds it to a set, as the classifier has it; `false`: it is of a kind this program does not
+    /// know.
     pub fn add(&self, set: &mut RuleSet) -> bool {
         let spec = Spec {
             gate: self.rule.gate,

@@ -17,14 +17,16 @@ use crate::device::{self, Device};
 use crate::failure::Failure;
 use crate::place;
 
-/// Programs go after a grace period, in the background. That takes milliseconds; with a thousand tasks that want to run, seconds.
+/// Programs go after a grace period, in the background. That takes milliseconds; with a thousand
+/// tasks that want to run, seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 const STEP: Duration = Duration::from_millis(20);
 
 /// Detaches the scheduler, the gates, and all else; gives the number of pins that were removed.
 ///
-/// Tags go with the gates: while what counts them is still attached, tagged tasks are placed in root and tags are taken
-/// off sockets. Else the services' counts would stay as they are for ever, for nobody would count the end of either.
+/// Tags go with the gates: while what counts them is still attached, tagged tasks are placed in
+/// root and tags are taken off sockets. Else the services' counts would stay as they are for ever,
+/// for nobody would count the end of either.
 pub fn down(device: Option<&Device>) -> Result<usize> {
     let links = pin::names(LINKS)?;
     if !links.is_empty() {

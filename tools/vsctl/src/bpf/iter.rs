@@ -77,7 +77,8 @@ pub fn records<T: Plain>(bytes: &[u8]) -> Result<Vec<T>> {
         "the iterators write records of another size: run `vsctl down` and `vsctl up` with this vsctl"
     );
     let record = |chunk: &[u8]| {
-        // SAFETY: the chunk has the size of `T`, any bytes are a `T`, and it need not be aligned to be read so.
+        // SAFETY: the chunk has the size of `T`, any bytes are a `T`, and it need not be aligned to
+        // be read so.
         unsafe { chunk.as_ptr().cast::<T>().read_unaligned() }
     };
     Ok(bytes.chunks_exact(size_of::<T>()).map(record).collect())

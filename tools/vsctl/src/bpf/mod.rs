@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The BPF programs: what of them is embedded, what is pinned, how all of it is brought up and taken down.
+//! The BPF programs: what of them is embedded, what is pinned, how all of it is brought up and
+//! taken down.
 //!
-//! What is in force is what is pinned, and nothing else: the file system is the record, so vsctl keeps none. It is one of
-//! its own, which is replaced as a whole, so that a vsctl that is killed leaves the old set or the new one.
+//! What is in force is what is pinned, and nothing else: the file system is the record, so vsctl
+//! keeps none. It is one of its own, which is replaced as a whole, so that a vsctl that is killed
+//! leaves the old set or the new one.
 //!
 //! ```text
 //! /sys/fs/bpf/vs/MAP             maps the objects share (LIBBPF_PIN_BY_NAME)

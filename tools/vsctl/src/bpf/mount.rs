@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! BPF file systems that are mounted nowhere yet, and mounting them as a whole: the system calls that nix does not have.
+//! BPF file systems that are mounted nowhere yet, and mounting them as a whole: the system calls
+//! that nix does not have.
 
 use std::ffi::CStr;
 use std::fs;
@@ -24,13 +25,15 @@ fn descriptor(result: c_long) -> nix::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
-/// A new BPF file system, for root's eyes. Unless it is mounted, it ends with the descriptor, and so do its pins.
+/// A new BPF file system, for root's eyes. Unless it is mounted, it ends with the descriptor, and
+/// so do its pins.
 pub fn detached() -> nix::Result<OwnedFd> {
     // SAFETY: fsopen reads a string with its NUL, here and in all that follows a literal one.
     let context =
         descriptor(unsafe { libc::syscall(libc::SYS_fsopen, c"bpf".as_ptr(), FSOPEN_CLOEXEC) })?;
     let configure = |command: u32, key: *const libc::c_char, value: *const libc::c_char| {
-        // SAFETY: fsconfig reads two strings with their NUL, or, for a command that takes none, two null pointers.
+        // SAFETY: fsconfig reads two strings with their NUL, or, for a command that takes none, two
+        // null pointers.
         Errno::result(unsafe {
             libc::syscall(
                 libc::SYS_fsconfig,

@@ -26,7 +26,8 @@ pub struct Embedded {
 /// All objects: the gates, and the scheduler.
 pub static OBJECTS: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/objects.rs"));
 
-/// What a program is for. A program says so by its name: `GATE__hook`, or any other prefix for what every gate needs.
+/// What a program is for. A program says so by its name: `GATE__hook`, or any other prefix for what
+/// every gate needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// It acts at this gate.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The pins below /sys/fs/bpf/vs, in a BPF file system of their own.
 //!
-//! What is pinned is in force, and vsctl may be killed at any instant. So pins are never added to those in force one by
-//! one: a [`Draft`] has all that is to be there, in a file system that is mounted nowhere and ends with vsctl; one system
-//! call mounts it. Where it takes the place of another that one is unmounted, which ends what only that one had, at once.
+//! What is pinned is in force, and vsctl may be killed at any instant. So pins are never added to
+//! those in force one by one: a [`Draft`] has all that is to be there, in a file system that is
+//! mounted nowhere and ends with vsctl; one system call mounts it. Where it takes the place of
+//! another that one is unmounted, which ends what only that one had, at once.
 
 use std::ffi::{CStr, CString, OsString};
 use std::fs::{self, File};
@@ -76,7 +77,8 @@ fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// A set of pins that is not in force yet: what is in force, until it is changed. If it is dropped, all stays as it was.
+/// A set of pins that is not in force yet: what is in force, until it is changed. If it is dropped,
+/// all stays as it was.
 pub struct Draft {
     file_system: OwnedFd,
     root: PathBuf,
@@ -182,7 +184,8 @@ fn through(file: &impl AsRawFd) -> PathBuf {
 fn copy(from: &Path, to: &Path) -> Result<()> {
     let string = |path: &Path| CString::new(path.as_os_str().as_bytes());
     let (source, target) = (string(from)?, string(to)?);
-    // SAFETY: both read a string with its NUL; what comes back of the first is a descriptor that nobody else owns.
+    // SAFETY: both read a string with its NUL; what comes back of the first is a descriptor that
+    // nobody else owns.
     let result = unsafe {
         Errno::result(bpf_obj_get(source.as_ptr())).and_then(|fd| {
             let object = OwnedFd::from_raw_fd(fd);
@@ -192,7 +195,8 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     result.map(drop).with_context(|| from.display().to_string())
 }
 
-/// Takes away what is mounted on top. Mount namespaces made meanwhile may hold copies of it: these become empty.
+/// Takes away what is mounted on top. Mount namespaces made meanwhile may hold copies of it: these
+/// become empty.
 fn unmount() -> Result<()> {
     let old = File::open(ROOT).context(ROOT)?;
     umount2(ROOT, MntFlags::MNT_DETACH).map_err(refused)?;
@@ -207,7 +211,8 @@ fn unmount() -> Result<()> {
     first
 }
 
-/// Completes what a vsctl has left that was killed while it published: the new set lies beneath the old one.
+/// Completes what a vsctl has left that was killed while it published: the new set lies beneath the
+/// old one.
 fn finish() -> Result<()> {
     while mount::layers(TARGET).context("mounts")? > 1 {
         unmount()?;

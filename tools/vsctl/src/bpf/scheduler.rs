@@ -125,7 +125,8 @@ pub fn exit(pin: &Path) -> Option<Exit> {
     })
 }
 
-/// Waits until our scheduler has ended, whose link is gone: the kernel's own takes over, accounts go on.
+/// Waits until our scheduler has ended, whose link is gone: the kernel's own takes over, accounts
+/// go on.
 pub fn wait_ended() -> Result<()> {
     /// The kernel ends it in the background, at the latest when every task has been told.
     const PATIENCE: Duration = Duration::from_secs(10);
@@ -173,8 +174,9 @@ pub fn counters() -> Result<Vec<(String, u64)>> {
         .collect()
 }
 
-/// Has the scheduler make queues for new services, if it runs: it cannot where it schedules. A service that has none
-/// has one made when its first task waits, which until then is served as urgent.
+/// Has the scheduler make queues for new services, if it runs: it cannot where it schedules. A
+/// service that has none has one made when its first task waits, which until then is served as
+/// urgent.
 pub fn sync() -> Result<()> {
     if state()? != State::Ours {
         return Ok(());
@@ -189,8 +191,8 @@ pub fn sync() -> Result<()> {
         sz: size_of::<bpf_test_run_opts>() as _,
         ..Default::default()
     };
-    // SAFETY: `program` is an open descriptor, and `options` is valid, of the stated size, and without any buffer, as a
-    // program of type syscall without context takes it.
+    // SAFETY: `program` is an open descriptor, and `options` is valid, of the stated size, and
+    // without any buffer, as a program of type syscall without context takes it.
     let result = unsafe { bpf_prog_test_run_opts(program.as_raw_fd(), &mut options) };
     if result != 0 {
         return Err(Errno::from_raw(-result)).with_context(|| path.display().to_string());

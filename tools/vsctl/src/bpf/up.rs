@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Bringing the gates and the scheduler up: all that was asked for, or what was there before.
 //!
-//! Every object is loaded before anything is attached, so that a program the kernel does not take changes nothing. Then
-//! what every gate needs is attached, then the gates, then the scheduler. What is pinned already is left alone, so a
-//! second run mends what is missing, and what runs and was explicitly not asked for is left out. All of it takes effect
-//! for good in one instant, when the new set of pins is published; whatever ends vsctl before that undoes it.
+//! Every object is loaded before anything is attached, so that a program the kernel does not take
+//! changes nothing. Then what every gate needs is attached, then the gates, then the scheduler.
+//! What is pinned already is left alone, so a second run mends what is missing, and what runs and
+//! was explicitly not asked for is left out. All of it takes effect for good in one instant, when
+//! the new set of pins is published; whatever ends vsctl before that undoes it.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;

@@ -20,8 +20,8 @@ use crate::{reason, record, rule};
 
 /// Make services and rules what a file says: all of it, or nothing
 ///
-/// Services are known by name: those that exist are changed, others created. Rules are replaced as a whole. Services
-/// that the file does not name stay, unless --prune is given.
+/// Services are known by name: those that exist are changed, others created. Rules are replaced as
+/// a whole. Services that the file does not name stay, unless --prune is given.
 #[derive(Debug, Args)]
 pub struct Apply {
     /// The configuration, TOML; `-` reads standard input
@@ -190,7 +190,8 @@ fn submit(device: &Device, document: &Document, flags: u32) -> Result<()> {
         })
 }
 
-/// A service that is to be pruned and still has tasks or sockets. It may have lost them since it was refused.
+/// A service that is to be pruned and still has tasks or sockets. It may have lost them since it
+/// was refused.
 fn holding(device: &Device, document: &Document) -> Result<Option<String>> {
     let services = Services::read(device)?;
     for service in services
@@ -213,7 +214,8 @@ fn holding(device: &Device, document: &Document) -> Result<Option<String>> {
     Ok(None)
 }
 
-/// A configuration as the kernel takes it: services and rules name services by their place, from 1; root is 0.
+/// A configuration as the kernel takes it: services and rules name services by their place, from 1;
+/// root is 0.
 fn kernel_form(config: &Config) -> Result<(Vec<vs_config_service>, Vec<vs_rule>)> {
     let names = config.services.iter().map(|service| service.name.as_str());
     let places: std::collections::HashMap<&str, u32> = names.zip(1..).collect();

@@ -20,8 +20,8 @@ fn values() -> String {
 
 /// Set attributes a service has of its own, or its priority
 ///
-/// An attribute that is shared with the parent has to be detached first. Values are set in the order given; the first
-/// that is refused ends it.
+/// An attribute that is shared with the parent has to be detached first. Values are set in the
+/// order given; the first that is refused ends it.
 #[derive(Debug, Args)]
 #[command(after_help = values())]
 pub struct Set {

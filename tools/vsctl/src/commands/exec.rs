@@ -16,7 +16,8 @@ use crate::service::Services;
 
 /// Run a command in a service
 ///
-/// vsctl places itself and becomes the command: its process number, standard streams and exit status are the command's.
+/// vsctl places itself and becomes the command: its process number, standard streams and exit
+/// status are the command's.
 #[derive(Debug, Args)]
 pub struct Exec {
     /// The service

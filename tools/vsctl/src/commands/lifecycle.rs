@@ -16,8 +16,8 @@ use crate::output::{print, Output};
 
 /// Attach the gates and start the scheduler: all or nothing
 ///
-/// Run again, it mends what is missing and leaves alone what runs. The module must be loaded. The gates stay in force
-/// when vsctl has ended, until `vsctl down`.
+/// Run again, it mends what is missing and leaves alone what runs. The module must be loaded. The
+/// gates stay in force when vsctl has ended, until `vsctl down`.
 #[derive(Debug, Args)]
 pub struct Up {
     /// Only these gates, separated by commas; others that are attached are detached [default: all]
@@ -26,7 +26,8 @@ pub struct Up {
     /// Account only: leave scheduling to the kernel's own scheduler; if scx_vs runs, it is stopped
     #[arg(long)]
     no_sched: bool,
-    /// Apply this configuration once the gates are attached; if it is refused, what was not attached before is detached
+    /// Apply this configuration once the gates are attached; if it is refused, what was not
+    /// attached before is detached
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -56,7 +57,8 @@ impl Up {
         let done = up::up(&device, &wanted)?;
         if let Some(document) = &config {
             if let Err(error) = apply::apply(&device, document, false) {
-                // what was not running before must not be left running with another configuration than was asked for
+                // what was not running before must not be left running with another configuration
+                // than was asked for
                 if !ran_before {
                     down::down(Some(&device))?;
                 }
@@ -98,7 +100,8 @@ impl Down {
         if removed == 0 {
             print("nothing was attached\n")?;
         }
-        // that is nobody's fault, but an unloading that follows would fail without a word of who it is
+        // that is nobody's fault, but an unloading that follows would fail without a word of who it
+        // is
         for holder in down::holders()
             .iter()
             .filter(|holder| holder.pid != std::process::id())

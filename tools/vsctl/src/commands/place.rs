@@ -14,8 +14,8 @@ use crate::service::Services;
 
 /// Give processes a home: place them in a service
 ///
-/// All threads of a process are placed; what they start later is born in the service they then work for. The first task
-/// that is refused ends it; those before it are placed.
+/// All threads of a process are placed; what they start later is born in the service they then work
+/// for. The first task that is refused ends it; those before it are placed.
 #[derive(Debug, Args)]
 pub struct Place {
     /// The processes' numbers, then the service

@@ -199,8 +199,9 @@ impl Ls {
 
 /// Say which rule a call would fall under, and why the others lose
 ///
-/// Describe the call as the left side of a rule. Entities that are not named are root's; a property that is not given is
-/// not known, and rules that ask for it do not match. The kernel's own code decides; nothing has any effect.
+/// Describe the call as the left side of a rule. Entities that are not named are root's; a property
+/// that is not given is not known, and rules that ask for it do not match. The kernel's own code
+/// decides; nothing has any effect.
 #[derive(Debug, Args)]
 pub struct Test {
     /// The call: GATE name=value…
@@ -295,7 +296,8 @@ fn tested(
             .by_id(id.get().into())
             .map_or(0, |service| service.priority)
     };
-    // the contest is the classifier's own; a rule of an unknown kind takes no part, and is then missed in the count
+    // the contest is the classifier's own; a rule of an unknown kind takes no part, and is then
+    // missed in the count
     let mut set = RuleSet::new();
     for rule in rules {
         rule::Said::new(rule).add(&mut set);

@@ -18,7 +18,8 @@ use crate::service::{fill, Services};
 
 /// Create a service
 ///
-/// It shares all attributes with its parent until they are detached; those given here are detached at once.
+/// It shares all attributes with its parent until they are detached; those given here are detached
+/// at once.
 #[derive(Debug, Args)]
 pub struct Create {
     /// Its name: 1 to 63 of a-z 0-9 . _ -
@@ -128,8 +129,8 @@ impl Create {
 
 /// Destroy a service
 ///
-/// Refused while it has services below it; and while it has tasks, sockets or rules that name it, unless another service
-/// takes these over.
+/// Refused while it has services below it; and while it has tasks, sockets or rules that name it,
+/// unless another service takes these over.
 #[derive(Debug, Args)]
 pub struct Destroy {
     /// The service

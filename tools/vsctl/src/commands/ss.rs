@@ -49,8 +49,8 @@ record! {
 
 /// AF_UNIX.
 const UNIX: u8 = 1;
-/// TCP_ESTABLISHED and those that follow, as ss(8) writes them. Unix sockets have the first, the seventh (nobody at the
-/// other end) and the tenth.
+/// TCP_ESTABLISHED and those that follow, as ss(8) writes them. Unix sockets have the first, the
+/// seventh (nobody at the other end) and the tenth.
 const STATES: [&str; 12] = [
     "ESTAB",
     "SYN-SENT",
@@ -135,8 +135,8 @@ fn row(services: &Services, socket: &vs_sock_record) -> Row {
     }
 }
 
-/// Where a unix socket is bound to, as rules write it. A path may or may not have a NUL behind it, an abstract name has
-/// one before it.
+/// Where a unix socket is bound to, as rules write it. A path may or may not have a NUL behind it,
+/// an abstract name has one before it.
 fn path(socket: &vs_sock_record) -> String {
     let name: Vec<u8> = socket
         .name

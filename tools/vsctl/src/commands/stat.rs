@@ -19,7 +19,8 @@ use crate::service::Services;
 
 /// Show statistics
 ///
-/// Times and counts are the service's own, without those of services below it, except where a heading says `total`.
+/// Times and counts are the service's own, without those of services below it, except where a
+/// heading says `total`.
 #[derive(Debug, Args)]
 pub struct Stat {
     /// Only these services
@@ -59,7 +60,8 @@ record! {
         pub sockets: u64,
         /// Times a task began to work for it.
         pub rebinds: u64,
-        /// Times a rule asked for the service of something that had none, the caller being at home here.
+        /// Times a rule asked for the service of something that had none, the caller being at home
+        /// here.
         pub unattributed: u64,
         /// Calls a limit refused.
         pub refused: u64,

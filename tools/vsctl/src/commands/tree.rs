@@ -220,7 +220,8 @@ impl Show {
         let services = Services::read(&device)?;
         let service = services.find(&self.name)?;
         let rules = device.rules()?;
-        // with what those below it have used; none: it was destroyed meanwhile, which the kernel then says
+        // with what those below it have used; none: it was destroyed meanwhile, which the kernel
+        // then says
         let stat = super::stat::all(&device)?
             .into_iter()
             .find(|row| row.id == service.id);
