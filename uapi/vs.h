@@ -46,9 +46,9 @@
 /*
  * A VS id is a number below vs_info.ids_max. Where one is expected in a rule,
  * these stand for something else than one service. On the left side only VS_ANY
- * is allowed.
+ * is allowed. On that side a task is known by its home, whatever it works on.
  */
-/* the VS that entity n (0: caller) had before the call */
+/* the VS that entity n had before the call; of a task the one that it works for */
 #define VS_REF(n) (0xfffffff0u + (n))
 #define VS_HOME	  0xfffffff8u /* the caller's home VS */
 #define VS_ANY	  0xffffffffu /* left: any VS; right: unchanged */
@@ -168,7 +168,7 @@ struct vs_info {
 	/* out: grows with every change to tree, attributes or rules; never 0 */
 	__u64 generation;
 };
-/* the gate packet is on: see struct vs_gate_packet */
+/* the gate packet is on: see struct vs_gate_switch */
 #define VS_FEATURE_PACKETS (1ull << 0)
 /* sockets and packets carry tags: see struct vs_tags */
 #define VS_FEATURE_TAGS (1ull << 1)
@@ -287,7 +287,7 @@ struct vs_rule {
 struct vs_rule_test {
 	__u64 call;	       /* in: struct vs_rule, which is not written */
 	__u32 call_size;       /* in: sizeof it, as the caller knows it */
-	__u32 home;	       /* in: the caller's home VS */
+	__u32 work;	       /* in: the VS that the caller works for, its own without work */
 	__u32 rule;	       /* out: number of the rule that wins, VS_LIST_START: none */
 	__u32 matching;	       /* out: how many rules match */
 	__u32 shapes;	       /* out: how many look-ups it took */
@@ -372,14 +372,16 @@ struct vs_apply {
 };
 
 /*
- * Turns the gate `packet` on or off, in every network namespace. Packets are
- * counted and VS_GATE_PACKET's rules are in force while it is on; off, nothing
- * of it is attached. It is off until turned on; what it is already, it stays.
- * ENOENT: the kernel lacks a tracepoint; then it is off.
+ * Attaches the probes of a gate, or takes them off. VS_GATE_PACKET is made of
+ * nothing else: while it is on, packets of every network namespace are counted
+ * and its rules are in force. VS_GATE_SEND and VS_GATE_RECV are BPF programs
+ * besides, and see nothing that was received without their probes. EINVAL: the
+ * gate has none. ENOENT: the kernel lacks a tracepoint; then it is off. All are
+ * off until turned on; what one is already, it stays.
  */
-struct vs_gate_packet {
-	__u32 on; /* 0 or 1, else EINVAL */
-	__u32 reserved;
+struct vs_gate_switch {
+	__u32 gate; /* enum vs_gate */
+	__u32 on;   /* 0 or 1, else EINVAL */
 };
 
 /*
@@ -411,7 +413,7 @@ struct vs_tags {
 #define VS_IOC_PLACE_TASK   _IOWR(VS_IOC_MAGIC, 12, struct vs_place_task)
 #define VS_IOC_PLACE_SOCKET _IOWR(VS_IOC_MAGIC, 13, struct vs_place_socket)
 #define VS_IOC_APPLY	    _IOWR(VS_IOC_MAGIC, 14, struct vs_apply)
-#define VS_IOC_GATE_PACKET  _IOWR(VS_IOC_MAGIC, 15, struct vs_gate_packet)
+#define VS_IOC_GATE	    _IOWR(VS_IOC_MAGIC, 15, struct vs_gate_switch)
 #define VS_IOC_SOCKET	    _IOWR(VS_IOC_MAGIC, 16, struct vs_socket)
 #define VS_IOC_TAGS	    _IOWR(VS_IOC_MAGIC, 17, struct vs_tags)
 

@@ -5,6 +5,7 @@
  * where it is no more than to ask the kernel.
  */
 #include <linux/bpf.h>
+#include <linux/bpf_local_storage.h>
 #include <linux/btf.h>
 #include <linux/btf_ids.h>
 #include <linux/cred.h>
@@ -35,6 +36,12 @@ static void vs_look(void *unused)
 
 static DEFINE_PER_CPU(call_single_data_t, vs_looks) = CSD_INIT(vs_look, NULL);
 
+/* The map of tags, of which a reference is held; written by one task at a time. */
+static struct bpf_map __rcu *vs_tags_map;
+/* The task that asks for it, and what it was told. */
+static struct task_struct *vs_asker;
+static struct bpf_map *vs_answer;
+
 __bpf_kfunc_start_defs();
 
 VS_FORWARD(u64, vs_gate_fork, (u32 who), (who))
@@ -49,9 +56,9 @@ VS_FORWARD(u64, vs_gate_connect, (struct socket * sock, struct sockaddr *address
 	   (sock, address, len, who))
 VS_FORWARD(u64, vs_gate_accept, (struct sock * conn, u32 who), (conn, who))
 VS_FORWARD(u64, vs_gate_send, (struct socket * sock, struct msghdr *msg, u32 who), (sock, msg, who))
-VS_FORWARD(u64, vs_gate_recv, (struct sock * sk, u32 message, u32 who), (sk, message, who))
-VS_FORWARD(u64, vs_gate_close, (u32 who, bool ended), (who, ended))
-VS_FORWARD(u64, vs_gate_wait, (u32 who), (who))
+VS_FORWARD(u64, vs_gate_close, (u32 who, u64 work, u64 closed), (who, work, closed))
+VS_FORWARD(u64, vs_gate_wait, (u32 who, u64 work, u64 by, bool serves), (who, work, by, serves))
+VS_FORWARD(u64, vs_work_sleeps, (u32 who), (who))
 VS_FORWARD(u64, vs_gate_fastopen, (struct socket * sock, struct msghdr *msg, u32 who),
 	   (sock, msg, who))
 VS_FORWARD(u64, vs_conn_request,
@@ -74,6 +81,18 @@ VS_FORWARD(u64, vs_generation, (void), ())
 VS_FORWARD(int, vs_cpu_node, (u32 vs, struct vs_cpu_node *out, u32 out__sz), (vs, out, out__sz))
 VS_FORWARD(void, vs_charge_cpu, (u32 vs, u64 ns), (vs, ns))
 
+__bpf_kfunc void vs_tags_are(void *tags__map)
+{
+	struct bpf_map *map = tags__map;
+
+	if (READ_ONCE(vs_asker) != current || READ_ONCE(vs_answer))
+		return;
+	if (map->map_type != BPF_MAP_TYPE_TASK_STORAGE || map->value_size != sizeof(struct vs_tag))
+		return;
+	bpf_map_inc(map);
+	WRITE_ONCE(vs_answer, map);
+}
+
 __bpf_kfunc u64 vs_rq_clock(u32 cpu)
 {
 	return cpu < nr_cpu_ids ? sched_clock_cpu(cpu) : 0;
@@ -82,8 +101,7 @@ __bpf_kfunc u64 vs_rq_clock(u32 cpu)
 __bpf_kfunc void vs_kick_idle(u32 cpu)
 {
 	/* A CPU that is online stays so while preemption is off here. */
-	guard(preempt)
-		();
+	guard(preempt)();
 	if (cpu < nr_cpu_ids && cpu_online(cpu))
 		/* -EBUSY: one is on its way */
 		smp_call_function_single_async(cpu, per_cpu_ptr(&vs_looks, cpu));
@@ -91,18 +109,71 @@ __bpf_kfunc void vs_kick_idle(u32 cpu)
 
 __bpf_kfunc_end_defs();
 
-noinline void vs_place(struct task_struct *task, u32 vs)
+noinline __noclone void vs_place(struct task_struct *task, u32 vs)
 {
 	barrier();
 }
 
-noinline u32 vs_message_of(const struct sock *sk)
+noinline __noclone void vs_bind(u64 verdict, u64 work)
+{
+	barrier();
+}
+
+void vs_bind_current(u64 verdict, u64 work)
+{
+	guard(preempt)();
+	vs_bind(verdict, work);
+}
+
+noinline __noclone void vs_ask_tags(void)
+{
+	barrier();
+}
+
+static void vs_replace_tags(struct bpf_map *map)
+{
+	struct bpf_map *old = rcu_replace_pointer(vs_tags_map, map, true);
+
+	if (!old)
+		return;
+	synchronize_rcu();
+	bpf_map_put(old);
+}
+
+void vs_learn_tags(void)
+{
+	WRITE_ONCE(vs_answer, NULL);
+	WRITE_ONCE(vs_asker, current);
+	vs_ask_tags();
+	WRITE_ONCE(vs_asker, NULL);
+	vs_replace_tags(READ_ONCE(vs_answer));
+}
+
+void vs_forget_tags(void)
+{
+	vs_replace_tags(NULL);
+}
+
+/* As bpf_task_storage_get() does it, but for its note of what was found. */
+struct vs_tag *vs_current_tag(void)
+{
+	struct bpf_map *map = rcu_dereference(vs_tags_map);
+	struct bpf_local_storage *storage = rcu_dereference(current->bpf_storage);
+	struct bpf_local_storage_data *data;
+
+	if (!map || !storage)
+		return NULL;
+	data = bpf_local_storage_lookup(storage, (struct bpf_local_storage_map *)map, false);
+	return data ? (struct vs_tag *)data->data : NULL;
+}
+
+noinline __noclone u32 vs_message_of(const struct sock *sk)
 {
 	barrier();
 	return 0;
 }
 
-noinline int vs_sockets_counted(void)
+noinline __noclone int vs_sockets_counted(void)
 {
 	barrier();
 	return 0;
@@ -120,7 +191,8 @@ BTF_ID_FLAGS(func, vs_gate_socketpair, KF_RCU_PROTECTED)
 BTF_ID_FLAGS(func, vs_gate_connect, KF_RCU_PROTECTED)
 BTF_ID_FLAGS(func, vs_gate_accept, KF_RCU_PROTECTED)
 BTF_ID_FLAGS(func, vs_gate_send, KF_RCU_PROTECTED)
-BTF_ID_FLAGS(func, vs_gate_recv, KF_RCU_PROTECTED)
+BTF_ID_FLAGS(func, vs_work_sleeps, KF_RCU_PROTECTED)
+BTF_ID_FLAGS(func, vs_tags_are)
 BTF_ID_FLAGS(func, vs_gate_close, KF_RCU_PROTECTED)
 BTF_ID_FLAGS(func, vs_gate_wait, KF_RCU_PROTECTED)
 BTF_ID_FLAGS(func, vs_gate_fastopen, KF_RCU_PROTECTED)

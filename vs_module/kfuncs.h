@@ -44,11 +44,39 @@ struct task_struct;
 #define VS_MESSAGE (1 << 16) /* see vs_message_of() */
 
 /*
+ * A task's tag: for whom it works. It lives in BPF task local storage, in the
+ * map vs_tags (bpf/tag.bpf.h).
+ *
+ * The task itself writes its tag: its gates do, in task context. An administrator
+ * who places it writes it from elsewhere. `home` and `cur` are replaced together,
+ * by compare-and-swap, because counts hang on them; the rest is plainly stored.
+ */
+struct vs_tag {
+	union {
+		struct {
+			__u16 home; /* VS it was placed in or born in */
+			__u16 cur;  /* VS of the work in hand */
+		};
+		__u32 both; /* VS_WHO(home, cur) */
+	};
+	__u16 message; /* VS of the datagram in hand, while it is received or sent */
+	/* VS it has worked for last beside its home, 0: none; a hint for the scheduler */
+	__u16 served;
+	__u64 work;  /* the way by which the work in hand came: a socket's cookie, 0: none */
+	__u64 sends; /* address of the socket that `message` is being sent by, or 0 */
+	__u8 replied; /* it has replied to the work in hand: see logic/work.rs */
+	__u8 reserved[7];
+};
+
+/*
  * The gates, one each. They count the call, classify it, put the tag on the
  * sockets concerned and return the verdict on the task.
  */
 
-/* HOME is the child's, already counted for a tag that says it twice; undo with vs_task_gone(). */
+/*
+ * HOME is the child's, MESSAGE the VS that it works for from the start. Both are
+ * counted already, as a tag has them; undo with vs_task_gone().
+ */
 VS_KFUNC(__u64) vs_gate_fork(__u32 who);
 VS_KFUNC(__u64) vs_gate_exec(const struct linux_binprm *bprm, __u32 who);
 VS_KFUNC(void) vs_gate_exit(__u32 who);
@@ -59,11 +87,14 @@ VS_KFUNC(__u64) vs_gate_socketpair(struct socket *sock, struct socket *peer, __u
 VS_KFUNC(__u64) vs_gate_connect(struct socket *sock, struct sockaddr *address, int len, __u32 who);
 VS_KFUNC(__u64) vs_gate_accept(struct sock *conn, __u32 who);
 VS_KFUNC(__u64) vs_gate_send(struct socket *sock, struct msghdr *msg, __u32 who);
-/* message: the VS of what was received: a datagram's own; VS_UNCHANGED: the socket's. */
-VS_KFUNC(__u64) vs_gate_recv(struct sock *sk, __u32 message, __u32 who);
-/* ended: the work in hand came by this socket. */
-VS_KFUNC(__u64) vs_gate_close(__u32 who, bool ended);
-VS_KFUNC(__u64) vs_gate_wait(__u32 who);
+/* work: the way by which the work in hand came; closed: the way that is closed now. */
+VS_KFUNC(__u64) vs_gate_close(__u32 who, __u64 work, __u64 closed);
+/* by: the way by which the task waits for more, 0: for events; serves: others are served by it. */
+VS_KFUNC(__u64) vs_gate_wait(__u32 who, __u64 work, __u64 by, bool serves);
+/* The task has replied, and sleeps of its own accord. Under the lock of its run queue. */
+VS_KFUNC(__u64) vs_work_sleeps(__u32 who);
+/* The map of tags: the answer to vs_ask_tags(), taken from the task that asks alone. */
+VS_KFUNC(void) vs_tags_are(void *tags__map);
 
 /* sendto(MSG_FASTOPEN) on a TCP socket that is not connected passes the gate `connect` here. */
 VS_KFUNC(__u64) vs_gate_fastopen(struct socket *sock, struct msghdr *msg, __u32 who);
@@ -137,6 +168,25 @@ VS_KFUNC(void) vs_kick_idle(__u32 cpu);
  * no memory is lacking later. Empty in itself. May sleep.
  */
 void vs_place(struct task_struct *task, u32 vs);
+
+/*
+ * Where core__bind attaches: gives the running task's tag the VS of a verdict,
+ * and `work` as the way by which that work came. Empty in itself. Preemption off,
+ * for a program at a function's entry is left out if another task is in the midst
+ * of it on this CPU.
+ */
+void vs_bind(u64 verdict, u64 work);
+/* The same, from task context. */
+void vs_bind_current(u64 verdict, u64 work);
+
+/* Where core__tags attaches, which answers by vs_tags_are(). May sleep. */
+void vs_ask_tags(void);
+/* Asks for the map of tags; without an answer no task has one. One at a time; may sleep. */
+void vs_learn_tags(void);
+/* Lets go of the map. One at a time, with vs_learn_tags(); may sleep. */
+void vs_forget_tags(void);
+/* The running task's tag, or NULL: root. Under RCU, while which it stays; any context but NMI. */
+struct vs_tag *vs_current_tag(void);
 
 /*
  * Where send__message attaches and answers in its place: VS_MESSAGE with the VS of

@@ -53,6 +53,7 @@ struct Vs {
     // Dropped in this order: first nobody comes any more, then all is freed.
     #[pin]
     _device: control::chardev::Device,
+    _probes: gates::probes::GateProbes,
     _network: netfilter::NetworkPlane,
     _loaded: Loaded,
 }
@@ -93,6 +94,8 @@ impl kernel::InPlaceModule for Vs {
             _loaded: Loaded::new()?,
             // SAFETY: Called once, before the device exists by which it is turned on.
             _network: unsafe { netfilter::register() },
+            // SAFETY: Likewise.
+            _probes: unsafe { gates::probes::register() },
             _device <- control::chardev::Device::register(module),
         }? Error)
     }

@@ -25,11 +25,11 @@
 mod demux;
 mod packet;
 pub(crate) mod parse;
-mod probe;
 
 use crate::logic::id::VsId;
 use crate::logic::tag::Tag;
 use crate::shim::bindings as c;
+use crate::shim::probe::{self, Probe};
 use crate::shim::rcu::read_once;
 use crate::shim::skb::Skb;
 use crate::shim::sock::Sock;
@@ -38,7 +38,6 @@ use crate::state::{self, State};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use packet::{Arrives, Departs, Leaves};
-use probe::Probe;
 
 kernel::sync::global_lock! {
     // SAFETY: `register` is called before there is anybody who could turn something on.

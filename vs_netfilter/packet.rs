@@ -16,17 +16,54 @@
 
 use super::demux;
 use super::parse::{self, Packet};
-use super::probe::Hook;
 use crate::gates::tag::message_of;
 use crate::logic::classify::Call;
 use crate::logic::id::VsId;
 use crate::logic::rule::{props, Facts, Gate};
 use crate::logic::tag::Tag;
 use crate::shim::bindings as c;
+use crate::shim::probe::Hook;
 use crate::shim::skb::{Device, Skb};
-use crate::state::{sockets, State};
+use crate::state::{self, sockets, State};
+use core::ptr::NonNull;
 use kernel::c_str;
+use kernel::ffi::c_void;
 use kernel::str::CStr;
+
+/// What is done with a packet at one tracepoint.
+///
+/// # Safety
+///
+/// The tracepoint's first argument is a packet, which nobody else has meanwhile. The kernel is
+/// under RCU there.
+pub(super) unsafe trait PacketHook {
+    const TRACEPOINT: &'static CStr;
+
+    /// Softirq, or process context with bottom halves off. Under RCU.
+    fn see(state: &State, skb: &mut Skb<'_>);
+}
+
+// SAFETY: `enter` takes the packet, which is the tracepoint's first argument.
+unsafe impl<H: PacketHook> Hook for H {
+    const TRACEPOINT: &'static CStr = H::TRACEPOINT;
+
+    fn enter() -> *mut c_void {
+        enter::<H> as *mut c_void
+    }
+}
+
+/// What the kernel calls.
+///
+/// # Safety
+///
+/// `skb` is the packet of the tracepoint.
+unsafe extern "C" fn enter<H: PacketHook>(_data: *mut c_void, skb: *mut c::sk_buff) {
+    let Some(skb) = NonNull::new(skb) else { return };
+    // SAFETY: By the requirement of this function, and of `PacketHook`.
+    let mut skb = unsafe { Skb::from_raw(skb) };
+    // SAFETY: The kernel is under RCU at all tracepoints that a `PacketHook` names.
+    unsafe { state::under_rcu(|state| H::see(state, &mut skb)) };
+}
 
 /// A packet is about to be queued for a device: it gets the tag of its socket.
 ///
@@ -37,7 +74,7 @@ pub(super) struct Departs;
 
 // SAFETY: TP_PROTO(struct sk_buff *skb); `__dev_queue_xmit` has the packet for itself, under
 // rcu_read_lock_bh().
-unsafe impl Hook for Departs {
+unsafe impl PacketHook for Departs {
     const TRACEPOINT: &'static CStr = c_str!("net_dev_queue");
 
     fn see(state: &State, skb: &mut Skb<'_>) {
@@ -97,7 +134,7 @@ pub(super) struct Leaves;
 // SAFETY: TP_PROTO(const struct sk_buff *skb, const struct net_device *dev); the device's queue has
 // the packet for itself, and nothing but the device's own scratch space is written. All callers of
 // dev_hard_start_xmit() have bottom halves off, which RCU waits for.
-unsafe impl Hook for Leaves {
+unsafe impl PacketHook for Leaves {
     const TRACEPOINT: &'static CStr = c_str!("net_dev_start_xmit");
 
     fn see(state: &State, skb: &mut Skb<'_>) {
@@ -119,7 +156,7 @@ pub(super) struct Arrives;
 
 // SAFETY: TP_PROTO(struct sk_buff *skb); `__netif_receive_skb_core` has the packet for itself,
 // under rcu_read_lock().
-unsafe impl Hook for Arrives {
+unsafe impl PacketHook for Arrives {
     const TRACEPOINT: &'static CStr = c_str!("netif_receive_skb");
 
     fn see(state: &State, skb: &mut Skb<'_>) {
@@ -264,7 +301,7 @@ fn classify(state: &State, packet: &Packet, before: VsId, device: &Device<'_>) -
     let verdict = state.verdict(&mut Call {
         gate: Gate::Packet,
         from: [before, VsId::ROOT, VsId::ROOT],
-        home: VsId::ROOT,
+        work: VsId::ROOT,
         facts,
     });
     let id = verdict.to[0].unwrap_or(before);

@@ -135,7 +135,7 @@ def measure(device):
                 device.place_socket(sock, id)
 
     def gate(on):
-        device.call("GATE_PACKET", on=on)
+        device.packets(on)
 
     set_ups = [
         ("no hook", lambda: None),

@@ -166,9 +166,9 @@ def states(wanted=None):
             device.create(name, id=number)
         yield from entered("no rule")
         if wanted and PACKETS in wanted:
-            device.call("GATE_PACKET", on=1)
+            device.packets(1)
             yield from entered(PACKETS)
-            device.call("GATE_PACKET", on=0)
+            device.packets(0)
         if wanted and MANY in wanted:
             device.apply([vs.config_service(f"s{n}") for n in range(10_000)])
             yield from entered(MANY)

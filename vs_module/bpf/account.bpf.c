@@ -9,7 +9,7 @@
  * Both programs run on the CPU concerned, under its run queue's lock or with
  * interrupts off. See settle.bpf.h for what they share with the gates.
  */
-#include "settle.bpf.h"
+#include "verdict.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 
@@ -20,25 +20,37 @@ static __always_inline u32 current_vs(struct task_struct *p)
 	return tag ? tag->cur : VS_ROOT;
 }
 
+#define TASK_INTERRUPTIBLE 1
+
 /*
  * The kernel has brought prev's runtime up to date; what the clock says beyond
  * that is time spent in the switch, which the kernel counts for next.
+ *
+ * Work that has been replied to ends where its task sleeps of its own accord,
+ * whatever it sleeps in. A sleep that signals do not interrupt is part of a
+ * call: the disk, a lock of the kernel's.
  */
 SEC("tp_btf/sched_switch")
-int BPF_PROG(core__sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
+int BPF_PROG(core__sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next,
+	     unsigned int prev_state)
 {
 	u32 zero = 0;
 	struct vs_cpu *cpu = bpf_map_lookup_elem(&vs_cpus, &zero);
 	u64 runtime = prev->se.sum_exec_runtime, settled, task;
+	struct vs_tag *tag;
 
 	if (!cpu)
 		return 0;
+	tag = tag_of(prev);
 	task = cpu->task;
 	*(volatile u64 *)&cpu->task = 0; /* so that nobody settles a task by the other's figure */
 	settled = __sync_lock_test_and_set(&cpu->settled, next->se.sum_exec_runtime);
 	if (task == (u64)prev && prev->pid && runtime > settled)
-		vs_charge(cpu, current_vs(prev), runtime - settled);
+		vs_charge(cpu, tag ? tag->cur : VS_ROOT, runtime - settled);
 	*(volatile u64 *)&cpu->task = (u64)next;
+	/* settle() finds nothing left to charge: prev does not run any more */
+	if (tag && tag->replied && !preempt && prev_state & TASK_INTERRUPTIBLE)
+		bind(tag, vs_work_sleeps(who(tag)), 0);
 	return 0;
 }
 

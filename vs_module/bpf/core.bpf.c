@@ -19,9 +19,25 @@ int BPF_PROG(core__place, struct task_struct *task, __u32 vs)
 		vs_placed(-11); /* EAGAIN: others were quicker each time */
 	} else {
 		if (vs != VS_UNCHANGED)
-			tag->work = 0;
+			tag->work = tag->replied = 0;
 		vs_placed(0);
 	}
+	return 0;
+}
+
+/* A probe of vs.ko has a verdict on the running task. See kfuncs.h: vs_bind(). */
+SEC("fentry/vs_bind")
+int BPF_PROG(core__bind, __u64 verdict, __u64 work)
+{
+	bind(tag_of(bpf_get_current_task_btf()), verdict, work);
+	return 0;
+}
+
+/* See kfuncs.h: vs_ask_tags(). */
+SEC("fentry/vs_ask_tags")
+int BPF_PROG(core__tags)
+{
+	vs_tags_are(&vs_tags);
 	return 0;
 }
 

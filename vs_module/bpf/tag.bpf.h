@@ -4,10 +4,6 @@
  * dies with the task and is read without locks, also by the scheduler, which
  * shares the map. A task without storage is at home in root and works for root,
  * so on a machine with few tagged tasks the others cost no memory.
- *
- * Who writes: a task its own tag (the gates), and whoever places a task that of
- * another (core.bpf.c). `home` and `cur` are replaced together, by
- * compare-and-swap, because counts hang on them; the rest is plainly stored.
  */
 #ifndef _VS_TAG_BPF_H
 #define _VS_TAG_BPF_H
@@ -24,21 +20,6 @@
 /* BTF has no macros */
 #define AF_UNIX 1
 #define AF_INET 2
-
-struct vs_tag {
-	union {
-		struct {
-			__u16 home; /* VS it was placed in or born in */
-			__u16 cur;  /* VS of the work in hand */
-		};
-		__u32 both; /* VS_WHO(home, cur) */
-	};
-	__u16 message; /* VS of the datagram in hand, while it is received or sent */
-	/* VS it has worked for last beside its home, 0: none; a hint for the scheduler */
-	__u16 served;
-	__u64 work;  /* cookie of the socket the work in hand came by, 0: none */
-	__u64 sends; /* address of the socket that `message` is being sent by, or 0 */
-};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);

@@ -35,13 +35,6 @@ static __always_inline __u16 verdict_home(__u64 verdict)
 	return verdict >> VS_VERDICT_HOME;
 }
 
-/* The verdict by which a task works for its home. */
-static __always_inline __u64 verdict_home_again(const struct vs_tag *tag)
-{
-	return (__u64)tag->home << VS_VERDICT_CUR | (__u64)VS_UNCHANGED << VS_VERDICT_HOME |
-	       (__u64)VS_UNCHANGED << VS_VERDICT_MESSAGE;
-}
-
 /*
  * Makes the tag of a task, running or not, say `home` and `cur`; VS_UNCHANGED:
  * that one stays. The word is replaced as a whole, so that whoever replaces it
@@ -76,11 +69,11 @@ static __always_inline bool tag_write(struct task_struct *task, struct vs_tag *t
 }
 
 /*
- * Binds the running task as the verdict says. `tag` is its tag or NULL; `sk`,
- * unless NULL, the socket by which the work came that it has from now on. Without
- * memory for a tag the task stays what it is: root's.
+ * Binds the running task as the verdict says. `tag` is its tag or NULL; `work` is
+ * the way by which the work came that it has from now on, 0: none is known.
+ * Without memory for a tag the task stays what it is: root's.
  */
-static __always_inline void bind(struct vs_tag *tag, __u64 verdict, struct sock *sk)
+static __always_inline void bind(struct vs_tag *tag, __u64 verdict, __u64 work)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u16 cur = verdict_cur(verdict), home = verdict_home(verdict);
@@ -94,11 +87,12 @@ static __always_inline void bind(struct vs_tag *tag, __u64 verdict, struct sock 
 	}
 	if (!tag_write(task, tag, home, cur) || cur == VS_UNCHANGED)
 		return;
+	tag->replied = 0;
 	if (cur == tag->home) {
 		tag->work = 0;
 	} else {
 		tag->served = cur;
-		tag->work = sk ? bpf_get_socket_cookie(sk) : 0;
+		tag->work = work;
 	}
 }
 
@@ -108,7 +102,7 @@ static __always_inline int obey(struct vs_tag *tag, __u64 verdict)
 	int error = verdict_error(verdict);
 
 	if (!error)
-		bind(tag, verdict, NULL);
+		bind(tag, verdict, 0);
 	return error;
 }
 

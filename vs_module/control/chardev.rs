@@ -61,7 +61,7 @@ commands! {
     VS_IOC_PLACE_TASK Change place_task;
     VS_IOC_PLACE_SOCKET Change place_socket;
     VS_IOC_APPLY Change apply;
-    VS_IOC_GATE_PACKET Change gate_packet;
+    VS_IOC_GATE Change gate;
     VS_IOC_SOCKET Ask socket;
     VS_IOC_TAGS Change tags;
 }

@@ -16,6 +16,7 @@ use crate::shim::bindings as c;
 use crate::state::counter::Resource;
 use crate::state::stat::Count;
 use crate::table::Table;
+use crate::gates::probes;
 use crate::{netfilter, state};
 use kernel::prelude::*;
 
@@ -234,18 +235,31 @@ pub(crate) fn apply(apply: &mut c::vs_apply) -> Result<(), Failure> {
     registry::with(|registry| apply::run(registry, apply))
 }
 
-pub(crate) fn gate_packet(gate: &mut c::vs_gate_packet) -> Result<(), Failure> {
-    if gate.on > 1 {
+pub(crate) fn gate(switch: &mut c::vs_gate_switch) -> Result<(), Failure> {
+    if switch.on > 1 {
         return Err(EINVAL.into());
     }
-    Ok(netfilter::set_packets(gate.on == 1)?)
+    let on = switch.on == 1;
+    Ok(match Gate::new(switch.gate) {
+        Some(Gate::Packet) => netfilter::set_packets(on)?,
+        Some(gate) => probes::set(gate, on)?,
+        None => return Err(EINVAL.into()),
+    })
 }
 
 pub(crate) fn tags(tags: &mut c::vs_tags) -> Result<(), Failure> {
     if tags.on > 1 {
         return Err(EINVAL.into());
     }
-    registry::with(|_| Ok(netfilter::set_tags(tags.on == 1)?))
+    let on = tags.on == 1;
+    registry::with(|_| {
+        netfilter::set_tags(on)?;
+        match on {
+            true => probes::learn_tags(),
+            false => probes::forget_tags(),
+        }
+        Ok(())
+    })
 }
 
 /// What is on: `VS_FEATURE_*`.

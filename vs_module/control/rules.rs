@@ -76,7 +76,7 @@ impl Registry {
         let mut call = Call {
             gate,
             from,
-            home: self.tree.find(test.home)?,
+            work: self.tree.find(test.work)?,
             facts: abi::facts(raw)?,
         };
         let mut cost = Cost::default();

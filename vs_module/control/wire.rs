@@ -72,7 +72,7 @@ structures! {
     vs_stat: 656, reason reason;
     vs_config_service: 208;
     vs_apply: 56, reason reason, reserved reserved;
-    vs_gate_packet: 8, reserved reserved;
+    vs_gate_switch: 8;
     vs_socket: 16, reason reason;
     vs_tags: 8, reserved reserved;
 }

@@ -13,7 +13,7 @@ int BPF_PROG(exec__bprm_committed_creds, const struct linux_binprm *bprm)
 {
 	struct vs_tag *tag = tag_of(bpf_get_current_task_btf());
 
-	bind(tag, vs_gate_exec(bprm, who(tag)), NULL);
+	bind(tag, vs_gate_exec(bprm, who(tag)), 0);
 	return 0;
 }
 

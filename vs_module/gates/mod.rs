@@ -16,6 +16,7 @@ use crate::logic::classify::Call;
 use crate::logic::id::VsId;
 use crate::logic::rule::{props, Facts, Gate, ENTITIES};
 use crate::logic::tag::Tag;
+use crate::logic::work::{Way, Work};
 use crate::netfilter;
 use crate::shim::bindings as c;
 use crate::shim::skb::Skb;
@@ -28,6 +29,7 @@ use kernel::ffi::{c_int, c_void};
 
 mod cred;
 mod path;
+pub(crate) mod probes;
 pub(crate) mod sock;
 mod socket;
 pub(crate) mod tag;
@@ -52,9 +54,8 @@ fn with<R>(f: impl FnOnce(&State) -> R) -> R {
 
 /// Counts the call; what the gate's rules ask for, `None` if it has none for this caller.
 fn count(s: &State, gate: Gate, who: Who) -> Option<u32> {
-    let service = s.service(who.cur);
-    service.hit(gate);
-    s.classifier().wants(gate, service.id())
+    s.service(who.cur).hit(gate);
+    s.classifier().wants(gate, s.resolve(who.home))
 }
 
 /// Counts the call, and asks the rules if the gate has any.
@@ -78,7 +79,7 @@ fn classify(
     let mut call = Call {
         gate,
         from,
-        home: who.home,
+        work: who.cur,
         facts: Facts::NONE,
     };
     let facts = &mut call.facts;
@@ -137,22 +138,20 @@ fn classify_by_name(s: &State, call: Call<'_>, source: Source<'_>, wants: u32) -
 enum Untold {
     /// It stays whose it is.
     Keep,
-    /// It becomes the VS's that the caller works for.
-    Callers,
-    /// Likewise, if it is nobody's.
-    CallersIfNobodys,
-    /// It becomes the caller's home VS's, if it is nobody's: that the caller has work in hand says
-    /// nothing about a connection that others have opened.
-    HomeIfNobodys,
+    /// It becomes the caller's home VS's: a socket outlives the work in the course of which it was
+    /// made, and may serve others then.
+    Homes,
+    /// Likewise, if it is nobody's: that the caller has work in hand says nothing about a connection
+    /// that others have opened.
+    HomesIfNobodys,
 }
 
 impl Untold {
     fn of(self, s: &State, who: Who, owner: VsId) -> Option<VsId> {
         match self {
-            Untold::Callers => Some(s.resolve(who.cur)),
-            Untold::CallersIfNobodys if owner.is_root() => Some(s.resolve(who.cur)),
-            Untold::HomeIfNobodys if owner.is_root() => Some(s.resolve(who.home)),
-            _ => None,
+            Untold::Keep => None,
+            Untold::HomesIfNobodys if !owner.is_root() => None,
+            Untold::Homes | Untold::HomesIfNobodys => Some(s.resolve(who.home)),
         }
     }
 }
@@ -161,7 +160,7 @@ impl Untold {
 fn transformed(gate: Gate, who: u32, source: Source<'_>) -> u64 {
     let who = Who::new(who);
     with(|s| {
-        let from = [who.cur, VsId::ROOT, VsId::ROOT];
+        let from = [who.home, VsId::ROOT, VsId::ROOT];
         let verdict = ask(s, gate, who, from, source);
         answered(gate, who, verdict.rule, Answer::belongs_to(verdict.to[0]))
     })
@@ -201,14 +200,31 @@ fn used(who: u32, call: Use<'_>) -> u64 {
     };
     with(|s| match count(s, call.gate, who) {
         None if call.untold == Untold::Keep => Answer::UNCHANGED.pack(),
-        wants => labelled(s, who, sock, call, wants),
+        wants => match labelled(s, who, sock, call, wants) {
+            Err(refusal) => refusal,
+            Ok(verdict) => {
+                let answer = Answer {
+                    // Of the other protocols a message cannot be told from its socket on the way.
+                    message: verdict.to[2]
+                        .filter(|_| call.gate == Gate::Send && sock.proto() == c::VS_PROTO_UDP),
+                    ..Answer::works_for(verdict.to[0])
+                };
+                answered(call.gate, who, verdict.rule, answer)
+            }
+        },
     })
 }
 
-/// The rest of [`used`], where there are rules, or the socket is labelled without. Not inlined: the
-/// calls that end above are the most.
+/// What the rules say to a call with a socket, which gets its new owner here; or the verdict that
+/// refuses the call. Not inlined: most calls need none of it.
 #[inline(never)]
-fn labelled(s: &State, who: Who, sock: Sock<'_>, call: Use<'_>, wants: Option<u32>) -> u64 {
+fn labelled(
+    s: &State,
+    who: Who,
+    sock: Sock<'_>,
+    call: Use<'_>,
+    wants: Option<u32>,
+) -> Result<Verdict, u64> {
     let Use {
         gate,
         peer,
@@ -218,10 +234,10 @@ fn labelled(s: &State, who: Who, sock: Sock<'_>, call: Use<'_>, wants: Option<u3
     } = call;
     if sock.is_kernel() {
         // The transport of a file system serves everybody, whoever uses it just now.
-        return Answer::UNCHANGED.pack();
+        return Ok(Verdict::UNCHANGED);
     }
     let tag = s.resolve(sock.owner(s));
-    let from = [who.cur, tag, message.unwrap_or(tag)];
+    let from = [who.home, tag, message.unwrap_or(tag)];
     let source = Source {
         sock: Some(sock),
         peer,
@@ -233,16 +249,10 @@ fn labelled(s: &State, who: Who, sock: Sock<'_>, call: Use<'_>, wants: Option<u3
     let to = verdict.to[1].or_else(|| untold.of(s, who, tag));
     if let Some(to) = to.filter(|to| *to != tag) {
         if let Err(error) = sock.give(s, to) {
-            return refused(gate, to, error);
+            return Err(refused(gate, to, error));
         }
     }
-    // Of the other protocols a message cannot be told from its socket on the way.
-    let message = verdict.to[2].filter(|_| gate == Gate::Send && sock.proto() == c::VS_PROTO_UDP);
-    let answer = Answer {
-        message,
-        ..Answer::works_for(verdict.to[0])
-    };
-    answered(gate, who, verdict.rule, answer)
+    Ok(verdict)
 }
 
 /// The verdict on the running task, which is traced if something changes for it.
@@ -251,6 +261,12 @@ fn answered(gate: Gate, who: Who, rule: Option<u32>, answer: Answer) -> u64 {
         traced(gate, who, rule, answer);
     }
     answer.pack()
+}
+
+/// The verdict by which the task's work becomes `next`, whose way the gate's program knows.
+fn worked(gate: Gate, work: Work, rule: Option<u32>, next: Work) -> u64 {
+    let cur = (next != work).then(|| next.cur());
+    answered(gate, Who::of(work), rule, Answer::works_for(cur))
 }
 
 #[inline(never)]
@@ -279,13 +295,3 @@ fn refused(gate: Gate, service: VsId, error: Error) -> u64 {
     refusal(error)
 }
 
-/// The work in hand has ended.
-fn ended(s: &State, gate: Gate, who: Who) -> u64 {
-    s.service(who.cur).hit(gate);
-    answered(
-        gate,
-        who,
-        None,
-        Answer::works_for(Some(s.resolve(who.home))),
-    )
-}

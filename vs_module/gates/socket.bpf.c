@@ -8,7 +8,6 @@
 
 char _license[] SEC("license") = "GPL";
 
-#define MSG_PEEK     2
 #define MSG_FASTOPEN 0x20000000
 
 SEC("lsm/socket_connect")
@@ -32,7 +31,7 @@ int BPF_PROG(accept__sock_graft, struct sock *conn, struct socket *parent)
 	if (is_kthread())
 		return 0;
 	tag = tag_of(bpf_get_current_task_btf());
-	bind(tag, vs_gate_accept(conn, who(tag)), conn);
+	bind(tag, vs_gate_accept(conn, who(tag)), bpf_get_socket_cookie(conn));
 	return 0;
 }
 
@@ -47,6 +46,7 @@ SEC("lsm/socket_sendmsg")
 int BPF_PROG(send__socket_sendmsg, struct socket *sock, struct msghdr *msg, int size, int ret)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
+	struct sock *sk = sock->sk;
 	struct vs_tag *tag;
 	__u16 message;
 	__u64 verdict;
@@ -54,6 +54,8 @@ int BPF_PROG(send__socket_sendmsg, struct socket *sock, struct msghdr *msg, int 
 	if (ret)
 		return ret;
 	tag = tag_of(task);
+	if (sk && has_work(tag) && tag->replied && is_served_by(tag, sk))
+		tag->replied = 0; /* while it sends, a sleep is a wait for the receiver */
 	if (msg->msg_flags & MSG_FASTOPEN) {
 		/* It connects without connect(). */
 		ret = obey(tag, vs_gate_fastopen(sock, msg, who(tag)));
@@ -66,7 +68,7 @@ int BPF_PROG(send__socket_sendmsg, struct socket *sock, struct msghdr *msg, int 
 		tag = tag_made(task);
 	if (tag) {
 		tag->message = message;
-		tag->sends = message != VS_UNCHANGED ? (__u64)sock->sk : 0;
+		tag->sends = message != VS_UNCHANGED ? (__u64)sk : 0;
 	}
 	return obey(tag, verdict);
 }
@@ -84,7 +86,7 @@ int BPF_PROG(send__message, const struct sock *sk)
 	return tag && tag->sends && tag->sends == (__u64)sk ? VS_MESSAGE | tag->message : 0;
 }
 
-/* Keeps the VS of a datagram from where it is taken off the queue to recv__sock_recv_length. */
+/* Keeps the VS of a datagram from where it is taken off the queue to the probe in received.rs. */
 static __always_inline void keep_message(__u32 message)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -97,37 +99,6 @@ static __always_inline void keep_message(__u32 message)
 		tag->message = message;
 		tag->sends = 0;
 	}
-}
-
-/* Whether a datagram waits on the socket, without a look into it. */
-static __always_inline bool has_datagram(struct sock *sk)
-{
-	if (sk->sk_receive_queue.qlen)
-		return true;
-	if (sk->__sk_common.skc_family == AF_UNIX || sk->sk_protocol != IPPROTO_UDP)
-		return false;
-	return bpf_core_cast(sk, struct udp_sock)->reader_queue.qlen;
-}
-
-/*
- * The next datagram is about to be received on a socket by which many are served: the work in hand
- * has ended, whatever the next one turns out to be. Without this, a datagram that no rule binds, or
- * whose receipt the kernel hides from recv__sock_recv_length(), would be work for the sender of the
- * one before.
- */
-SEC("lsm/socket_recvmsg")
-int BPF_PROG(recv__socket_recvmsg, struct socket *sock, struct msghdr *msg, int size, int flags,
-	     int ret)
-{
-	struct sock *sk = sock->sk;
-	struct vs_tag *tag;
-
-	if (ret || !sk || sk->sk_type != SOCK_DGRAM || flags & MSG_PEEK)
-		return ret;
-	tag = tag_of(bpf_get_current_task_btf());
-	if (has_work(tag) && has_datagram(sk) && serves(sk))
-		bind(tag, verdict_home_again(tag), NULL);
-	return ret;
 }
 
 /*
@@ -160,39 +131,19 @@ int BPF_PROG(recv__skb_try_recv_datagram, struct sock *sk, struct sk_buff_head *
 	return 0;
 }
 
-/* Something has been received, whatever the protocol: read, recv*, recvmmsg. */
-SEC("tp_btf/sock_recv_length")
-int BPF_PROG(recv__sock_recv_length, struct sock *sk, int ret, int flags)
-{
-	__u32 message = VS_UNCHANGED;
-	struct vs_tag *tag;
-
-	if (ret <= 0 || flags & MSG_PEEK || !sk || is_kthread())
-		return 0;
-	tag = tag_of(bpf_get_current_task_btf());
-	if (sk->sk_type == SOCK_DGRAM) {
-		message = tag ? tag->message : VS_ROOT;
-		/* Not of every protocol do we see the datagram: of those it is nobody's. */
-		if (tag)
-			tag->message = VS_ROOT;
-	}
-	bind(tag, vs_gate_recv(sk, message, who(tag)), sk);
-	return 0;
-}
-
 /* The last reference to the socket's file is gone; a kernel socket has no inode here. */
 SEC("fentry/__sock_release")
 int BPF_PROG(close__sock_release, struct socket *sock, struct inode *inode)
 {
 	struct vs_tag *tag;
 	struct sock *sk;
-	bool ended;
+	__u64 closed;
 
 	if (!inode)
 		return 0;
 	tag = tag_of(bpf_get_current_task_btf());
 	sk = sock->sk;
-	ended = tag && tag->work && sk && bpf_get_socket_cookie(sk) == tag->work;
-	bind(tag, vs_gate_close(who(tag), ended), NULL);
+	closed = has_work(tag) && sk ? bpf_get_socket_cookie(sk) : 0;
+	bind(tag, vs_gate_close(who(tag), closed ? tag->work : 0, closed), 0);
 	return 0;
 }

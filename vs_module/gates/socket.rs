@@ -19,7 +19,7 @@ unsafe extern "C" fn vs_gate_socket_body(socket: *const c::socket, who: u32) -> 
         who,
         Use {
             message: Some(VsId::ROOT),
-            ..Use::of(Gate::Socket, sock, Untold::Callers)
+            ..Use::of(Gate::Socket, sock, Untold::Homes)
         },
     )
 }
@@ -39,14 +39,14 @@ unsafe extern "C" fn vs_gate_socketpair_body(
         return Answer::UNCHANGED.pack();
     };
     with(|s| {
-        let from = [who.cur, sock.owner(s), peer.owner(s)];
+        let from = [who.home, sock.owner(s), peer.owner(s)];
         let source = Source {
             sock: Some(sock),
             ..Source::default()
         };
         let verdict = ask(s, Gate::Socketpair, who, from, source);
         for (end, n) in [(sock, 1), (peer, 2)] {
-            let to = verdict.to[n].or_else(|| Untold::CallersIfNobodys.of(s, who, end.owner(s)));
+            let to = verdict.to[n].or_else(|| Untold::HomesIfNobodys.of(s, who, end.owner(s)));
             if let Some((to, Err(error))) = to.map(|to| (to, end.give(s, to))) {
                 return refused(Gate::Socketpair, to, error);
             }
@@ -76,7 +76,7 @@ unsafe extern "C" fn vs_gate_connect_body(
         who,
         Use {
             peer,
-            ..Use::of(Gate::Connect, sock, Untold::Callers)
+            ..Use::of(Gate::Connect, sock, Untold::Homes)
         },
     )
 }
@@ -113,9 +113,30 @@ unsafe extern "C" fn vs_gate_fastopen_body(
 /// `conn` is valid and in use.
 #[no_mangle]
 unsafe extern "C" fn vs_gate_accept_body(conn: *const c::sock, who: u32) -> u64 {
+    let who = Who::new(who);
     // SAFETY: By the requirement of this function.
-    let conn = unsafe { Sock::new(conn) };
-    used(who, Use::of(Gate::Accept, conn, Untold::HomeIfNobodys))
+    let Some(conn) = (unsafe { Sock::new(conn) }).filter(|conn| conn.is_tagged_kind()) else {
+        return Answer::UNCHANGED.pack();
+    };
+    with(|s| {
+        let wants = count(s, Gate::Accept, who);
+        let call = Use::of(Gate::Accept, Some(conn), Untold::HomesIfNobodys);
+        let verdict = match labelled(s, who, conn, call, wants) {
+            Ok(verdict) => verdict,
+            Err(refusal) => return refusal,
+        };
+        let way = Way {
+            object: conn.made_cookie(),
+            serves: true,
+        };
+        let work = who.work(0);
+        worked(
+            Gate::Accept,
+            work,
+            verdict.rule,
+            work.received(way, verdict.to[0]),
+        )
+    })
 }
 
 /// The message itself can be given to a VS if it is a UDP datagram: its BPF program keeps that in
@@ -149,32 +170,11 @@ unsafe extern "C" fn vs_gate_send_body(
     )
 }
 
-/// # Safety
-///
-/// `sk` is valid and in use.
 #[no_mangle]
-unsafe extern "C" fn vs_gate_recv_body(sk: *const c::sock, message: u32, who: u32) -> u64 {
-    // SAFETY: By the requirement of this function.
-    let sock = unsafe { Sock::new(sk) };
-    used(
-        who,
-        Use {
-            message: VsId::new(message),
-            ..Use::of(Gate::Recv, sock, Untold::Keep)
-        },
-    )
-}
-
-#[no_mangle]
-extern "C" fn vs_gate_close_body(who: u32, work_ended: bool) -> u64 {
-    let who = Who::new(who);
-    with(|s| {
-        if work_ended {
-            return ended(s, Gate::Close, who);
-        }
-        s.service(who.cur).hit(Gate::Close);
-        Answer::UNCHANGED.pack()
-    })
+extern "C" fn vs_gate_close_body(who: u32, object: u64, closed: u64) -> u64 {
+    let work = Who::new(who).work(object);
+    with(|s| s.service(work.cur()).hit(Gate::Close));
+    worked(Gate::Close, work, None, work.closed(closed))
 }
 
 /// Softirq. The request carries its packet's service; the listener's, whose mark it may have here,

@@ -7,6 +7,7 @@
 //! another one, so that no id that a tag says is given to another service.
 
 use crate::logic::id::VsId;
+use crate::logic::work::Work;
 use crate::shim::bindings as c;
 use crate::state::{self, State};
 use kernel::prelude::*;
@@ -29,6 +30,18 @@ impl Who {
         }
     }
 
+    pub(crate) fn of(work: Work) -> Self {
+        Who {
+            home: work.home(),
+            cur: work.cur(),
+        }
+    }
+
+    /// The work that it tells of, which came by `object`.
+    pub(crate) fn work(self, object: u64) -> Work {
+        Work::new(self.home, self.cur, object, false)
+    }
+
     /// The VS that is to be held: the current one, unless the task is counted there.
     fn held(self) -> Option<VsId> {
         (self.cur != self.home).then_some(self.cur)
@@ -42,7 +55,8 @@ pub(crate) struct Answer {
     pub(crate) cur: Option<VsId>,
     /// Its new home VS, or for `fork` the child's. `None`: unchanged.
     pub(crate) home: Option<VsId>,
-    /// The VS of the datagram that is being sent. `None`: its socket's.
+    /// The VS of the datagram that is being sent (`None`: its socket's), or for `fork` the one that
+    /// the child works for (`None`: its home).
     pub(crate) message: Option<VsId>,
 }
 
@@ -69,14 +83,6 @@ impl Answer {
             home,
             message: None,
         }
-    }
-
-    /// The bits of a packed answer that say the home VS.
-    pub(crate) const HOME: u64 = 0xffff << c::VS_VERDICT_HOME;
-
-    /// A home VS in these bits.
-    pub(crate) fn home(home: VsId) -> u64 {
-        u64::from(home.get()) << c::VS_VERDICT_HOME
     }
 
     pub(crate) fn pack(self) -> u64 {

@@ -24,13 +24,19 @@ int BPF_PROG(fork__task_alloc, struct task_struct *child, unsigned long clone_fl
 	if (ret)
 		return ret;
 	born.home = born.cur = verdict_home(verdict);
-	if (born.home != VS_ROOT &&
+	if (verdict_message(verdict) != VS_UNCHANGED) {
+		born.cur = born.served = verdict_message(verdict);
+		/* it goes on with its parent's work */
+		if (tag && tag->cur == born.cur)
+			born.work = tag->work;
+	}
+	if (born.both &&
 	    !bpf_task_storage_get(&vs_tags, child, &born, BPF_LOCAL_STORAGE_GET_F_CREATE)) {
 		/* Running on untagged, it would escape its tenant's limits. */
 		vs_task_gone(born.both);
 		return -12; /* ENOMEM, as for a fork that lacks any other memory */
 	}
-	bind(tag, verdict | (__u64)VS_UNCHANGED << VS_VERDICT_HOME, NULL);
+	bind(tag, verdict | (__u64)VS_UNCHANGED << VS_VERDICT_HOME, 0);
 	return 0;
 }
 

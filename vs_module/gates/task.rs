@@ -12,17 +12,26 @@ use super::*;
 extern "C" fn vs_gate_fork_body(who: u32) -> u64 {
     let who = Who::new(who);
     with(|s| {
-        let from = [who.cur, VsId::ROOT, VsId::ROOT];
+        let work = who.work(0);
+        let from = [who.home, s.resolve(who.home), s.resolve(who.cur)];
         let verdict = ask(s, Gate::Fork, who, from, Source::default());
-        let home = verdict.to[1].unwrap_or_else(|| s.resolve(who.cur));
-        match s.task_born(home) {
-            Ok(home) => {
-                let works = Answer::works_for(verdict.to[0]);
-                let answer = answered(Gate::Fork, who, verdict.rule, works);
-                answer & !Answer::HOME | Answer::home(home)
-            }
-            Err(error) => refused(Gate::Fork, home, error),
+        let child = work.born(
+            Some(verdict.to[1].unwrap_or_else(|| s.resolve(who.home))),
+            verdict.to[2],
+        );
+        let home = match s.task_born(child.home()) {
+            Ok(home) => home,
+            Err(error) => return refused(Gate::Fork, child.home(), error),
+        };
+        let works = child.is_any() && child.cur() != home && s.hold(child.cur());
+        let parents = Answer::works_for(verdict.to[0]);
+        answered(Gate::Fork, who, verdict.rule, parents);
+        Answer {
+            home: Some(home),
+            message: works.then(|| child.cur()),
+            ..parents
         }
+        .pack()
     })
 }
 

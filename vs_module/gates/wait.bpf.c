@@ -20,7 +20,7 @@ static __always_inline void go_home(void)
 	struct vs_tag *tag = tag_of(bpf_get_current_task_btf());
 
 	if (has_work(tag))
-		bind(tag, vs_gate_wait(who(tag)), NULL);
+		bind(tag, vs_gate_wait(who(tag), tag->work, 0, false), 0);
 }
 
 /* `timeout`, relative or absolute: zero is how the kernel writes "do not wait". */
@@ -73,8 +73,9 @@ static __always_inline void go_home_if_served(struct sock *sk)
 {
 	struct vs_tag *tag = tag_of(bpf_get_current_task_btf());
 
-	if (has_work(tag) && (serves(sk) || bpf_get_socket_cookie(sk) == tag->work))
-		bind(tag, vs_gate_wait(who(tag)), NULL);
+	if (has_work(tag))
+		bind(tag,
+		     vs_gate_wait(who(tag), tag->work, bpf_get_socket_cookie(sk), serves(sk)), 0);
 }
 
 /*

@@ -8,6 +8,20 @@
 use super::*;
 
 #[no_mangle]
-extern "C" fn vs_gate_wait_body(who: u32) -> u64 {
-    with(|s| ended(s, Gate::Wait, Who::new(who)))
+extern "C" fn vs_gate_wait_body(who: u32, object: u64, by: u64, serves: bool) -> u64 {
+    let work = Who::new(who).work(object);
+    let way = (by != 0).then_some(Way { object: by, serves });
+    let next = work.waits(way);
+    if next != work {
+        with(|s| s.service(work.cur()).hit(Gate::Wait));
+    }
+    worked(Gate::Wait, work, None, next)
+}
+
+/// The task has replied, and sleeps: under the lock of its run queue.
+#[no_mangle]
+extern "C" fn vs_work_sleeps_body(who: u32) -> u64 {
+    let who = Who::new(who);
+    let work = Work::new(who.home, who.cur, 0, true);
+    worked(Gate::Wait, work, None, work.sleeps())
 }

@@ -30,10 +30,11 @@ pub const PROBES_MAX: usize = 32;
 #[derive(Clone, Copy)]
 pub struct Call<'a> {
     pub gate: Gate,
-    /// The VS of each entity, the caller's first. Those that the gate does not have are root.
+    /// The VS of each entity, the caller's first: of a task its home, so that a rule on a service
+    /// holds whatever its tasks work on. Entities that the gate does not have are root's.
     pub from: [VsId; ENTITIES],
-    /// The caller's home VS.
-    pub home: VsId,
+    /// The VS that the caller works for, its home if it has no work in hand.
+    pub work: VsId,
     /// What is known of the call; a rule that asks for more does not match.
     pub facts: Facts<'a>,
 }

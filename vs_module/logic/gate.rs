@@ -16,10 +16,10 @@
 macro_rules! each_gate {
     ($then:ident) => {
         $then! {
-            /// A task is created.
-            Fork VS_GATE_FORK "fork" [task Task true, child Task true]
+            /// A task is created. What its parent works on, a rule can hand on to it.
+            Fork VS_GATE_FORK "fork" [task Task true, child Task true, work Task true]
                 [TASK] Creation
-                "the child is born in the caller's current VS and is at home there";
+                "the child is at home where the caller is, and has no work in hand";
             /// A program is executed.
             Exec VS_GATE_EXEC "exec" [task Task true]
                 [TASK PATH] Transformation
@@ -39,20 +39,20 @@ macro_rules! each_gate {
             /// A socket is created.
             Socket VS_GATE_SOCKET "socket" [task Task true, socket Socket true]
                 [TASK PROTO] Creation
-                "the socket takes the caller's current VS";
+                "the socket takes the caller's home VS";
             /// A pair of sockets is created.
             Socketpair VS_GATE_SOCKETPAIR "socketpair"
                 [task Task true, socket Socket true, peersocket Socket true]
                 [TASK PROTO] Creation
-                "both take the caller's current VS";
+                "both take the caller's home VS";
             /// A socket is connected.
             Connect VS_GATE_CONNECT "connect" [task Task true, socket Socket true]
                 [TASK PROTO ENDS UNIX] Communication
-                "the socket takes the caller's current VS";
+                "the socket takes the caller's home VS";
             /// A connection is accepted.
             Accept VS_GATE_ACCEPT "accept" [task Task true, conn Socket true]
                 [TASK PROTO ENDS UNIX] Communication
-                "the connection keeps its client's VS; one that has none takes the acceptor's";
+                "the connection keeps its client's VS; one that has none takes the acceptor's home. Work in hand ends";
             /// A message is sent.
             Send VS_GATE_SEND "send" [task Task true, socket Socket true, msg Packet true]
                 [TASK PROTO ENDS UNIX] Communication
@@ -60,7 +60,7 @@ macro_rules! each_gate {
             /// A message is received. It has its sender's VS, which no rule changes.
             Recv VS_GATE_RECV "recv" [task Task true, socket Socket true, msg Packet false]
                 [TASK PROTO ENDS UNIX] Communication
-                "nothing changes";
+                "work in hand ends, unless the task is a client by the socket";
             /// A socket is closed, by which the work in hand may have come.
             Close VS_GATE_CLOSE "close" []
                 [] Communication

@@ -20,3 +20,4 @@ pub mod rule;
 pub mod sort;
 pub mod tag;
 pub mod why;
+pub mod work;

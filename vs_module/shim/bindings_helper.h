@@ -61,7 +61,7 @@ VS_CONST(unsigned int, VS_IOC_RULE_TEST);
 VS_CONST(unsigned int, VS_IOC_PLACE_TASK);
 VS_CONST(unsigned int, VS_IOC_PLACE_SOCKET);
 VS_CONST(unsigned int, VS_IOC_APPLY);
-VS_CONST(unsigned int, VS_IOC_GATE_PACKET);
+VS_CONST(unsigned int, VS_IOC_GATE);
 VS_CONST(unsigned int, VS_IOC_SOCKET);
 VS_CONST(unsigned int, VS_IOC_TAGS);
 VS_CONST(unsigned int, FMODE_READ);

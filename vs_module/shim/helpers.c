@@ -86,8 +86,7 @@ void vs_note(const struct sk_buff *skb, u32 tag)
 {
 	struct vs_packet_note *note;
 
-	guard(preempt)
-		();
+	guard(preempt)();
 	note = this_cpu_ptr(&vs_notes);
 	note->skb = skb;
 	note->head = skb->head;
@@ -99,8 +98,7 @@ u32 vs_note_of(const struct sk_buff *skb)
 {
 	const struct vs_packet_note *note;
 
-	guard(preempt)
-		();
+	guard(preempt)();
 	note = this_cpu_ptr(&vs_notes);
 	return note->head == skb->head && (note->skb == skb || skb->cloned) ? note->tag : 0;
 }
@@ -146,9 +144,19 @@ bool vs_sk_is_hosts(const struct sock *sk)
 	return net_eq(sock_net(sk), &init_net);
 }
 
+u32 vs_sk_userlocks(const struct sock *sk)
+{
+	return sk->sk_userlocks;
+}
+
 bool vs_sk_is_kernel(const struct sock *sk)
 {
 	return sk_fullsock(sk) && sk->sk_kern_sock;
+}
+
+bool vs_current_is_kthread(void)
+{
+	return current->flags & PF_KTHREAD;
 }
 
 const struct cred *vs_current_cred(void)

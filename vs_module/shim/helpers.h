@@ -38,6 +38,7 @@ u32 vs_note_of(const struct sk_buff *skb);
 /* sockets of any kind, a request's and a time-wait one included */
 bool vs_sk_is_stack(const struct sock *sk);
 bool vs_sk_is_kernel(const struct sock *sk);
+u32 vs_sk_userlocks(const struct sock *sk); /* SOCK_*_LOCK of a full socket */
 bool vs_sk_is_hosts(const struct sock *sk); /* in the initial network namespace */
 
 /* Is it the initial network namespace? */
@@ -54,6 +55,7 @@ void vs_trace_bind(u32 gate, u32 home, u32 cur, u32 new_home, u32 new_cur, u32 r
 void vs_trace_refuse(u32 gate, u32 service, int error);
 void vs_trace_apply(u32 services, u32 rules, u64 generation);
 
+bool vs_current_is_kthread(void);
 /* the running task; the path is that of its cgroup in the default hierarchy, under RCU */
 const struct cred *vs_current_cred(void);
 u32 vs_cred_euid(const struct cred *cred);

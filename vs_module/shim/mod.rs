@@ -5,6 +5,7 @@
 
 pub(crate) mod bindings;
 pub(crate) mod percpu;
+pub(crate) mod probe;
 pub(crate) mod rcu;
 pub(crate) mod skb;
 pub(crate) mod sock;

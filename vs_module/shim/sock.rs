@@ -155,6 +155,43 @@ impl<'a> Sock<'a> {
         )
     }
 
+    /// Does a full socket keep messages apart, and can each be another sender's?
+    pub(crate) fn is_datagram(self) -> bool {
+        // SAFETY: Callers have full sockets, whose type never changes.
+        unsafe { u32::from((*self.0.as_ptr()).sk_type) == c::SOCK_DGRAM }
+    }
+
+    /// Is a full socket a server's: a connection that was accepted, or a datagram socket that is
+    /// bound for anybody to write to? Else a task is somebody's client by it. `serves()` of
+    /// `bpf/work.bpf.h` says the same.
+    pub(crate) fn serves(self) -> bool {
+        match self.family() {
+            c::AF_UNIX => {
+                let sk = self.0.as_ptr().cast_const().cast::<c::unix_sock>();
+                // SAFETY: A unix socket, alive; both fields are one word.
+                let (address, peer) = unsafe {
+                    (
+                        (&raw const (*sk).addr).read_volatile(),
+                        (&raw const (*sk).peer).read_volatile(),
+                    )
+                };
+                !address.is_null() && (!self.is_datagram() || peer.is_null())
+            }
+            c::AF_INET | c::AF_INET6 => {
+                // SAFETY: A full socket, alive.
+                let locks = unsafe { c::vs_sk_userlocks(self.0.as_ptr()) };
+                if self.is_stream() && self.proto() == c::VS_PROTO_TCP {
+                    // connect() leaves one of the two; an accepted connection never had the one,
+                    // and the other was taken off when it was cloned from the listener
+                    return locks & (c::SOCK_CONNECT_BIND | c::SOCK_BINDPORT_LOCK) == 0;
+                }
+                let bound = locks & (c::SOCK_BINDADDR_LOCK | c::SOCK_BINDPORT_LOCK) != 0;
+                bound && self.peer().is_none_or(|(_, port)| port == 0)
+            }
+            _ => false,
+        }
+    }
+
     /// Is it one of those by which the stack itself answers (resets, ICMP)? They serve everybody,
     /// so they say nothing about whom a packet is for.
     pub(crate) fn is_stack(self) -> bool {

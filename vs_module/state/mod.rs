@@ -154,7 +154,12 @@ impl State {
     /// What the rules say to a call, without effects. Resolves the ids in it.
     pub(crate) fn evaluate(&self, call: &mut Call<'_>, cost: &mut Cost) -> Verdict {
         call.from = call.from.map(|id| self.resolve(id));
-        call.home = self.resolve(call.home);
+        call.work = self.resolve(call.work);
+        // a packet has no caller
+        let home = match call.gate.is_task(0) {
+            true => call.from[0],
+            false => VsId::ROOT,
+        };
         let Some(rule) = self.classifier().classify(call, cost) else {
             return Verdict::UNCHANGED;
         };
@@ -166,13 +171,16 @@ impl State {
             verdict.to[n] = match *target {
                 Target::Unchanged => None,
                 Target::Service(id) => Some(self.resolve(id)),
-                Target::Home => Some(call.home),
+                Target::Home => Some(home),
                 Target::Entity(other) => {
-                    let id = call.from[usize::from(other)];
+                    let id = match usize::from(other) {
+                        0 if call.gate.is_task(0) => call.work,
+                        other => call.from[other],
+                    };
                     if id.is_root() && call.gate.is_task(n) {
                         // Nobody pays on a guess: the task works for its own service.
                         verdict.unattributed = true;
-                        Some(call.home)
+                        Some(home)
                     } else {
                         Some(id)
                     }
@@ -190,7 +198,7 @@ impl State {
             counter.add(1, Relaxed);
         }
         if verdict.unattributed {
-            self.service(call.home).unattributed();
+            self.service(call.from[0]).unattributed();
         }
         verdict
     }

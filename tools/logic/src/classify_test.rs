@@ -88,7 +88,7 @@ impl Wish {
         Call {
             gate: self.gate,
             from: self.from.map(|raw| id(if raw == ANY { 0 } else { raw })),
-            home: id(1),
+            work: id(1),
             facts: self.facts(),
         }
     }

@@ -37,3 +37,5 @@ mod rule_test;
 mod sort_test;
 #[cfg(test)]
 mod tag_test;
+#[cfg(test)]
+mod work_test;

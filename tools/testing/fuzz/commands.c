@@ -168,15 +168,18 @@ void do_place_socket(struct fuzz *f)
 		      WHY(NO_GATES) | WHY(FD) | WHY(NO_SERVICE) | (p.flags ? INVALID : 0), 0);
 }
 
-void do_gate_packet(struct fuzz *f)
+void do_gate(struct fuzz *f)
 {
-	struct vs_gate_packet g = { .on = below(&f->random, 100) };
+	struct vs_gate_switch g = { .gate = below(&f->random, VS_GATE_COUNT + 2),
+				    .on = chance(&f->random, 95) ? below(&f->random, 2) :
+								   below(&f->random, 100) };
+	bool probed = g.gate == VS_GATE_SEND || g.gate == VS_GATE_RECV || g.gate == VS_GATE_PACKET;
 	int error;
 
-	if (!ISSUE_RESERVED(f, VS_IOC_GATE_PACKET, &g, reserved, &error))
+	if (!issue(f, VS_IOC_GATE, &g, &error))
 		return;
-	if (error != (g.on > 1 ? EINVAL : 0))
-		fail(f, "on=%u: errno %d", g.on, error);
+	if (error != (g.on > 1 || !probed ? EINVAL : 0))
+		fail(f, "gate=%u on=%u: errno %d", g.gate, g.on, error);
 	f->accepted[15] += !error;
 }
 

@@ -72,7 +72,7 @@ void do_rule_del(struct fuzz *f);
 void do_rule_test(struct fuzz *f);
 void do_place_task(struct fuzz *f);
 void do_place_socket(struct fuzz *f);
-void do_gate_packet(struct fuzz *f);
+void do_gate(struct fuzz *f);
 void do_tags(struct fuzz *f);
 void do_socket(struct fuzz *f);
 void do_list(struct fuzz *f);

@@ -194,7 +194,7 @@ void generate_call(struct random *r, struct model *m, struct vs_rule *call,
 	entities = gate_entities(call->gate);
 	for (unsigned int e = 0; e < VS_ENTITIES; e++)
 		call->from[e] = e < entities || chance(r, 1) ? any_service(r, m) : VS_ANY;
-	test->home = any_service(r, m);
+	test->work = any_service(r, m);
 	call->props = generate_props(r, call->gate, 12);
 	generate_values(r, call);
 }

@@ -9,7 +9,7 @@
 static const struct {
 	unsigned int entities, tasks, props;
 } gates[VS_GATE_COUNT] = {
-	[VS_GATE_FORK] = { 2, 2, TASK },
+	[VS_GATE_FORK] = { 3, 3, TASK },
 	[VS_GATE_EXEC] = { 1, 1, TASK | VS_P_PATH },
 	[VS_GATE_SETUID] = { 1, 1, TASK },
 	[VS_GATE_SETGID] = { 1, 1, TASK },
@@ -302,6 +302,9 @@ reasons model_rule_test(struct model *m, const struct vs_rule_test *t, struct vs
 	const struct vs_rule *call = (const void *)(uintptr_t)t->call, *best = NULL;
 	unsigned int entities = gate_entities(call->gate);
 	reasons why = 0;
+	/* of a task its home stands on the left, and on the right the VS that it works for */
+	bool task = entities && gates[call->gate].tasks;
+	uint32_t home = task ? call->from[0] : VS_ROOT;
 
 	if (!entities)
 		return WHY(GATE);
@@ -312,7 +315,7 @@ reasons model_rule_test(struct model *m, const struct vs_rule_test *t, struct vs
 			why |= WHY(NO_SERVICE);
 		else if (e >= entities && call->from[e] != VS_ANY && call->from[e] != VS_ROOT)
 			why |= WHY(ENTITY);
-	if (!model_find(m, t->home))
+	if (!model_find(m, t->work))
 		why |= WHY(NO_SERVICE);
 	if ((call->props & VS_P_IFACE && !ends(call->iface, sizeof(call->iface))) ||
 	    (call->props & (VS_P_PATH | VS_P_UNIX) && !ends(call->path, sizeof(call->path))) ||
@@ -335,11 +338,11 @@ reasons model_rule_test(struct model *m, const struct vs_rule_test *t, struct vs
 		if (e >= entities || to == VS_ANY) {
 			out->to[e] = e < entities ? call->from[e] : VS_ANY;
 		} else if (to == VS_HOME) {
-			out->to[e] = t->home;
+			out->to[e] = home;
 		} else if (to >= VS_REF(0)) {
-			out->to[e] = call->from[to - VS_REF(0)];
+			out->to[e] = to == VS_REF(0) && task ? t->work : call->from[to - VS_REF(0)];
 			if (out->to[e] == VS_ROOT && e < gates[call->gate].tasks)
-				out->to[e] = t->home;
+				out->to[e] = home;
 		} else {
 			out->to[e] = to;
 		}

@@ -14,7 +14,7 @@
 const char *const names[COMMANDS] = {
 	"info",	      "create",	      "destroy",  "change",	 "set_attr",  "query",
 	"list",	      "stat",	      "rule_add", "rule_del",	 "rule_list", "rule_test",
-	"place_task", "place_socket", "apply",	  "gate_packet", "socket",    "tags",
+	"place_task", "place_socket", "apply",	  "gate", "socket",    "tags",
 };
 
 void step(struct fuzz *f)
@@ -23,7 +23,7 @@ void step(struct fuzz *f)
 		do_info,	do_create,    do_destroy,    do_change,	      do_set_attr,
 		do_query,	do_list,      do_stat,	     do_rule_add,     do_rule_del,
 		do_list,	do_rule_test, do_place_task, do_place_socket, do_apply,
-		do_gate_packet, do_socket,    do_tags,
+		do_gate, do_socket,    do_tags,
 	};
 	/* of 1006; what takes long comes seldom */
 	static const unsigned short weights[COMMANDS] = { 50, 60, 60,  60, 120, 160, 10, 120, 57,
@@ -68,7 +68,7 @@ void reset(struct fuzz *f)
 {
 	struct vs_apply nothing = { .flags = VS_APPLY_PRUNE };
 	struct vs_change priority = { .id = VS_ROOT, .what = VS_CHANGE_PRIORITY };
-	struct vs_gate_packet packets = { .on = 0 };
+	struct vs_gate_switch packets = { .gate = VS_GATE_PACKET };
 	struct vs_tags tags = { .on = 0 };
 	uint32_t last_rule = f->m->last_rule;
 
@@ -78,7 +78,7 @@ void reset(struct fuzz *f)
 	model_init(f->m);
 	f->m->last_rule = last_rule;
 	if (call(f, VS_IOC_APPLY, &nothing) || call(f, VS_IOC_CHANGE, &priority) ||
-	    call(f, VS_IOC_GATE_PACKET, &packets) || call(f, VS_IOC_TAGS, &tags))
+	    call(f, VS_IOC_GATE, &packets) || call(f, VS_IOC_TAGS, &tags))
 		fail(f, "errno %d", errno);
 	for (unsigned int attr = 0; attr < VS_ATTR_COUNT; attr++) {
 		struct vs_set_attr a = { .op = VS_ATTR_SET,

@@ -219,7 +219,7 @@ def reserved_fields(dev):
                 )
             tried.add(command)
     vs.eq(
-        {"DESTROY", "CHANGE", "RULE_ADD", "RULE_DEL", "RULE_TEST", "APPLY", "GATE_PACKET"} <= tried,
+        {"DESTROY", "CHANGE", "RULE_ADD", "RULE_DEL", "RULE_TEST", "APPLY", "GATE"} <= tried,
         True,
         f"tried {tried}",
     )
@@ -265,7 +265,7 @@ def unknown_flags(dev):
         "PLACE_SOCKET": {"flags": 1},
         "SOCKET": {"flags": 1},
         "APPLY": {"flags": 1 << 2},
-        "GATE_PACKET": {"on": 2},
+        "GATE": {"on": 2},
         "TAGS": {"on": 2},
     }
     for command, fields in wrong.items():

@@ -56,7 +56,7 @@ def accepted(dev, srv, server):
 def tenants(dev, *names):
     made = [dev.create(name) for name in (*names, "srv")]
     containers.bind_all(dev, made[-1])
-    dev.call("GATE_PACKET", on=1)
+    dev.packets(1)
     return made
 
 

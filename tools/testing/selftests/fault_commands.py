@@ -239,7 +239,7 @@ def packets(dev):
             spaces.enter_context(netns.Namespace(name))
         refused = 0
         for way in fault.nth, fault.shortage:
-            for n, error in way(Call(dev, "GATE_PACKET", on=1)):
+            for n, error in way(Call(dev, "GATE", gate=uapi.VS_GATE_PACKET, on=1)):
                 vs.eq(
                     error in (0, errno.ENOMEM, errno.EFAULT),
                     True,
@@ -251,7 +251,7 @@ def packets(dev):
                     vs.eq(on, not error, f"{way.__name__} {n}: the gate is on")
                 vs.eq(bool(hooks), on, f"{way.__name__} {n}: hooks")
                 refused += error == errno.ENOMEM
-                dev.call("GATE_PACKET", on=0)
+                dev.packets(0)
         vs.eq(refused > 0, True, "it was refused for want of memory")
         print(f"# refused {refused} times", flush=True)
 

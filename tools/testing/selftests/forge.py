@@ -73,7 +73,7 @@ class Party:
 
     def __init__(self, dev, space, stack):
         self.dev, self.space, self.stack = dev, space, stack
-        dev.call("GATE_PACKET", on=1)
+        dev.packets(1)
         self.a, self.b, self.srv = (dev.create(name) for name in ("a", "b", "srv"))
         containers.bind_all(dev, self.srv)
         self.values = meaning(dev, self.b)

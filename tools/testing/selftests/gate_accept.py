@@ -1,9 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 180
-"""Gate accept: the connection is its client's, and by rule whoever accepts it works for that
-client.
-"""
+"""Gate accept: the connection is its client's, and by rule the acceptor works for that client."""
 
 import errno
 import os
@@ -101,11 +99,12 @@ def unattributed(dev):
 
 @gates.case
 def postmaster(dev):
-    """A worker forked for a connection is at home with its client; the parent goes home when it
-    polls
+    """fork task=pg => child=task: a worker forked for a connection is at home with its client, and
+    stays it; the parent goes home when it polls
     """
     a, b, pg = (dev.create(name) for name in ("a", "b", "pg"))
     dev.add("accept", [pg], TO_CLIENT)
+    dev.add("fork", [pg], [vs.ANY, vs.REF(0)])
     server = server_of(dev, pg)
     peers = [gates.client(dev, id, server) for id in (a, b)]
     gates.enter(dev, pg)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 180
-"""Gates fork and exit: who a new task works for, threads and exec included, and how many there may
-be.
+"""Gates fork and exit: where a new task is at home, threads and exec included, and how many there
+may be.
 """
 
 import ctypes
@@ -45,7 +45,7 @@ def untagged_stays_untagged(dev):
 
 @gates.case
 def inherited(dev):
-    """A child is at home in the VS its parent works for: fork, vfork, a thread, and over exec"""
+    """A child is at home where its parent is: fork, vfork, a thread, and over exec"""
     a = dev.create("a")
     gates.enter(dev, a)
     wanted = (a, a)

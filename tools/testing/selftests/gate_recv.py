@@ -1,9 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 180
-"""Gates recv and wait: whoever receives works for whom the message is from, until that work
-ends.
-"""
+"""Gates recv and wait: a task that receives works for the message's sender, until that work ends."""
 
 import os
 import select
@@ -40,6 +38,7 @@ def streams(dev):
     for family, kind in ((INET, STREAM), (INET6, STREAM), (UNIX, STREAM), (UNIX, SEQPACKET)):
         ends = {id: connection(dev, id, pg, family, kind) for id in (a, b)}
         vs.eq(gates.tag(), (pg, pg), "before")
+        # from here on nobody places the task
         for read in (
             lambda s: s.recv(9),
             lambda s: os.read(s.fileno(), 9),
@@ -47,7 +46,6 @@ def streams(dev):
             lambda s: s.recv_into(bytearray(9)),
         ):
             for id, (peer, conn) in ends.items():
-                gates.enter(dev, pg)
                 peer.send(b"x")
                 read(conn)
                 vs.eq(gates.tag(), (pg, id), f"{family} {kind}")
@@ -55,7 +53,7 @@ def streams(dev):
 
 @gates.case
 def datagrams(dev):
-    """recv task=dns => task=msg: each datagram is its sender's, whoever sent the one before"""
+    """recv task=dns => task=msg: each datagram is its sender's, whichever came before"""
     a, b, dns = (dev.create(name) for name in ("a", "b", "dns"))
     for family in (INET, INET6, UNIX):
         number = dev.add("recv", [dns], BY_MESSAGE, proto="unix-dgram" if family == UNIX else "udp")
@@ -65,7 +63,6 @@ def datagrams(dev):
         for id in (a, b, a, vs.ROOT, b):
             senders[id].send(b"x")
             before = dev.stat(dns).unattributed
-            gates.enter(dev, dns)
             server.recv(9)
             vs.eq(gates.tag(), (dns, id or dns), f"{family}")
             vs.eq(dev.stat(dns).unattributed - before, int(id == vs.ROOT), "unattributed")
@@ -73,7 +70,6 @@ def datagrams(dev):
         for id in (b, a):
             senders[id].send(b"x")
         for id in (b, a):
-            gates.enter(dev, dns)
             os.read(server.fileno(), 9)
             vs.eq(gates.tag(), (dns, id), f"{family} queued")
         dev.delete(number)
@@ -85,7 +81,7 @@ def answering(dev):
     one again another's
     """
     a, b, dns, reader = (dev.create(name) for name in ("a", "b", "dns", "reader"))
-    dev.call("GATE_PACKET", on=1)
+    dev.packets(1)
     for family in (INET, INET6):
         gates.enter(dev, dns)
         server = gates.listener(family, DGRAM)
@@ -312,7 +308,7 @@ def answers(dev):
             conn.recv(9)
             sock = socket.socket(back.family, kind)
             sock.connect(back.getsockname())
-            vs.eq(gates.vs_of(sock), a, "what it sends is a's")
+            vs.eq(gates.vs_of(sock), pg, "its own socket, which may serve others later")
             if kind == DGRAM:
                 sock.send(b"q")
             mine.append(sock)

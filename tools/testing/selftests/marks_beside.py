@@ -82,7 +82,7 @@ def everywhere(dev):
     service to run in.
     """
     a, b = dev.create("a"), dev.create("b")
-    dev.call("GATE_PACKET", on=1)
+    dev.packets(1)
     dev.add("accept", [vs.ANY], containers.BY_SOCKET)
     dev.add("recv", [vs.ANY], containers.BY_MESSAGE, proto="udp")
     dev.add("connect", [a], [vs.ANY, b], proto="udp")
@@ -133,7 +133,7 @@ def beside(function):
         try:
             got = vs.in_child(body)
         finally:
-            dev.call("GATE_PACKET", on=0)
+            dev.packets(0)
         vs.eq(got, _observed.get(function), "observed, beside VS and without")
         gates.gone(dev, *(service.id for service in dev.services() if service.id != vs.ROOT))
 
@@ -650,7 +650,7 @@ def tags_beside(rules, kind):
     def case(dev):
         a, b, dns = (dev.create(name) for name in ("a", "b", "dns"))
         containers.bind_all(dev, dns)
-        dev.call("GATE_PACKET", on=1)
+        dev.packets(1)
 
         def body():
             nft(rules)
@@ -675,7 +675,7 @@ def tags_beside(rules, kind):
             vs.in_child(body)
         finally:
             vs.command("nft", "delete", "table", "inet", "keeps")
-            dev.call("GATE_PACKET", on=0)
+            dev.packets(0)
         gates.gone(dev, a, b, dns)
 
     case.__doc__ = f"No tag is lost or swapped beside {kind}"

@@ -117,7 +117,7 @@ SERVER = {"v4": "10.77.0.2", "v6": "fd00:77::2"}
 @contextlib.contextmanager
 def machines(dev):
     """A client's machine and a server's, with those addresses; the gate on; and a tenant `a`."""
-    dev.call("GATE_PACKET", on=1)
+    dev.packets(1)
     with Namespace("one") as one, Namespace("two") as two:
         link(one, two)
         yield one, two, dev.create("a")

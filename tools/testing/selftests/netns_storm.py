@@ -85,8 +85,8 @@ def storms():
                 for one in halves:
                     one.start()
                 for n in range(20):
-                    device.call("GATE_PACKET", on=1 - n % 2)
-                device.call("GATE_PACKET", on=1)
+                    device.packets(1 - n % 2)
+                device.packets(1)
                 for one in halves:
                     one.end()
             before = netns.settled(lambda: netns.counted(device))
@@ -106,7 +106,7 @@ def unload():
         for _ in range(10):
             vs.command("insmod", MODULE)
             device = vs.Device()
-            device.call("GATE_PACKET", on=1)
+            device.packets(1)
             before = netns.counted(device)
             vs.until(lambda: netns.counted(device) != before, what="packets counted")
             device.close()

@@ -58,7 +58,7 @@ def port_used_again(dev, version):
     """A connection from the port of one that is in TIME_WAIT is its own client's, not the client's
     of before
     """
-    dev.call("GATE_PACKET", on=1)
+    dev.packets(1)
     a, b = dev.create("a"), dev.create("b")
     address = "::1" if version == "v6" else "127.0.0.1"
 
@@ -257,7 +257,7 @@ def on_and_off(dev):
     with machines(dev) as (one, two, a):
         dev.add("packet", right=[a], peer=CLIENT["v4"])
         for on in (0, 0, 1, 1, 0, 1):
-            dev.call("GATE_PACKET", on=on)
+            dev.packets(on)
             vs.eq(
                 bool(dev.info().features & vs.uapi.VS_FEATURE_PACKETS),
                 bool(on),
@@ -267,8 +267,9 @@ def on_and_off(dev):
                 connection, _ = server.accept()
                 with connection:
                     vs.eq(gates.vs_of(connection), a if on else vs.ROOT, "the tag of a connection")
-        vs.refused(22, None, dev.call, "GATE_PACKET", on=2)
-        vs.refused(22, None, dev.call, "GATE_PACKET", on=1, reserved=1)
+        vs.refused(22, None, dev.packets, 2)
+        vs.refused(22, None, dev.call, "GATE", gate=vs.uapi.VS_GATE_FORK, on=1)
+        vs.refused(22, None, dev.call, "GATE", gate=vs.uapi.VS_GATE_COUNT, on=1)
 
 
 vs.main()

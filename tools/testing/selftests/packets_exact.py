@@ -79,7 +79,7 @@ def udp(near, far, address, sizes):
 @vs.test
 def off(dev):
     """While the gate is off, nothing is counted"""
-    dev.call("GATE_PACKET", on=0)
+    dev.packets(0)
     with Namespace("one") as one:
         before = netns.counted(dev)
         tcp(one, one, "127.0.0.1", 1 << 16)
@@ -93,14 +93,14 @@ def case(name, function):
 
 def over_loopback(version):
     def tcp_case(dev):
-        dev.call("GATE_PACKET", on=1)
+        dev.packets(1)
         with Namespace("one") as one, exact(dev, one) as figures:
             tcp(one, one, LOOPBACK[version])
         # 64 KiB packets on a medium whose MTU is 64 KiB, and acknowledgements
         vs.within(figures[1] // figures[0], 10_000, 70_000, "mean size of a packet")
 
     def udp_case(dev):
-        dev.call("GATE_PACKET", on=1)
+        dev.packets(1)
         with Namespace("one") as one, exact(dev, one):
             udp(one, one, LOOPBACK[version], [0, 1, 512, 9000, 65_000])
 
@@ -110,19 +110,19 @@ def over_loopback(version):
 
 def over_veth(version):
     def tcp_case(dev):
-        dev.call("GATE_PACKET", on=1)
+        dev.packets(1)
         with machines() as (one, two), exact(dev, one, two) as figures:
             tcp(one, two, SERVER[version])
         if figures[3] / figures[2] < MTU:
             raise AssertionError("no packet was larger than the MTU: GSO was not on")
 
     def udp_case(dev):
-        dev.call("GATE_PACKET", on=1)
+        dev.packets(1)
         with machines() as (one, two), exact(dev, one, two):
             udp(one, two, SERVER[version], [0, 1, 512, 1400])
 
     def fragments_case(dev):
-        dev.call("GATE_PACKET", on=1)
+        dev.packets(1)
         # around the sizes at which a piece more is needed, and the largest there is
         header = {"v4": 20, "v6": 48}[version]
         piece = MTU - header & ~7
@@ -135,7 +135,7 @@ def over_veth(version):
             raise AssertionError("nothing was fragmented")
 
     def multicast_case(dev):
-        dev.call("GATE_PACKET", on=1)
+        dev.packets(1)
         with machines() as (one, two), exact(dev, one, two):
             multicast(one, two, version)
 
@@ -175,7 +175,7 @@ def multicast(one, two, version):
 @vs.test
 def reset_and_unreachable(dev):
     """Answers of the stack itself: resets, ICMP errors, echoes"""
-    dev.call("GATE_PACKET", on=1)
+    dev.packets(1)
     with machines() as (one, two), exact(dev, one, two):
         for version in FAMILIES:
             try:
@@ -207,7 +207,7 @@ def reset_and_unreachable(dev):
 @vs.test
 def forwarded(dev):
     """Packets that are forwarded: counted once in and once out by the machine in between"""
-    dev.call("GATE_PACKET", on=1)
+    dev.packets(1)
     with Namespace("one") as one, Namespace("mid") as middle, Namespace("two") as two:
         netns.link(one, middle, 77)
         netns.link(middle, two, 78)

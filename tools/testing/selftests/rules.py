@@ -41,9 +41,9 @@ VALUES = {
 NO_RULE = uapi.VS_LIST_START
 
 
-def winner(dev, gate, left=(vs.ROOT,), home=vs.ROOT, **properties):
+def winner(dev, gate, left=(vs.ROOT,), **properties):
     """The number of the rule that wins, or None."""
-    number = dev.try_call(gate, left, home, **properties).rule
+    number = dev.try_call(gate, left, **properties).rule
     return None if number == NO_RULE else number
 
 
@@ -307,25 +307,31 @@ def missing_properties_do_not_match(dev):
 @vs.test
 def right_sides(dev):
     """What the right side names becomes of each entity"""
-    a, b, c, home = (dev.create(name) for name in ("a", "b", "c", "home"))
+    home, b, c, work = (dev.create(name) for name in ("home", "b", "c", "work"))
     for right, wanted in (
-        ([vs.REF(1), vs.REF(2), vs.REF(0)], [b, c, a]),
+        ([vs.REF(1), vs.REF(2), vs.REF(0)], [b, c, work]),
         ([c, vs.ANY, vs.HOME], [c, b, home]),
-        ([vs.ANY, vs.ANY, vs.ANY], [a, b, c]),
-        ([vs.HOME, a, a], [home, a, a]),
+        ([vs.ANY, vs.ANY, vs.ANY], [home, b, c]),
+        ([vs.HOME, b, b], [home, b, b]),
     ):
-        number = dev.add("send", [a], right)
-        got = dev.try_call("send", [a, b, c], home)
+        number = dev.add("send", [home], right)
+        got = dev.try_call("send", [home, b, c], work)
         vs.eq(list(got.to), wanted, f"right side {right}")
         vs.eq((got.rule, got.matching), (number, 1))
         dev.delete(number)
-    vs.eq(list(dev.try_call("send", [a, b, c], home).to), [a, b, c], "no rule: nothing changes")
-    dev.add("recv", [a], [vs.REF(2)])
     vs.eq(
-        dev.try_call("recv", [a, b, vs.ROOT], home).to[0],
+        list(dev.try_call("send", [home, b, c], work).to), [home, b, c], "no rule: nothing changes"
+    )
+    dev.add("recv", [home], [vs.REF(2)])
+    vs.eq(
+        dev.try_call("recv", [home, b, vs.ROOT], work).to[0],
         home,
         "nobody's message: the task goes home",
     )
+    dev.add("recv", [work], [b])
+    vs.eq(dev.try_call("recv", [home, b, c], work).to[0], c, "a task is known by its home")
+    dev.add("fork", [home], [vs.ANY, vs.ANY, vs.REF(0)])
+    vs.eq(list(dev.try_call("fork", [home, home, work], work).to), [home, home, work], "fork")
 
 
 @vs.test

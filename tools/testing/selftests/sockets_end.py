@@ -42,7 +42,7 @@ def under_way(cookies):
         most = 3
         a = limited(dev, "a", most)
         dev.add("packet", right=[a], local_port=7011)
-        dev.call("GATE_PACKET", on=1)
+        dev.packets(1)
         with containers.Container("vs-limit") as space, space.inside():
             set_sysctl("net.ipv4.tcp_syncookies", 2 if cookies else 1)
             server = gates.listener(address=("127.0.0.1", 7011))

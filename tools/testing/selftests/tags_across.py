@@ -167,7 +167,7 @@ def way(topology):
                 ids = [dev.create(name) for name in TENANTS]
                 srv = dev.create("srv")
                 containers.bind_all(dev, srv)
-                dev.call("GATE_PACKET", on=1)
+                dev.packets(1)
                 one, two, listens, host, port = topology(stack)
                 server = stack.enter_context(containers.serve(dev, srv, two, listens, kind, PORT))
                 server.settimeout(30)

@@ -69,7 +69,7 @@ def use():
             [vs.config_service(f"n{n}", n) for n in range(8)],
             [vs.rule("exec", [n % 9]) for n in range(100)],
         )
-        dev.call("GATE_PACKET", on=1)
+        dev.packets(1)
     finally:
         dev.close()
 

@@ -96,7 +96,7 @@ def address(literal):
 
 # how many entities a call of each gate has; the others take no rules
 ENTITIES = {
-    "fork": 2,
+    "fork": 3,
     "exec": 1,
     "setuid": 1,
     "setgid": 1,
@@ -258,15 +258,19 @@ class Device:
     def delete(self, number):
         self.call("RULE_DEL", id=number)
 
-    def try_call(self, gate, left=(ROOT,), home=ROOT, **properties):
+    def try_call(self, gate, left=(ROOT,), work=None, **properties):
         """VS_IOC_RULE_TEST: what a call of the services `left` with these properties would be
         classified as.
         """
         left = [*left] + [ROOT] * (ENTITIES.get(gate, 0) - len(left))
         made = rule(gate, left, **properties)
         return self.call(
-            "RULE_TEST", call=ctypes.addressof(made), call_size=ctypes.sizeof(made), home=home
+            "RULE_TEST", call=ctypes.addressof(made), call_size=ctypes.sizeof(made), work=left[0] if work is None else work
         )
+
+    def packets(self, on):
+        """Turns the gate packet on or off."""
+        self.call("GATE", gate=uapi.VS_GATE_PACKET, on=int(on))
 
     def place(self, pid, id, flags=0):
         pidfd = os.pidfd_open(pid)

@@ -40,7 +40,7 @@ mod tests {
             reason: 612, hits: 616,
         });
         pin!(vs_rule_test: 48 {
-            call: 0, call_size: 8, home: 12, rule: 16, matching: 20, shapes: 24, to: 28, reason: 40, reserved: 44,
+            call: 0, call_size: 8, work: 12, rule: 16, matching: 20, shapes: 24, to: 28, reason: 40, reserved: 44,
         });
         pin!(vs_place_task: 16 { pidfd: 0, id: 4, flags: 8, reason: 12 });
         pin!(vs_place_socket: 16 { fd: 0, id: 4, flags: 8, reason: 12 });
@@ -53,7 +53,7 @@ mod tests {
             services: 0, rules: 8, nr_services: 16, nr_rules: 20, flags: 24, reason: 28, at_service: 32, at_rule: 36,
             service_size: 40, rule_size: 44, scope: 48, reserved: 52,
         });
-        pin!(vs_gate_packet: 8 { on: 0, reserved: 4 });
+        pin!(vs_gate_switch: 8 { gate: 0, on: 4 });
         pin!(vs_socket: 16 { fd: 0, id: 4, flags: 8, reason: 12 });
         pin!(vs_tags: 8 { on: 0, reserved: 4 });
     }
@@ -78,7 +78,7 @@ mod tests {
             (NR_VS_IOC_PLACE_TASK, size_of::<vs_place_task>()),
             (NR_VS_IOC_PLACE_SOCKET, size_of::<vs_place_socket>()),
             (NR_VS_IOC_APPLY, size_of::<vs_apply>()),
-            (NR_VS_IOC_GATE_PACKET, size_of::<vs_gate_packet>()),
+            (NR_VS_IOC_GATE, size_of::<vs_gate_switch>()),
             (NR_VS_IOC_SOCKET, size_of::<vs_socket>()),
             (NR_VS_IOC_TAGS, size_of::<vs_tags>()),
         ]

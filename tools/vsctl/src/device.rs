@@ -9,6 +9,7 @@ use anyhow::Result;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::libc;
+use vs_text::gate::Gate;
 
 use crate::abi::*;
 use crate::failure::Failure;
@@ -41,7 +42,7 @@ reasoned!(vs_create vs_destroy vs_change vs_set_attr vs_query vs_stat vs_rule vs
 macro_rules! reasonless {
     ($($name:ident)+) => { $(impl Reasoned for $name { fn reason(&self) -> u32 { VS_WHY_NONE } })+ };
 }
-reasonless!(vs_info vs_list vs_gate_packet vs_tags);
+reasonless!(vs_info vs_list vs_gate_switch vs_tags);
 
 impl Device {
     /// Opens the device to change something, and sees to it that the module speaks our version of
@@ -253,14 +254,18 @@ impl Device {
         })
     }
 
-    /// Turns the packet gate, which is part of the module, on or off.
-    pub fn gate_packet(&self, on: bool) -> Result<()> {
-        let mut gate = vs_gate_packet {
+    /// Attaches the probes of a gate that are part of the module, or takes them off.
+    pub fn gate(&self, gate: Gate, on: bool) -> Result<()> {
+        let mut switch = vs_gate_switch {
+            gate: gate as u32,
             on: on.into(),
-            ..Default::default()
         };
-        self.run(NR_VS_IOC_GATE_PACKET, &mut gate, || {
-            format!("turn the gate packet {}", if on { "on" } else { "off" })
+        self.run(NR_VS_IOC_GATE, &mut switch, || {
+            format!(
+                "turn the gate {} {}",
+                gate.name(),
+                if on { "on" } else { "off" }
+            )
         })
     }
 }

@@ -168,12 +168,12 @@ impl<'a> Said<'a> {
     }
 
     /// The call, as the classifier has it.
-    pub fn call(&self, home: u32) -> Option<Classified<'_>> {
+    pub fn call(&self, work: u32) -> Option<Classified<'_>> {
         let id = |raw| VsId::new(raw).unwrap_or(VsId::ROOT);
         Some(Classified {
             gate: Gate::new(self.rule.gate)?,
             from: self.rule.from.map(id),
-            home: id(home),
+            work: id(work),
             facts: self.facts(),
         })
     }

@@ -11,6 +11,7 @@ use libbpf_rs::query::ProgInfoIter;
 
 use super::object::{gates, OBJECTS};
 use super::pin::{self, Draft, LINKS, ROOT};
+use super::up::PROBED;
 use super::{iter, scheduler, up};
 use crate::abi::{VS_PLACE_THREAD, VS_ROOT, VS_WHY_NO_GATES};
 use crate::device::{self, Device};
@@ -42,7 +43,9 @@ pub fn down(device: Option<&Device>) -> Result<usize> {
         draft.publish()?;
     }
     if let Some(device) = device {
-        device.gate_packet(false)?;
+        for gate in PROBED {
+            device.gate(gate, false)?;
+        }
         if !links.is_empty() {
             untag(device)?;
         }

@@ -25,6 +25,9 @@ use super::scheduler::{self, State};
 use crate::device::Device;
 use crate::failure::Failure;
 
+/// The gates of which probes of the module are a part.
+pub const PROBED: [Gate; 3] = [Gate::Send, Gate::Recv, Gate::Packet];
+
 /// Where programs of the type cgroup attach: the root of cgroup2, which all tasks are below.
 const CGROUP: &str = "/sys/fs/cgroup";
 
@@ -72,7 +75,14 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
     }
     let chosen = wanted.gates.clone().unwrap_or_else(|| Gate::ALL.to_vec());
     let present = draft.names(LINKS)?;
-    let packets = Undo::new(!device.packets_on()?, || device.gate_packet(false));
+    let before = in_force(device)?;
+    let probes = Undo::new(true, || {
+        let added = |gate: &Gate| !before.contains(gate);
+        PROBED
+            .into_iter()
+            .filter(added)
+            .try_for_each(|gate| device.gate(gate, false))
+    });
     let tags = Undo::new(present.is_empty(), || device.tags(false));
     let missing = |name: &str, kind: ProgramType| match Purpose::of(name, kind) {
         Purpose::Gate(gate) => chosen.contains(&gate) && !present.iter().any(|link| link == name),
@@ -130,17 +140,21 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
             draft.remove(LINKS, link)?;
         }
     }
-    if chosen.contains(&Gate::Packet) {
-        device.gate_packet(true)?;
+    for gate in PROBED.into_iter().filter(|gate| chosen.contains(gate)) {
+        device.gate(gate, true)?;
     }
     if done.attached > 0 || forgotten || !done.detached.is_empty() {
         draft.publish()?;
     }
-    packets.keep();
+    probes.keep();
     tags.keep();
 
-    if !chosen.contains(&Gate::Packet) {
-        device.gate_packet(false)?;
+    // a gate that is attached and was not asked for stays unless others were
+    for gate in PROBED
+        .into_iter()
+        .filter(|gate| wanted.gates.is_some() && !chosen.contains(gate))
+    {
+        device.gate(gate, false)?;
     }
     if done.stopped {
         scheduler::wait_ended()?;

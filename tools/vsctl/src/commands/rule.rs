@@ -207,9 +207,9 @@ pub struct Test {
     /// The call: GATE name=value…
     #[arg(required = true)]
     call: Vec<String>,
-    /// The caller's home [default: the service of its task]
+    /// The service that the caller works for just now [default: its own]
     #[arg(long, value_name = "SERVICE")]
-    home: Option<String>,
+    work: Option<String>,
 }
 
 record! {
@@ -260,8 +260,8 @@ impl Test {
         let device = Device::ask()?;
         let services = Services::read(&device)?;
         let kernel = rule::call_to_kernel(&call, |named| id(&services, named))?;
-        let home = match &self.home {
-            Some(home) => services.find(home)?.id,
+        let work = match &self.work {
+            Some(work) => services.find(work)?.id,
             // a packet has no caller: its first entity is the connection
             None if call.gate == Gate::Packet => VS_ROOT,
             None => kernel.from[0],
@@ -269,7 +269,7 @@ impl Test {
         let mut test = vs_rule_test {
             call: std::ptr::from_ref(&kernel) as u64,
             call_size: size_of::<vs_rule>() as u32,
-            home,
+            work,
             ..Default::default()
         };
         device.rule_test(&mut test, &format!("test `{call}`"))?;
@@ -303,7 +303,7 @@ fn tested(
         rule::Said::new(rule).add(&mut set);
     }
     let said = rule::Said::new(kernel);
-    let asked = said.call(test.home);
+    let asked = said.call(test.work);
     let matching: Vec<(&vs_rule, Merit)> = set
         .rules()
         .iter()

@@ -7,8 +7,6 @@
 //! C header: `include/linux/tracepoint.h`
 
 use crate::shim::bindings as c;
-use crate::shim::skb::Skb;
-use crate::state::{self, State};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use kernel::error::to_result;
@@ -16,25 +14,26 @@ use kernel::ffi::c_void;
 use kernel::prelude::*;
 use kernel::str::CStr;
 
-/// What is done with a packet at one tracepoint.
+/// A function at a tracepoint.
 ///
 /// # Safety
 ///
-/// The tracepoint's first argument is a packet, which nobody else has meanwhile; it has at most one
-/// more. The kernel is under RCU there.
-pub(super) unsafe trait Hook {
+/// [`enter`](Hook::enter) gives a function of the C calling convention, whose arguments are a
+/// pointer that says nothing and those of the tracepoint; of the last ones, which the convention
+/// has in registers, it need not know.
+pub(crate) unsafe trait Hook {
     const TRACEPOINT: &'static CStr;
 
-    /// Softirq, or process context with bottom halves off. Under RCU.
-    fn see(state: &State, skb: &mut Skb<'_>);
+    /// The address of the function. The same each time.
+    fn enter() -> *mut c_void;
 }
 
 /// A hook that is attached.
 ///
 /// # Invariants
 ///
-/// `enter::<H>` is registered at `tracepoint`, which is the kernel's own and so never goes.
-pub(super) struct Probe<H: Hook> {
+/// `H::enter()` is registered at `tracepoint`, which is the kernel's own and so never goes.
+pub(crate) struct Probe<H: Hook> {
     tracepoint: NonNull<c::tracepoint>,
     _hook: PhantomData<H>,
 }
@@ -48,14 +47,10 @@ impl<H: Hook> Probe<H> {
         // SAFETY: The name ends with a NUL. Process context.
         let found = unsafe { c::vs_tracepoint(H::TRACEPOINT.as_ptr().cast()) };
         let tracepoint = NonNull::new(found).ok_or(ENOENT)?;
-        // SAFETY: A function with the tracepoint's arguments: of a second one, which the calling
-        // convention has in a register, it knows nothing.
+        // SAFETY: The trait has a function that fits the tracepoint; the module stays loaded until
+        // `drop` has taken it off.
         to_result(unsafe {
-            c::tracepoint_probe_register(
-                tracepoint.as_ptr(),
-                enter::<H> as *mut c_void,
-                core::ptr::null_mut(),
-            )
+            c::tracepoint_probe_register(tracepoint.as_ptr(), H::enter(), core::ptr::null_mut())
         })?;
         // INVARIANT: It was just registered.
         Ok(Probe {
@@ -72,7 +67,7 @@ impl<H: Hook> Drop for Probe<H> {
         unsafe {
             c::tracepoint_probe_unregister(
                 self.tracepoint.as_ptr(),
-                enter::<H> as *mut c_void,
+                H::enter(),
                 core::ptr::null_mut(),
             );
             c::vs_tracepoints_synchronize();
@@ -80,21 +75,8 @@ impl<H: Hook> Drop for Probe<H> {
     }
 }
 
-/// What the kernel calls.
-///
-/// # Safety
-///
-/// `skb` is the packet of the tracepoint.
-unsafe extern "C" fn enter<H: Hook>(_data: *mut c_void, skb: *mut c::sk_buff) {
-    let Some(skb) = NonNull::new(skb) else { return };
-    // SAFETY: By the requirement of this function, and of `Hook`.
-    let mut skb = unsafe { Skb::from_raw(skb) };
-    // SAFETY: The kernel is under RCU at all tracepoints that a `Hook` names.
-    unsafe { state::under_rcu(|state| H::see(state, &mut skb)) };
-}
-
 /// A new probe, if `on` says that there should be one and there is none.
-pub(super) fn wanted<H: Hook>(present: &Option<Probe<H>>, on: bool) -> Result<Option<Probe<H>>> {
+pub(crate) fn wanted<H: Hook>(present: &Option<Probe<H>>, on: bool) -> Result<Option<Probe<H>>> {
     match on && present.is_none() {
         true => Probe::new().map(Some),
         false => Ok(None),
@@ -102,7 +84,7 @@ pub(super) fn wanted<H: Hook>(present: &Option<Probe<H>>, on: bool) -> Result<Op
 }
 
 /// Puts a new probe into its place, or takes away the one that should not be.
-pub(super) fn put<H: Hook>(place: &mut Option<Probe<H>>, new: Option<Probe<H>>, on: bool) {
+pub(crate) fn put<H: Hook>(place: &mut Option<Probe<H>>, new: Option<Probe<H>>, on: bool) {
     if !on || new.is_some() {
         *place = new;
     }

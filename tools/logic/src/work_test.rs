@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Work in hand: every order of events leaves a task with its home, or with what its last receipt
+//! brought.
+
+use crate::logic::id::VsId;
+use crate::logic::work::{Way, Work};
+use proptest::prelude::*;
+
+const HOME: u32 = 1;
+
+fn id(raw: u32) -> VsId {
+    VsId::new(raw).unwrap()
+}
+
+fn at_home() -> Work {
+    Work::at(id(HOME))
+}
+
+fn server(object: u64) -> Way {
+    Way {
+        object,
+        serves: true,
+    }
+}
+
+fn client(object: u64) -> Way {
+    Way {
+        object,
+        serves: false,
+    }
+}
+
+/// At home in 1, at work for 2, which came by 7.
+fn at_work() -> Work {
+    at_home().received(server(7), Some(id(2)))
+}
+
+/// What can happen to a task. Ways of an even number serve.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Received(u64, Option<u32>),
+    Replies(u64),
+    Replied(u64),
+    Waits(Option<u64>),
+    Sleeps,
+    Closed(u64),
+    Placed(u32),
+}
+
+fn way(object: u64) -> Way {
+    Way {
+        object,
+        serves: object % 2 == 0,
+    }
+}
+
+fn after(work: Work, event: Event) -> Work {
+    match event {
+        Event::Received(object, bound) => work.received(way(object), bound.map(id)),
+        Event::Replies(object) => work.replies(way(object)),
+        Event::Replied(object) => work.replied(way(object)),
+        Event::Waits(object) => work.waits(object.map(way)),
+        Event::Sleeps => work.sleeps(),
+        Event::Closed(object) => work.closed(object),
+        Event::Placed(home) => work.placed(id(home)),
+    }
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let object = 1_u64..7;
+    let event = prop_oneof![
+        4 => (object.clone(), prop::option::of(0_u32..4)).prop_map(|(o, b)| Event::Received(o, b)),
+        1 => object.clone().prop_map(Event::Replies),
+        3 => object.clone().prop_map(Event::Replied),
+        1 => prop::option::of(object.clone()).prop_map(Event::Waits),
+        2 => Just(Event::Sleeps),
+        1 => object.prop_map(Event::Closed),
+        1 => (0_u32..4).prop_map(Event::Placed),
+    ];
+    prop::collection::vec(event, 0..60)
+}
+
+#[test]
+fn work_begins_by_a_rule_and_is_replaced_by_the_next() {
+    let work = at_work();
+    assert_eq!((work.cur(), work.object()), (id(2), 7));
+    let next = work.received(server(8), Some(id(3)));
+    assert_eq!((next.cur(), next.object()), (id(3), 8));
+}
+
+#[test]
+fn a_receipt_that_no_rule_binds_ends_the_work() {
+    assert_eq!(at_work().received(server(8), None), at_home());
+    assert_eq!(at_work().received(server(7), None), at_home());
+}
+
+#[test]
+fn an_answer_of_another_server_belongs_to_the_work() {
+    for bound in [None, Some(id(3))] {
+        assert_eq!(at_work().received(client(9), bound), at_work());
+    }
+    assert_eq!(at_work().waits(Some(client(9))), at_work());
+}
+
+#[test]
+fn a_worker_that_fetches_jobs_as_a_client_has_them_as_work() {
+    let work = at_home().received(client(9), Some(id(2)));
+    assert_eq!((work.cur(), work.object()), (id(2), 9));
+    assert_eq!(work.received(client(9), Some(id(3))).cur(), id(3));
+    assert_eq!(work.waits(Some(client(9))), at_home());
+}
+
+#[test]
+fn a_sleep_ends_work_only_after_the_reply() {
+    let work = at_work();
+    assert_eq!(work.sleeps(), work);
+    assert_eq!(work.replied(client(9)).sleeps(), work, "another server");
+    assert_eq!(work.replied(server(7)).sleeps(), at_home());
+    let sending = work.replied(server(7)).replies(server(7));
+    assert_eq!(sending.sleeps(), sending, "the receiver is slow");
+    assert_eq!(sending.replied(server(7)).sleeps(), at_home());
+}
+
+#[test]
+fn closing_ends_only_what_came_that_way() {
+    assert_eq!(at_work().closed(8), at_work());
+    assert_eq!(at_work().closed(7), at_home());
+}
+
+#[test]
+fn a_child_has_its_parents_home_and_only_by_a_rule_its_work() {
+    let work = at_work().replied(server(7));
+    assert_eq!(work.born(None, None), at_home());
+    assert_eq!(work.born(Some(id(5)), None), Work::at(id(5)));
+    assert_eq!(work.born(None, Some(id(2))), at_work(), "handed on");
+    let other = work.born(None, Some(id(3)));
+    assert_eq!((other.cur(), other.object()), (id(3), 0));
+    assert_eq!(work.born(None, Some(id(HOME))), at_home());
+}
+
+proptest! {
+    /// The tenant that a task works for is the one of its last receipt: of any other order of
+    /// events nothing is left.
+    #[test]
+    fn a_task_works_for_its_home_or_for_what_it_received_last(events in events()) {
+        let mut work = at_home();
+        // what the last receipt on a server's way brought, or on any while there was no work
+        let mut brought = None;
+        for event in events {
+            let before = work;
+            work = after(work, event);
+            match event {
+                Event::Received(object, bound)
+                    if way(object).serves || !before.is_any() || object == before.object() =>
+                {
+                    brought = bound.map(id);
+                }
+                Event::Placed(_) => brought = None,
+                _ => (),
+            }
+            prop_assert!(
+                work.cur() == work.home() || Some(work.cur()) == brought,
+                "{event:?} left {work:?}"
+            );
+            // the type's invariant
+            if !work.is_any() {
+                prop_assert_eq!(work, Work::at(work.home()));
+            }
+        }
+    }
+
+    /// Nothing but a receipt begins work.
+    #[test]
+    fn only_a_receipt_begins_work(events in events(), last in events()) {
+        let work = events.into_iter().fold(at_home(), after);
+        for event in last {
+            let next = after(work, event);
+            if next.cur() != work.cur() && next.is_any() {
+                prop_assert!(matches!(event, Event::Received(..)), "{event:?} began {next:?}");
+            }
+        }
+    }
+
+    /// Whatever went before, once a task has waited for events, or has slept after its reply, it
+    /// works for its home.
+    #[test]
+    fn a_task_that_waits_is_at_home(events in events()) {
+        let work = events.into_iter().fold(at_home(), after);
+        prop_assert!(!work.waits(None).is_any());
+        prop_assert!(!work.replied(server(2)).sleeps().is_any());
+        prop_assert!(!work.closed(work.object()).is_any());
+        prop_assert!(!work.received(server(2), None).is_any());
+        prop_assert!(!work.born(None, None).is_any());
+    }
+
+    /// A tag is read and written between any two events without a change.
+    #[test]
+    fn a_tag_keeps_the_work(events in events()) {
+        let work = events.into_iter().fold(at_home(), after);
+        let read = Work::new(work.home(), work.cur(), work.object(), work.has_replied());
+        prop_assert_eq!(read, work);
+    }
+}

@@ -1,0 +1,350 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# limit: 240
+"""Work in hand, as servers have it: a server of service `s` and clients of `a` and `b`. Nothing is
+placed once a server runs, and no state is reset between its steps.
+"""
+
+import errno
+import os
+import select
+import signal
+import socket
+import threading
+import time
+
+import gates
+import vs
+
+import uapi
+
+INET, UNIX = socket.AF_INET, socket.AF_UNIX
+STREAM, DGRAM = socket.SOCK_STREAM, socket.SOCK_DGRAM
+BY_SOCKET, BY_MESSAGE = [uapi.VS_REF(1)], [uapi.VS_REF(2)]
+
+
+class Server:
+    """A server's listener and the connections of one client of each service. The calling thread is
+    the server's afterwards.
+    """
+
+    def __init__(self, dev, *names, family=INET):
+        self.s = dev.create("s")
+        self.ids = [dev.create(name) for name in names]
+        gates.enter(dev, self.s)
+        self.listener = gates.listener(family)
+        self.peers = [gates.client(dev, id, self.listener) for id in self.ids]
+        gates.enter(dev, self.s)
+        self.conns = [self.listener.accept()[0] for _ in self.ids]
+
+    def is_home(self, what):
+        vs.eq(gates.tag(), (self.s, self.s), what)
+
+    def is_at_work(self, n, what):
+        vs.eq(gates.tag(), (self.s, self.ids[n]), what)
+
+    def serve(self, n, what="at work"):
+        """Receives a request of client n."""
+        self.peers[n].send(b"request")
+        self.conns[n].recv(99)
+        self.is_at_work(n, what)
+
+
+@gates.case
+def event_loop(dev):
+    """An event loop that finds several clients ready works for each in its turn, in every round"""
+    for family in (INET, UNIX):
+        server = Server(dev, f"a{family}", f"b{family}", f"c{family}", family=family)
+        dev.add("recv", [server.s], BY_SOCKET)
+        loop = select.epoll()
+        for conn in server.conns:
+            loop.register(conn, select.EPOLLIN)
+        for _ in range(5):
+            for peer in server.peers:
+                peer.send(b"request")
+            ready = {fd for fd, _ in loop.poll(1, 1)} | {fd for fd, _ in loop.poll(1)}
+            vs.eq(len(ready), 3, "all are ready")
+            server.is_home("before the round")
+            for n, conn in enumerate(server.conns):
+                conn.recv(99)
+                server.is_at_work(n, f"turn {n}")
+                conn.send(b"reply")
+        loop.poll(0.01)
+        server.is_home("after the last round")
+        gates.enter(dev, vs.ROOT)
+        for sock in (*server.peers, *server.conns, server.listener):
+            sock.close()
+        for rule in dev.rules():
+            dev.delete(rule.id)
+        gates.gone(dev, server.s, *server.ids)
+        for id in (server.s, *server.ids):
+            dev.destroy(id)
+
+
+@gates.case
+def unbound_receipt(dev):
+    """A request that no rule binds is the server's own, although another's came just before"""
+    server = Server(dev, "a", "b")
+    dev.add("recv", [server.s], [server.ids[0]], peer_port=server.peers[0].getsockname()[1])
+    server.serve(0)
+    server.peers[1].send(b"request")
+    server.conns[1].recv(99)
+    server.is_home("b's request")
+
+
+@gates.case
+def datagrams(dev):
+    """Datagrams received one after the other, without a wait between, are each their sender's; an
+    unknown sender's and an empty one's are the server's own
+    """
+    s, a, b = (dev.create(name) for name in ("s", "a", "b"))
+    dev.add("recv", [s], BY_MESSAGE)
+    for family in (INET, UNIX):
+        gates.enter(dev, s)
+        server = gates.listener(family, DGRAM)
+        senders = {id: gates.client(dev, id, server, DGRAM) for id in (a, b, vs.ROOT)}
+        order = [a, b, b, vs.ROOT, a, vs.ROOT, b]
+        for id in order:
+            senders[id].send(b"x")
+        senders[a].send(b"")
+        gates.enter(dev, s)
+        for id in order:
+            server.recv(99)
+            vs.eq(gates.tag(), (s, id or s), f"{family}")
+        server.recv(99)
+        vs.eq(gates.tag(), (s, a), f"{family}: an empty datagram is one, too")
+
+
+def threads_home(function):
+    """What function() returns in a new thread that lives on; and the thread's end."""
+    done, result, ready = threading.Event(), [], threading.Event()
+
+    def body():
+        result.append(function())
+        ready.set()
+        done.wait()
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    ready.wait()
+    return result[0], lambda: (done.set(), thread.join())
+
+
+@gates.case
+def pool(dev):
+    """A thread that a pool makes in the course of work is the server's, and works for the client
+    whose request it reads
+    """
+    server = Server(dev, "a", "b")
+    dev.add("recv", [server.s], BY_SOCKET)
+    server.serve(0)
+
+    def worker():
+        before = gates.tag()
+        server.peers[1].send(b"request")
+        server.conns[1].recv(99)
+        return before, gates.tag()
+
+    tags, end = threads_home(worker)
+    end()
+    vs.eq(tags, ((server.s, server.s), (server.s, server.ids[1])))
+    server.is_at_work(0, "the thread that made it")
+
+
+@gates.case
+def helpers(dev):
+    """A background save, and a worker restarted after an accept, are the server's; a rule of fork
+    hands the work on
+    """
+    server = Server(dev, "a")
+    dev.add("recv", [server.s], BY_SOCKET)
+    dev.add("accept", [server.s], BY_SOCKET)
+    server.serve(0)
+    vs.eq(vs.in_child(gates.tag), str((server.s, server.s)), "a background save")
+    gates.enter(dev, vs.ROOT)
+    peer = gates.client(dev, server.ids[0], server.listener)
+    gates.enter(dev, server.s)
+    conn = server.listener.accept()[0]
+    server.is_at_work(0, "accepted")
+    vs.eq(vs.in_child(gates.tag), str((server.s, server.s)), "a worker")
+
+    number = dev.add("fork", [server.s], [vs.ANY, vs.ANY, vs.REF(0)])
+
+    def serve():
+        first = gates.tag()
+        conn.close()
+        still = gates.tag()
+        return first, still
+
+    vs.eq(
+        vs.in_child(serve),
+        str(((server.s, server.ids[0]),) * 2),
+        "handed on; the parent has the connection, too",
+    )
+    dev.delete(number)
+    dev.add("fork", [server.s, vs.ANY, server.ids[0]], [vs.ANY, server.ids[0]])
+    vs.eq(vs.in_child(gates.tag), str((server.ids[0],) * 2), "by what the caller works on")
+    server.is_at_work(0, "the parent")
+    conn.close()
+    server.is_home("closed")
+    vs.eq(vs.in_child(gates.tag), str((server.s, server.s)), "without work")
+    peer.close()
+
+
+@gates.case
+def limits(dev):
+    """A tenant at its limits fails none of the server's own forks and sockets, only what a rule
+    makes for it
+    """
+    server = Server(dev, "a")
+    a = server.ids[0]
+    dev.add("recv", [server.s], BY_SOCKET)
+    for name in ("tasks_max", "sockets_max"):
+        dev.detach(a, name)
+        dev.set(a, name, 1)
+    server.serve(0)
+    vs.eq(vs.in_child(gates.tag), str((server.s, server.s)), "fork")
+    for one in socket.socket(), *socket.socketpair():
+        vs.eq(gates.vs_of(one), server.s, "socket")
+        one.close()
+    dev.add("socket", [server.s], [vs.ANY, vs.REF(0)])
+    try:
+        socket.socket()
+        raise AssertionError("a socket was made for a")
+    except OSError as error:
+        vs.eq(error.errno, errno.ENOBUFS, "errno")
+
+
+def _pipe_read():
+    reader, writer = os.pipe()
+    timer = threading.Timer(0.05, lambda: os.write(writer, b"x"))
+    timer.start()
+    os.read(reader, 1)
+
+
+def _futex():
+    threading.Event().wait(0.05)
+
+
+@gates.case
+def sleeps(dev):
+    """After the reply work ends with the first sleep, whatever the task sleeps in; before it a sleep
+    belongs to the work
+    """
+    server = Server(dev, "a")
+    dev.add("recv", [server.s], BY_SOCKET)
+    child = os.fork
+    for name, sleep in (
+        ("nanosleep", lambda: time.sleep(0.05)),
+        ("a futex", _futex),
+        ("a pipe", _pipe_read),
+        ("waitpid", lambda: os.waitpid(child() or (time.sleep(0.05), os._exit(0)), 0)),
+        ("a signal", lambda: signal_wait(0.05)),
+    ):
+        server.serve(0, name)
+        sleep()
+        server.is_at_work(0, f"{name}, before the reply")
+        server.conns[0].send(b"reply")
+        server.is_at_work(0, f"{name}, after the reply")
+        sleep()
+        server.is_home(f"{name}, after the reply")
+
+
+def signal_wait(seconds):
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.sigwait({signal.SIGALRM})
+
+
+@gates.case
+def slow_client(dev):
+    """A reply for which the client is slow is still work while it is sent, and after the first part
+    of it
+    """
+    server = Server(dev, "a")
+    dev.add("recv", [server.s], BY_SOCKET)
+    server.serve(0)
+    peer, conn = server.peers[0], server.conns[0]
+    seen = []
+
+    def read():
+        time.sleep(0.1)
+        seen.append(gates.tag(main))
+        left = 8 << 20
+        while left:
+            left -= len(peer.recv(1 << 20))
+
+    main = threading.get_native_id()
+    thread = threading.Thread(target=read)
+    thread.start()
+    conn.sendall(bytes(4 << 20))
+    conn.sendall(bytes(4 << 20))
+    server.is_at_work(0, "sent")
+    thread.join()
+    vs.eq(seen, [(server.s, server.ids[0])], "while it waits for the client")
+
+
+@gates.case
+def upstream(dev):
+    """What a server asks of another one is part of the work: neither its answer nor a wait for it
+    changes whose it is, and the connection is the server's own
+    """
+    server = Server(dev, "a")
+    dev.add("recv", [server.s], BY_SOCKET)
+    gates.enter(dev, vs.ROOT)
+    upstream_id = dev.create("u")
+    gates.enter(dev, upstream_id)
+    back = gates.listener()
+    gates.enter(dev, server.s)
+    server.serve(0)
+    sock = socket.create_connection(back.getsockname())
+    vs.eq(gates.vs_of(sock), server.s, "the connection")
+    other = back.accept()[0]
+    sock.send(b"question")
+    timer = threading.Timer(0.05, lambda: other.send(b"answer"))
+    # the second socket of this test is the other server's; its thread is the server's only here
+    timer.start()
+    server.peers[0].send(b"request")
+    server.conns[0].recv(99)
+    sock.recv(99)
+    server.is_at_work(0, "after the answer")
+    timer.join()
+
+
+@gates.case
+def nobodys(dev):
+    """A connection of nobody's becomes its acceptor's home's, whatever the acceptor worked on"""
+    server = Server(dev, "a")
+    dev.add("recv", [server.s], BY_SOCKET)
+    gates.enter(dev, vs.ROOT)
+    peer = gates.client(dev, vs.ROOT, server.listener)
+    gates.enter(dev, server.s)
+    server.serve(0)
+    server.listener.setblocking(False)
+    conn = server.listener.accept()[0]
+    vs.eq(gates.vs_of(conn), server.s, "the connection")
+    server.is_home("the acceptor: what comes next is not a's")
+    del peer
+
+
+@gates.case
+def same_tenant(dev):
+    """Work for a tenant that came by one connection, and then by another of the same tenant's, ends
+    with the second
+    """
+    server = Server(dev, "a")
+    dev.add("recv", [server.s], BY_SOCKET)
+    gates.enter(dev, vs.ROOT)
+    peer = gates.client(dev, server.ids[0], server.listener)
+    gates.enter(dev, server.s)
+    conn = server.listener.accept()[0]
+    server.serve(0)
+    peer.send(b"request")
+    conn.recv(99)
+    server.conns[0].close()
+    server.is_at_work(0, "the first was closed")
+    conn.close()
+    server.is_home("the second was closed")
+
+
+vs.main()

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The parts of the gates `send` and `recv` that are probes of the module: after a message was sent
+//! or received, by whichever system call.
+//!
+//! A receipt is where work begins and ends, so it must never be missed: the kernel leaves a BPF
+//! program out that is under way already on the CPU, and a probe never. Where a task's tag has to
+//! change, the probe calls a BPF program for that ([`vs_bind`](c::vs_bind)), because the tag is in
+//! BPF storage and its change settles the CPU accounts.
+//!
+//! Context: task context, no lock held but in `splice`, that of a pipe. Nothing sleeps.
+
+use super::*;
+use crate::logic::work::{Way, Work};
+use crate::shim::probe::{self, Hook, Probe};
+use core::marker::PhantomData;
+use kernel::c_str;
+use kernel::prelude::*;
+use kernel::str::CStr;
+
+kernel::sync::global_lock! {
+    // SAFETY: `register` is called before there is anybody who could turn something on.
+    unsafe(uninit) static SWITCH: Mutex<Probes> = Probes { sent: None, received: None };
+}
+
+/// What is attached.
+struct Probes {
+    sent: Option<Probe<Sent>>,
+    received: Option<Probe<Received>>,
+}
+
+/// The probes as a part of the module; dropping it takes them off.
+pub(crate) struct GateProbes(());
+
+/// Makes [`set`] possible. All is off at first.
+///
+/// # Safety
+///
+/// Called once, before all other functions of this module.
+pub(crate) unsafe fn register() -> GateProbes {
+    // SAFETY: By the requirement of this function.
+    unsafe { SWITCH.init() };
+    GateProbes(())
+}
+
+impl Drop for GateProbes {
+    fn drop(&mut self) {
+        // Turning off cannot fail.
+        let _ = set(Gate::Send, false);
+        let _ = set(Gate::Recv, false);
+        forget_tags();
+    }
+}
+
+/// Attaches or takes off the probe of `send` or `recv`; if it is so already, it stays. `EINVAL`: the
+/// gate has none. `ENOENT`: the kernel lacks the tracepoint; `ENOMEM`; then it stays off. May sleep.
+pub(crate) fn set(gate: Gate, on: bool) -> Result {
+    let mut probes = SWITCH.lock();
+    match gate {
+        Gate::Send => {
+            let new = probe::wanted(&probes.sent, on)?;
+            probe::put(&mut probes.sent, new, on);
+        }
+        Gate::Recv => {
+            let new = probe::wanted(&probes.received, on)?;
+            probe::put(&mut probes.received, new, on);
+        }
+        _ => return Err(EINVAL),
+    }
+    Ok(())
+}
+
+/// Asks the programs that are attached where tags of tasks are. May sleep.
+pub(crate) fn learn_tags() {
+    let _one = SWITCH.lock();
+    // SAFETY: Process context, one at a time by the lock.
+    unsafe { c::vs_learn_tags() };
+}
+
+/// Lets go of the tags of tasks: no task has one. May sleep.
+pub(crate) fn forget_tags() {
+    let _one = SWITCH.lock();
+    // SAFETY: As above.
+    unsafe { c::vs_forget_tags() };
+}
+
+/// The running task's tag.
+///
+/// # Invariants
+///
+/// The pointer is valid for `'a`, for which the kernel is under RCU. The running task alone writes
+/// the fields that are written here.
+#[derive(Clone, Copy)]
+struct OwnTag<'a>(NonNull<c::vs_tag>, PhantomData<&'a State>);
+
+impl<'a> OwnTag<'a> {
+    /// `None`: it has none, and is root's.
+    fn new(_rcu: &'a State) -> Option<Self> {
+        // SAFETY: Under RCU, says the argument.
+        // INVARIANT: It stays as long as that.
+        NonNull::new(unsafe { c::vs_current_tag() }).map(|tag| OwnTag(tag, PhantomData))
+    }
+
+    fn work(self) -> Work {
+        let tag = self.0.as_ptr();
+        // SAFETY: By the type invariant; home and cur are one word, which others replace at once.
+        unsafe {
+            let who = Who::new((&raw const (*tag).__bindgen_anon_1.both).read_volatile());
+            Work::new(who.home, who.cur, (*tag).work, (*tag).replied != 0)
+        }
+    }
+
+    /// Writes the part of the work that no count hangs on.
+    fn set_way(self, work: Work) {
+        let tag = self.0.as_ptr();
+        // SAFETY: By the type invariant.
+        unsafe {
+            (*tag).work = work.object();
+            (*tag).replied = work.has_replied().into();
+        }
+    }
+
+    /// The VS of the datagram that was taken off a queue, which is told once: of the protocols
+    /// whose datagrams are not seen, and of one that the kernel hid, it is nobody's.
+    fn take_message(self) -> VsId {
+        let tag = self.0.as_ptr();
+        // SAFETY: By the type invariant.
+        unsafe {
+            let message = VsId::from_bits((*tag).message.into());
+            (*tag).message = 0;
+            message
+        }
+    }
+}
+
+/// Something was received.
+struct Received;
+
+// SAFETY: TP_PROTO(struct sock *sk, int ret, int flags).
+unsafe impl Hook for Received {
+    const TRACEPOINT: &'static CStr = c_str!("sock_recv_length");
+
+    fn enter() -> *mut c_void {
+        received as *mut c_void
+    }
+}
+
+/// # Safety
+///
+/// `sk` is null or the socket that the running task receives by, and in use by it.
+unsafe extern "C" fn received(_: *mut c_void, sk: *const c::sock, length: c_int, flags: c_int) {
+    // SAFETY: By the requirement of this function.
+    let Some(sock) = (unsafe { Sock::new(sk) }) else {
+        return;
+    };
+    let empty = length == 0 && !sock.is_datagram();
+    if length < 0 || empty || flags & c::MSG_PEEK as c_int != 0 || !sock.is_tagged_kind() {
+        return;
+    }
+    // SAFETY: Task context.
+    if unsafe { c::vs_current_is_kthread() } {
+        return;
+    }
+    state::with(|s| {
+        let tag = OwnTag::new(s);
+        let work = tag.map_or(Work::at(VsId::ROOT), OwnTag::work);
+        let message = match (sock.is_datagram(), tag) {
+            (false, _) => None,
+            (true, None) => Some(VsId::ROOT),
+            (true, Some(tag)) => Some(tag.take_message()),
+        };
+        let wants = count(s, Gate::Recv, Who::of(work));
+        if wants.is_some() || work.is_any() {
+            receipt(s, sock, tag, work, message, wants);
+        }
+    });
+}
+
+/// The rest of [`received`], where rules may bind the task, or it has work that may end. Not
+/// inlined: most receipts need none of it.
+#[inline(never)]
+fn receipt(
+    s: &State,
+    sock: Sock<'_>,
+    tag: Option<OwnTag<'_>>,
+    work: Work,
+    message: Option<VsId>,
+    wants: Option<u32>,
+) {
+    let call = Use {
+        message,
+        ..Use::of(Gate::Recv, Some(sock), Untold::Keep)
+    };
+    // A service that has no room for the socket does not get it, and nothing else changes.
+    let Ok(verdict) = labelled(s, Who::of(work), sock, call, wants) else {
+        return;
+    };
+    if verdict.to[0].is_none() && !work.is_any() {
+        return;
+    }
+    let way = Way {
+        object: sock.made_cookie(),
+        serves: work.is_any() && sock.serves(),
+    };
+    let next = work.received(way, verdict.to[0]);
+    if next.cur() != work.cur() {
+        let answer = worked(Gate::Recv, work, verdict.rule, next);
+        // SAFETY: Task context.
+        unsafe { c::vs_bind_current(answer, next.object()) };
+    } else if let Some(tag) = tag.filter(|_| next != work) {
+        tag.set_way(next);
+    }
+}
+
+/// Something was sent.
+struct Sent;
+
+// SAFETY: TP_PROTO(struct sock *sk, int ret, int flags).
+unsafe impl Hook for Sent {
+    const TRACEPOINT: &'static CStr = c_str!("sock_send_length");
+
+    fn enter() -> *mut c_void {
+        sent as *mut c_void
+    }
+}
+
+/// # Safety
+///
+/// As for [`received`].
+unsafe extern "C" fn sent(_: *mut c_void, sk: *const c::sock, length: c_int, _flags: c_int) {
+    if length < 0 {
+        return;
+    }
+    state::with(|s| {
+        let Some(tag) = OwnTag::new(s) else { return };
+        let work = tag.work();
+        if !work.is_any() || work.has_replied() {
+            return;
+        }
+        // SAFETY: By the requirement of this function.
+        let Some(sock) = (unsafe { Sock::new(sk) }) else {
+            return;
+        };
+        let way = Way {
+            object: sock.cookie(),
+            serves: sock.serves(),
+        };
+        let next = work.replied(way);
+        if next != work {
+            tag.set_way(next);
+        }
+    });
+}

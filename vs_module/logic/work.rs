@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0
+
+//! The work that a task has in hand: how it begins, and how it ends.
+//!
+//! A task is at home in one service, and may work for another one: because it has received
+//! something of that service's, and a rule says so. The work ends at the first of
+//!
+//! - the next receipt, on a way by which others are served or by which this work came;
+//! - the close of the way by which it came;
+//! - a wait for more, on such a way or on events of any kind;
+//! - a sleep after the task has replied.
+//!
+//! Then the task works for its home again. A wait for the answer of another server belongs to the
+//! work and ends nothing; nor does the answer, which brings no work of its own meanwhile. A child
+//! is born at its parent's home, without work.
+//!
+//! Nothing here is a guess: a task works for its home, or for the service that a rule named at its
+//! last receipt.
+
+use super::id::VsId;
+
+/// The way by which something comes: a connection, a datagram socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Way {
+    /// What it is known by, never 0.
+    pub object: u64,
+    /// Whether others are served by it: a connection that was accepted, or a datagram socket that
+    /// anybody may write to. Otherwise the task is a client by it.
+    pub serves: bool,
+}
+
+/// What a task works for.
+///
+/// # Invariants
+///
+/// Where `cur` is `home`, there is no work: `object` is 0 and `replied` is `false`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Work {
+    home: VsId,
+    cur: VsId,
+    object: u64,
+    replied: bool,
+}
+
+impl Work {
+    /// The work that a tag tells of, in a state that the functions below have made.
+    pub fn new(home: VsId, cur: VsId, object: u64, replied: bool) -> Self {
+        // INVARIANT: Established by `bound`.
+        Work {
+            replied: replied && cur != home,
+            ..Self::at(home).bound(cur, object)
+        }
+    }
+
+    /// A task that is at home in `home` and has no work in hand.
+    pub fn at(home: VsId) -> Self {
+        // INVARIANT: `cur` is `home`, and the rest says nothing.
+        Work {
+            home,
+            cur: home,
+            object: 0,
+            replied: false,
+        }
+    }
+
+    /// Where the task was placed or born.
+    pub fn home(self) -> VsId {
+        self.home
+    }
+
+    /// The service that it works for.
+    pub fn cur(self) -> VsId {
+        self.cur
+    }
+
+    /// The way by which the work came; 0: there is none, or it is not known.
+    pub fn object(self) -> u64 {
+        self.object
+    }
+
+    /// Whether the task has replied to it.
+    pub fn has_replied(self) -> bool {
+        self.replied
+    }
+
+    /// Whether there is any.
+    pub fn is_any(self) -> bool {
+        self.cur != self.home
+    }
+
+    fn bound(self, cur: VsId, object: u64) -> Self {
+        match cur == self.home {
+            true => Self::at(self.home),
+            // INVARIANT: `cur` is not `home`.
+            false => Work {
+                cur,
+                object,
+                replied: false,
+                ..self
+            },
+        }
+    }
+
+    /// Whether `way` is one by which the next work comes.
+    fn is_served_by(self, way: Way) -> bool {
+        way.serves || self.is_any() && way.object == self.object
+    }
+
+    /// Something was received by `way`; `bound` is the service that a rule names, if one does.
+    pub fn received(self, way: Way, bound: Option<VsId>) -> Self {
+        match bound {
+            // the answer of another server, which belongs to the work
+            _ if self.is_any() && !self.is_served_by(way) => self,
+            Some(cur) => self.bound(cur, way.object),
+            // a client's receipt that no rule binds ends nothing, as there is nothing
+            None => Self::at(self.home),
+        }
+    }
+
+    /// Something is about to be sent by `way`: until it is, a sleep is a wait for the receiver.
+    pub fn replies(self, way: Way) -> Self {
+        Work {
+            replied: self.replied && !self.is_served_by(way),
+            ..self
+        }
+    }
+
+    /// Something was sent by `way`.
+    pub fn replied(self, way: Way) -> Self {
+        // INVARIANT: Only where there is work.
+        Work {
+            replied: self.replied || self.is_any() && self.is_served_by(way),
+            ..self
+        }
+    }
+
+    /// The task is about to wait for more by `way`; `None`: for events of any kind, or for the next
+    /// connection.
+    pub fn waits(self, way: Option<Way>) -> Self {
+        match way.is_none_or(|way| self.is_served_by(way)) {
+            true => Self::at(self.home),
+            false => self,
+        }
+    }
+
+    /// The task sleeps of its own accord.
+    pub fn sleeps(self) -> Self {
+        match self.replied {
+            true => Self::at(self.home),
+            false => self,
+        }
+    }
+
+    /// `object` is closed.
+    pub fn closed(self, object: u64) -> Self {
+        match object != 0 && object == self.object {
+            true => Self::at(self.home),
+            false => self,
+        }
+    }
+
+    /// A child is born; a rule may name its `home`, and what it works for from the start. Of its
+    /// parent's work it has the way, too, where it goes on with it.
+    pub fn born(self, home: Option<VsId>, work: Option<VsId>) -> Self {
+        let child = Self::at(home.unwrap_or(self.home));
+        match work {
+            Some(cur) if cur == self.cur => child.bound(cur, self.object),
+            Some(cur) => child.bound(cur, 0),
+            None => child,
+        }
+    }
+
+    /// The task is placed in `home`, by an administrator or by what it has become.
+    pub fn placed(self, home: VsId) -> Self {
+        Self::at(home)
+    }
+}
