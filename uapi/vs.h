@@ -58,22 +58,20 @@
  * rules can ask for. Made from the table of gates (vs_module/logic/gate.rs).
  */
 enum vs_gate {
-	VS_GATE_FORK,	    /* task, child: cgroup uid gid */
-	VS_GATE_EXEC,	    /* task: path cgroup uid gid */
-	VS_GATE_EXIT,	    /* counts, and takes no rules */
-	VS_GATE_SETUID,	    /* task: cgroup uid gid */
-	VS_GATE_SETGID,	    /* task: cgroup uid gid */
-	VS_GATE_SOCKET,	    /* task, socket: cgroup uid gid proto */
-	VS_GATE_SOCKETPAIR, /* task, socket, peersocket: cgroup uid gid proto */
-	VS_GATE_CONNECT,    /* task, socket: unix cgroup uid gid proto local lport peer pport */
-	VS_GATE_ACCEPT,	    /* task, conn: unix cgroup uid gid proto local lport peer pport */
-	/* task, socket, msg: unix cgroup uid gid proto local lport peer pport */
-	VS_GATE_SEND,
-	/* task, socket, msg: unix cgroup uid gid proto local lport peer pport */
-	VS_GATE_RECV,
-	VS_GATE_CLOSE,	/* counts, and takes no rules */
-	VS_GATE_WAIT,	/* counts, and takes no rules */
-	VS_GATE_PACKET, /* conn: proto local lport peer pport iface */
+	VS_GATE_FORK,		/* task, child, work: cgroup uid gid */
+	VS_GATE_EXEC,		/* task: path cgroup uid gid */
+	VS_GATE_EXIT,		/* counts, and takes no rules */
+	VS_GATE_SETUID,		/* task: cgroup uid gid */
+	VS_GATE_SETGID,		/* task: cgroup uid gid */
+	VS_GATE_SOCKET,		/* task, socket: cgroup uid gid proto */
+	VS_GATE_SOCKETPAIR,	/* task, socket, peersocket: cgroup uid gid proto */
+	VS_GATE_CONNECT,	/* task, socket: unix cgroup uid gid proto local lport peer pport */
+	VS_GATE_ACCEPT,		/* task, conn: unix cgroup uid gid proto local lport peer pport */
+	VS_GATE_SEND,		/* task, socket, msg: unix cgroup uid gid proto local lport peer pport */
+	VS_GATE_RECV,		/* task, socket, msg: unix cgroup uid gid proto local lport peer pport */
+	VS_GATE_CLOSE,		/* counts, and takes no rules */
+	VS_GATE_WAIT,		/* counts, and takes no rules */
+	VS_GATE_PACKET,		/* conn: proto local lport peer pport iface */
 	VS_GATE_COUNT
 };
 

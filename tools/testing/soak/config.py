@@ -5,6 +5,7 @@ keeps the load going.
 
 FIXED = [
     "accept task=pg => task=conn",
+    "fork task=pg => child=task task=home",
     "accept task=nginx => task=conn",
     "recv task=nginx => task=socket",
     "recv task=redis => task=socket",
