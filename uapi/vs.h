@@ -115,9 +115,11 @@ enum vs_attr {
 	VS_ATTR_TASKS_MAX,   /* tasks (threads count); VS_UNLIMITED */
 	VS_ATTR_SOCKETS_MAX, /* sockets; VS_UNLIMITED */
 	VS_ATTR_TASKS_ERRNO, /* 1..133: what fork fails with at the limit, EAGAIN by default */
-	VS_ATTR_SOCKETS_ERRNO, /* 1..133: what socket and socketpair fail with at the limit, and connect() to a
-				   unix socket of a service that has reached it; a TCP request is dropped.
-				   ENOBUFS by default */
+	/*
+	 * 1..133, ENOBUFS by default: the error of socket() and socketpair() at the limit, and of
+	 * connect() to a unix socket of a service that has reached it. A TCP request is dropped.
+	 */
+	VS_ATTR_SOCKETS_ERRNO,
 	VS_ATTR_COUNT
 };
 #define VS_UNLIMITED 0xffffffffu

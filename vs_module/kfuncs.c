@@ -37,32 +37,33 @@ static DEFINE_PER_CPU(call_single_data_t, vs_looks) = CSD_INIT(vs_look, NULL);
 
 __bpf_kfunc_start_defs();
 
+/* the formatter takes the parameters for expressions */
+/* clang-format off */
 VS_FORWARD(u64, vs_gate_fork, (u32 who), (who))
 VS_FORWARD(u64, vs_gate_exec, (const struct linux_binprm *bprm, u32 who), (bprm, who))
 VS_FORWARD(void, vs_gate_exit, (u32 who), (who))
 VS_FORWARD(u64, vs_gate_setuid, (const struct cred *cred, u32 who), (cred, who))
 VS_FORWARD(u64, vs_gate_setgid, (const struct cred *cred, u32 who), (cred, who))
-VS_FORWARD(u64, vs_gate_socket, (struct socket * sock, u32 who), (sock, who))
-VS_FORWARD(u64, vs_gate_socketpair, (struct socket * sock, struct socket *peer, u32 who),
+VS_FORWARD(u64, vs_gate_socket, (struct socket *sock, u32 who), (sock, who))
+VS_FORWARD(u64, vs_gate_socketpair, (struct socket *sock, struct socket *peer, u32 who),
 	   (sock, peer, who))
-VS_FORWARD(u64, vs_gate_connect, (struct socket * sock, struct sockaddr *address, int len, u32 who),
+VS_FORWARD(u64, vs_gate_connect, (struct socket *sock, struct sockaddr *address, int len, u32 who),
 	   (sock, address, len, who))
-VS_FORWARD(u64, vs_gate_accept, (struct sock * conn, u32 who), (conn, who))
-VS_FORWARD(u64, vs_gate_send, (struct socket * sock, struct msghdr *msg, u32 who), (sock, msg, who))
-VS_FORWARD(u64, vs_gate_recv, (struct sock * sk, u32 message, u32 who), (sk, message, who))
+VS_FORWARD(u64, vs_gate_accept, (struct sock *conn, u32 who), (conn, who))
+VS_FORWARD(u64, vs_gate_send, (struct socket *sock, struct msghdr *msg, u32 who), (sock, msg, who))
+VS_FORWARD(u64, vs_gate_recv, (struct sock *sk, u32 message, u32 who), (sk, message, who))
 VS_FORWARD(u64, vs_gate_close, (u32 who, bool ended), (who, ended))
 VS_FORWARD(u64, vs_gate_wait, (u32 who), (who))
-VS_FORWARD(u64, vs_gate_fastopen, (struct socket * sock, struct msghdr *msg, u32 who),
+VS_FORWARD(u64, vs_gate_fastopen, (struct socket *sock, struct msghdr *msg, u32 who),
 	   (sock, msg, who))
 VS_FORWARD(u64, vs_conn_request,
-	   (const struct sock *listener, struct sk_buff *skb, struct request_sock *req),
-	   (listener, skb, req))
-VS_FORWARD(void, vs_conn_born, (struct sock * conn, const struct request_sock *req), (conn, req))
+	   (const struct sock *listener, struct sk_buff *skb, struct request_sock *req), (listener, skb, req))
+VS_FORWARD(void, vs_conn_born, (struct sock *conn, const struct request_sock *req), (conn, req))
 VS_FORWARD(u64, vs_conn_unix, (const struct sock *client, struct sock *conn), (client, conn))
-VS_FORWARD(void, vs_datagram, (struct sock * receiver, struct sk_buff *skb), (receiver, skb))
+VS_FORWARD(void, vs_datagram, (struct sock *receiver, struct sk_buff *skb), (receiver, skb))
 VS_FORWARD(void, vs_sk_gone, (u64 cookie, u64 address), (cookie, address))
-VS_FORWARD(void, vs_sk_follow, (struct sock * sk, struct sock *other), (sk, other))
-VS_FORWARD(u32, vs_sk_vs, (struct sock_common * sk), (sk))
+VS_FORWARD(void, vs_sk_follow, (struct sock *sk, struct sock *other), (sk, other))
+VS_FORWARD(u32, vs_sk_vs, (struct sock_common *sk), (sk))
 VS_FORWARD(u32, vs_named_vs, (u64 cookie, u64 address), (cookie, address))
 VS_FORWARD(u32, vs_message_vs, (u32 secmark), (secmark))
 VS_FORWARD(bool, vs_tag_hold, (u32 old, u32 who), (old, who))
@@ -73,6 +74,7 @@ VS_FORWARD(void, vs_placed, (int error), (error))
 VS_FORWARD(u64, vs_generation, (void), ())
 VS_FORWARD(int, vs_cpu_node, (u32 vs, struct vs_cpu_node *out, u32 out__sz), (vs, out, out__sz))
 VS_FORWARD(void, vs_charge_cpu, (u32 vs, u64 ns), (vs, ns))
+/* clang-format on */
 
 __bpf_kfunc u64 vs_rq_clock(u32 cpu)
 {
@@ -82,8 +84,7 @@ __bpf_kfunc u64 vs_rq_clock(u32 cpu)
 __bpf_kfunc void vs_kick_idle(u32 cpu)
 {
 	/* A CPU that is online stays so while preemption is off here. */
-	guard(preempt)
-		();
+	guard(preempt)();
 	if (cpu < nr_cpu_ids && cpu_online(cpu))
 		/* -EBUSY: one is on its way */
 		smp_call_function_single_async(cpu, per_cpu_ptr(&vs_looks, cpu));

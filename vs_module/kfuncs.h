@@ -68,8 +68,8 @@ VS_KFUNC(__u64) vs_gate_wait(__u32 who);
 /* sendto(MSG_FASTOPEN) on a TCP socket that is not connected passes the gate `connect` here. */
 VS_KFUNC(__u64) vs_gate_fastopen(struct socket *sock, struct msghdr *msg, __u32 who);
 /* A request for a connection takes its packet's VS. The verdict can only refuse. */
-VS_KFUNC(__u64)
-vs_conn_request(const struct sock *listener, struct sk_buff *skb, struct request_sock *req);
+VS_KFUNC(__u64) vs_conn_request(const struct sock *listener, struct sk_buff *skb,
+				struct request_sock *req);
 /* The handshake is done: `conn`, which nobody has yet, takes the VS of `req`. */
 VS_KFUNC(void) vs_conn_born(struct sock *conn, const struct request_sock *req);
 /* The same for unix sockets: `conn`, to be accepted, takes the VS of `client`. */

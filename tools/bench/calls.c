@@ -25,13 +25,11 @@
 #define SPANS 5
 
 static const char *self;
+/* the parts of a connection */
 static struct {
 	const char *name;
 	long spent;
-} parts[] = { { "connect", 0 },
-	      { "accept", 0 },
-	      { "send", 0 },
-	      { "recv", 0 } }; /* of a connection */
+} parts[] = { { "connect" }, { "accept" }, { "send" }, { "recv" } };
 enum { CONNECT, ACCEPT, SEND, RECV, PARTS };
 static int server, one, other; /* a listener; the ends of a connection */
 static union {

@@ -86,8 +86,7 @@ void vs_note(const struct sk_buff *skb, u32 tag)
 {
 	struct vs_packet_note *note;
 
-	guard(preempt)
-		();
+	guard(preempt)();
 	note = this_cpu_ptr(&vs_notes);
 	note->skb = skb;
 	note->head = skb->head;
@@ -99,8 +98,7 @@ u32 vs_note_of(const struct sk_buff *skb)
 {
 	const struct vs_packet_note *note;
 
-	guard(preempt)
-		();
+	guard(preempt)();
 	note = this_cpu_ptr(&vs_notes);
 	return note->head == skb->head && (note->skb == skb || skb->cloned) ? note->tag : 0;
 }
