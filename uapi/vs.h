@@ -58,22 +58,34 @@
  * rules can ask for. Made from the table of gates (vs_module/logic/gate.rs).
  */
 enum vs_gate {
-	VS_GATE_FORK,	    /* task, child: cgroup uid gid */
-	VS_GATE_EXEC,	    /* task: path cgroup uid gid */
-	VS_GATE_EXIT,	    /* counts, and takes no rules */
-	VS_GATE_SETUID,	    /* task: cgroup uid gid */
-	VS_GATE_SETGID,	    /* task: cgroup uid gid */
-	VS_GATE_SOCKET,	    /* task, socket: cgroup uid gid proto */
-	VS_GATE_SOCKETPAIR, /* task, socket, peersocket: cgroup uid gid proto */
-	VS_GATE_CONNECT,    /* task, socket: unix cgroup uid gid proto local lport peer pport */
-	VS_GATE_ACCEPT,	    /* task, conn: unix cgroup uid gid proto local lport peer pport */
+	/* task, child: cgroup uid gid */
+	VS_GATE_FORK,
+	/* task: path cgroup uid gid */
+	VS_GATE_EXEC,
+	/* counts, and takes no rules */
+	VS_GATE_EXIT,
+	/* task: cgroup uid gid */
+	VS_GATE_SETUID,
+	/* task: cgroup uid gid */
+	VS_GATE_SETGID,
+	/* task, socket: cgroup uid gid proto */
+	VS_GATE_SOCKET,
+	/* task, socket, peersocket: cgroup uid gid proto */
+	VS_GATE_SOCKETPAIR,
+	/* task, socket: unix cgroup uid gid proto local lport peer pport */
+	VS_GATE_CONNECT,
+	/* task, conn: unix cgroup uid gid proto local lport peer pport */
+	VS_GATE_ACCEPT,
 	/* task, socket, msg: unix cgroup uid gid proto local lport peer pport */
 	VS_GATE_SEND,
 	/* task, socket, msg: unix cgroup uid gid proto local lport peer pport */
 	VS_GATE_RECV,
-	VS_GATE_CLOSE,	/* counts, and takes no rules */
-	VS_GATE_WAIT,	/* counts, and takes no rules */
-	VS_GATE_PACKET, /* conn: proto local lport peer pport iface */
+	/* counts, and takes no rules */
+	VS_GATE_CLOSE,
+	/* counts, and takes no rules */
+	VS_GATE_WAIT,
+	/* conn: proto local lport peer pport iface */
+	VS_GATE_PACKET,
 	VS_GATE_COUNT
 };
 

@@ -132,8 +132,9 @@ fn vmlinux() -> Result<PathBuf> {
     };
     ensure!(
         path.is_file(),
-        "the kernel's vmlinux.h is needed to compile the BPF programs: build inside tools/vm/enter, or set \
-         {VMLINUX}=/path/to/vmlinux.h (made by `bpftool btf dump file /sys/kernel/btf/vmlinux format c`)"
+        "the kernel's vmlinux.h is needed to compile the BPF programs: build inside \
+         tools/vm/enter, or set {VMLINUX}=/path/to/vmlinux.h (made by `bpftool btf dump file \
+         /sys/kernel/btf/vmlinux format c`)"
     );
     Ok(path)
 }

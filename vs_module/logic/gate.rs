@@ -191,7 +191,8 @@ macro_rules! define_gates {
     ($(
         #[doc = $about:literal]
         $gate:ident $abi:ident $name:literal
-        [$($entity:ident $carrier:ident $binds:literal),*] [$($props:ident)*] $trigger:ident $untold:literal;
+        [$($entity:ident $carrier:ident $binds:literal),*] [$($props:ident)*]
+        $trigger:ident $untold:literal;
     )*) => {
         /// Interception points: `enum vs_gate`, in its order.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -350,8 +350,8 @@ mod tests {
 
     #[test]
     fn services_are_found_by_name() {
-        let json =
-            br#"[{"name":"root","cpu_ns":1},{"name":"b","cpu_ns":2},{"name":"a","cpu_ns":3},{"name":"pg","cpu_ns":4}]"#;
+        let json = br#"[{"name":"root","cpu_ns":1},{"name":"b","cpu_ns":2},
+                 {"name":"a","cpu_ns":3},{"name":"pg","cpu_ns":4}]"#;
         assert_eq!(
             vs_ledger(json),
             Ok(Ledger {

@@ -30,7 +30,8 @@ impl Pattern {
         let parts: Vec<&[u8]> = bytes[1..].split(|b| *b == b'/').collect();
         if bytes.len() > 1 && parts.iter().any(|part| matches!(*part, b"" | b"." | b"..")) {
             return Err(format!(
-                "`{}` has an empty part, `.` or `..`: the kernel compares with the path as it is without them",
+                "`{}` has an empty part, `.` or `..`: the kernel compares with the path as it is \
+                 without them",
                 quoted(bytes)
             ));
         }

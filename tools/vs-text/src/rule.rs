@@ -99,7 +99,8 @@ impl Rule {
             return Err(Problem::new(
                 text.len()..text.len(),
                 "the rule has no `=>`",
-                "write what it is for, `=>`, then what it does: `accept task=pg => task=conn` (in a shell, in quotes)",
+                "write what it is for, `=>`, then what it does: `accept task=pg => task=conn` (in \
+                 a shell, in quotes)",
             ));
         };
         let (from, conditions) = left(gate, &rest[..arrow])?;

@@ -34,7 +34,8 @@ macro_rules! record {
 
         impl $crate::output::Described for $name {
             const ABOUT: &'static str = concat!($($about),+);
-            const FIELDS: &'static [(&'static str, &'static str)] = &[$((stringify!($field), concat!($($doc),+))),+];
+            const FIELDS: &'static [(&'static str, &'static str)] =
+                &[$((stringify!($field), concat!($($doc),+))),+];
         }
     };
 }

@@ -44,13 +44,19 @@ fn open(pid: u32, flags: u32) -> nix::Result<OwnedFd> {
 
 fn explain(pid: u32, errno: Errno) -> anyhow::Error {
     match errno {
-        Errno::ESRCH => {
-            Failure::Refused { what: format!("task {pid}"), reason: crate::abi::VS_WHY_NO_TASK, errno }.into()
+        Errno::ESRCH => Failure::Refused {
+            what: format!("task {pid}"),
+            reason: crate::abi::VS_WHY_NO_TASK,
+            errno,
         }
+        .into(),
         Errno::EINVAL | Errno::ENOENT => Failure::Usage(format!(
-            "{pid} is a thread, not a process\n  do: name its process, or use --thread to place this thread only"
+            "{pid} is a thread, not a process\n  do: name its process, or use --thread to place \
+             this thread only"
         ))
         .into(),
-        errno => Err::<(), _>(errno).with_context(|| format!("task {pid}")).unwrap_err(),
+        errno => Err::<(), _>(errno)
+            .with_context(|| format!("task {pid}"))
+            .unwrap_err(),
     }
 }
