@@ -125,7 +125,8 @@ def main():
     bare = columns.pop("module absent")
     rows = []
     print(
-        "\nInstructions of the gate's share, and ratios to the first line of each group: of the share, of the whole call"
+        "\nInstructions of the gate's share, and ratios to the first line of each group:"
+        " of the share, of the whole call"
     )
     print(f"{'':32}" + "".join(f"{name.removeprefix('tcp-'):>20}" for name in FIGURES))
     for title, found in columns.items():

@@ -148,8 +148,8 @@ def states(wanted=None):
         rules of others           each gate has a rule that names another service
         no match                  each gate has one that names the caller's and asks for another uid
         match same VS             one of each gate matches, and names what the entity is already
-        re-bound                  the child of each fork, each program, socket and connection, and the receiver at each
-                                  receive get another service
+        re-bound                  the child of each fork, each program, socket and
+                                  connection, and the receiver at each receive get another service
     """
 
     def entered(name, tagged=True):

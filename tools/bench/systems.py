@@ -222,9 +222,8 @@ def measure(systems, server=None, clients=None):
             rate, p99 = run(clients, SECONDS)
             found[name] = rate, p99, (switches() - before) / (rate * (time.monotonic() - began))
         print(
-            "# {}: {:.1f} requests a second, 99 % within {:.3f} ms, {:.2f} context switches each".format(
-                name, *found[name]
-            ),
+            "# {}: {:.1f} requests a second, 99 % within {:.3f} ms,"
+            " {:.2f} context switches each".format(name, *found[name]),
             flush=True,
         )
     return found
@@ -273,9 +272,8 @@ def main():
                     "switches": each,
                 }
             )
-            print(
-                f"{name:12}{state:12}{rate:12.1f}{rate / found['off'][name][0]:9.4f}{p99:10.3f}{each:10.2f}"
-            )
+            ratio = rate / found["off"][name][0]
+            print(f"{name:12}{state:12}{rate:12.1f}{ratio:9.4f}{p99:10.3f}{each:10.2f}")
     print(f"bound anew {rebinds} times while tracking")
     keep("systems", rows)
 

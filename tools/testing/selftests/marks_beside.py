@@ -118,7 +118,7 @@ def without(function):
         _observed[function] = observe(function)
         print(f"# {_observed[function]}", flush=True)
 
-    case.__doc__ = f"Without VS: {function.__doc__}"
+    case.__doc__ = f"Without VS: {vs.title(function)}"
     vs.test(case)
 
 
@@ -137,7 +137,7 @@ def beside(function):
         vs.eq(got, _observed.get(function), "observed, beside VS and without")
         gates.gone(dev, *(service.id for service in dev.services() if service.id != vs.ROOT))
 
-    case.__doc__ = f"Beside VS: {function.__doc__}"
+    case.__doc__ = f"Beside VS: {vs.title(function)}"
     vs.gated(case)
 
 
@@ -313,9 +313,10 @@ def ipvs_by_mark(one, two):
         with two.inside():
             # which refuses what is not redirected
             netns.ip("addr", "add", "203.0.113.9/32", "dev", "lo")
-        nft(
-            "table ip t { chain o { type route hook output priority -150; ip daddr 203.0.113.9 tcp dport 80 meta mark set 0x77; }; }"
-        )
+        nft("""table ip t { chain o {
+            type route hook output priority -150
+            ip daddr 203.0.113.9 tcp dport 80 meta mark set 0x77
+        }; }""")
         for port in 80, 81:
             with marked(0, STREAM) as client:
                 try:
@@ -400,7 +401,10 @@ def ipsec_by_mark(one, two):
         with two.inside():
             nft("""table ip t {
                 counter sealed { }
-                chain i { type filter hook prerouting priority -300; meta l4proto esp counter name sealed; }
+                chain i {
+                    type filter hook prerouting priority -300
+                    meta l4proto esp counter name sealed
+                }
             }""")
         for mark in *MARKS, 42:
             with two.inside():
@@ -480,9 +484,18 @@ def whole_connmark(one, two):
         # as wg-quick(8) writes them for an interface wg0 with an address of 10.66.0.1 and FwMark
         # 51820
         nft("""table ip wg-quick-wg0 {
-            chain preraw { type filter hook prerouting priority -300; iifname != "wg0" ip daddr 10.66.0.1 fib saddr type != local drop; }
-            chain premangle { type filter hook prerouting priority -150; meta l4proto udp meta mark set ct mark; }
-            chain postmangle { type filter hook postrouting priority -150; meta l4proto udp meta mark 51820 ct mark set meta mark; }
+            chain preraw {
+                type filter hook prerouting priority -300
+                iifname != "wg0" ip daddr 10.66.0.1 fib saddr type != local drop
+            }
+            chain premangle {
+                type filter hook prerouting priority -150
+                meta l4proto udp meta mark set ct mark
+            }
+            chain postmangle {
+                type filter hook postrouting priority -150
+                meta l4proto udp meta mark 51820 ct mark set meta mark
+            }
         }""")
         netns.ip("rule", "add", "not", "fwmark", "51820", "table", "51820")
         netns.ip("rule", "add", "table", "main", "suppress_prefixlength", "0")
@@ -695,8 +708,14 @@ tags_beside(
 )
 tags_beside(
     """table inet keeps {
-    chain premangle { type filter hook prerouting priority -150; meta l4proto udp meta mark set ct mark; }
-    chain postmangle { type filter hook postrouting priority -150; meta l4proto udp meta mark 51820 ct mark set meta mark; }
+    chain premangle {
+        type filter hook prerouting priority -150
+        meta l4proto udp meta mark set ct mark
+    }
+    chain postmangle {
+        type filter hook postrouting priority -150
+        meta l4proto udp meta mark 51820 ct mark set meta mark
+    }
 }""",
     "wg-quick's rules",
 )

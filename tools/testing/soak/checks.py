@@ -73,10 +73,8 @@ def untagged():
             time.sleep(0.5)
         for task in json.loads(vsctl("ps", "--json")) if left else ():
             if task["home"] != "root":
-                print(
-                    f"# {task} {pathlib.Path('/proc', str(task['pid']), 'stat').read_text(encoding='utf-8')[:60]}",
-                    flush=True,
-                )
+                status = pathlib.Path("/proc", str(task["pid"]), "stat")
+                print(f"# {task} {status.read_text(encoding='utf-8')[:60]}", flush=True)
         vs.eq(left, [], "services with tasks and sockets")
         dev.apply(prune=True)
         vs.eq(len(dev.services()), 1, "services")
