@@ -57,7 +57,8 @@ VS_FORWARD(u64, vs_gate_wait, (u32 who), (who))
 VS_FORWARD(u64, vs_gate_fastopen, (struct socket *sock, struct msghdr *msg, u32 who),
 	   (sock, msg, who))
 VS_FORWARD(u64, vs_conn_request,
-	   (const struct sock *listener, struct sk_buff *skb, struct request_sock *req), (listener, skb, req))
+	   (const struct sock *listener, struct sk_buff *skb, struct request_sock *req),
+	   (listener, skb, req))
 VS_FORWARD(void, vs_conn_born, (struct sock *conn, const struct request_sock *req), (conn, req))
 VS_FORWARD(u64, vs_conn_unix, (const struct sock *client, struct sock *conn), (client, conn))
 VS_FORWARD(void, vs_datagram, (struct sock *receiver, struct sk_buff *skb), (receiver, skb))

@@ -29,7 +29,7 @@ static const char *self;
 static struct {
 	const char *name;
 	long spent;
-} parts[] = { { "connect" }, { "accept" }, { "send" }, { "recv" } };
+} parts[] = { { "connect", 0 }, { "accept", 0 }, { "send", 0 }, { "recv", 0 } };
 enum { CONNECT, ACCEPT, SEND, RECV, PARTS };
 static int server, one, other; /* a listener; the ends of a connection */
 static union {
