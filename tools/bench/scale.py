@@ -22,16 +22,7 @@ import states
 from part import keep, loaded, vs
 
 KINDS = ("fork", "exec", "socket", "tcp", "udp-byte")
-FIGURES = (
-    "fork",
-    "exec",
-    "socket",
-    "tcp-connect",
-    "tcp-accept",
-    "tcp-send",
-    "tcp-recv",
-    "udp-byte",
-)
+FIGURES = "fork exec socket tcp-connect tcp-accept tcp-send tcp-recv udp-byte".split()
 GATES = ("fork", "exec", "socket", "connect", "accept", "send", "recv", "packet")
 SHAPES = 3
 SETS = [(services, rules) for services in (1, 100, 10_000) for rules in (1, 1_000, 100_000)]

@@ -34,21 +34,7 @@ KINDS = {
 # what `calls` prints besides, of a connection
 PARTS = ("connect", "accept", "send", "recv")
 # all but `packet`, which packets.py measures
-GATES = (
-    "fork",
-    "exec",
-    "exit",
-    "setuid",
-    "setgid",
-    "socket",
-    "socketpair",
-    "connect",
-    "accept",
-    "send",
-    "recv",
-    "close",
-    "wait",
-)
+GATES = "fork exec exit setuid setgid socket socketpair connect accept send recv close wait".split()
 GATES_WITH_RULES = tuple(gate for gate in GATES if gate in vs.ENTITIES)
 BASE = "module absent"  # what all else is compared with, in the same boot
 PACKETS, MANY = "packet gate", "10000 services"

@@ -81,17 +81,7 @@ http {{ access_log off; server {{ listen 127.0.0.1:8080; root {root}; }} }}
 
     def measure(at, seconds):
         said = client(
-            [
-                "wrk",
-                "--latency",
-                "-t",
-                "1",
-                "-c",
-                "16",
-                "-d",
-                f"{seconds}s",
-                "http://127.0.0.1:8080/",
-            ],
+            f"wrk --latency -t 1 -c 16 -d {seconds}s http://127.0.0.1:8080/".split(),
             at,
         )
         number, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", said).groups()
@@ -130,15 +120,7 @@ def postgresql(place):
         time.sleep(0.2)
     subprocess.run(
         [
-            "psql",
-            "-q",
-            "-h",
-            "127.0.0.1",
-            "-U",
-            "a",
-            "-o",
-            "/dev/null",
-            "-c",
+            *"psql -q -h 127.0.0.1 -U a -o /dev/null -c".split(),
             "select count(abalance) from pgbench_accounts where aid > 0",
             "bench",
         ],
@@ -150,24 +132,8 @@ def postgresql(place):
             said = client(
                 [
                     f"{binary}/pgbench",
-                    "-h",
-                    "127.0.0.1",
-                    "-U",
-                    "a",
-                    "-n",
-                    "-S",
-                    "-c",
-                    "8",
-                    "-j",
-                    "1",
-                    "-T",
-                    str(seconds),
-                    "--random-seed",
-                    "7",
-                    "--log",
-                    "--log-prefix",
-                    f"{folder}/log",
-                    "bench",
+                    *f"-h 127.0.0.1 -U a -n -S -c 8 -j 1 -T {seconds} --random-seed 7".split(),
+                    *f"--log --log-prefix {folder}/log bench".split(),
                 ],
                 at,
             )

@@ -413,21 +413,8 @@ def redirected(party):
             # at lo's egress, before the packet is queued there, so that it never passes a device's
             # queue
             vs.command("tc", "qdisc", "add", "dev", "lo", "clsact")
-            vs.command(
-                "tc",
-                "filter",
-                "add",
-                "dev",
-                "lo",
-                "egress",
-                "matchall",
-                "action",
-                "mirred",
-                "ingress",
-                "redirect",
-                "dev",
-                "lo",
-            )
+            redirect = "action mirred ingress redirect dev lo"
+            vs.command(*f"tc filter add dev lo egress matchall {redirect}".split())
         with writing(party, value, "output", "postrouting", "ingress"):
             party.knock(f"mirred {value:#x}", local)
         with party.space.inside():

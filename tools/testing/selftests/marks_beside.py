@@ -27,21 +27,8 @@ from containers import nft, set_sysctl
 INET, DGRAM, STREAM = socket.AF_INET, socket.SOCK_DGRAM, socket.SOCK_STREAM
 SO_RCVMARK, IP_TRANSPARENT = 75, 19
 ONE, TWO = "10.77.0.1", "10.77.0.2"
-MARKS = (
-    0,
-    1,
-    2,
-    0x50,
-    0x5F,
-    0x4001,
-    0x40000,
-    0x80000,
-    0xCA6C,
-    0x6D6F6C65,
-    0x80000000,
-    0xFFFC0001,
-    0xFFFFFFFF,
-)
+MARKS = (0, 1, 2, 0x50, 0x5F, 0x4001, 0x40000, 0x80000, 0xCA6C, 0x6D6F6C65, 0x80000000)
+MARKS += (0xFFFC0001, 0xFFFFFFFF)
 _scenarios = []
 _observed = {}
 
@@ -341,63 +328,17 @@ def ipsec_by_mark(one, two):
         vs.skip("this kernel has no IPsec")
     for space in one, two:
         with space.inside():
+            mark = "mark 42" if space is one else ""
             netns.ip(
-                "xfrm",
-                "state",
-                "add",
-                "src",
-                ONE,
-                "dst",
-                TWO,
-                "proto",
-                "esp",
-                "spi",
-                "0x100",
-                "reqid",
-                "1",
-                *(["mark", "42"] if space is one else []),
-                "mode",
-                "transport",
-                "aead",
-                "rfc4106(gcm(aes))",
-                "0x" + "5a" * 20,
-                "128",
+                *f"xfrm state add src {ONE} dst {TWO} proto esp spi 0x100 reqid 1 {mark}".split(),
+                *f"mode transport aead rfc4106(gcm(aes)) 0x{'5a' * 20} 128".split(),
             )
     found = {}
     with netns.listener(two, TWO, 7000, DGRAM) as receiver, one.inside():
-        ends = "src", ONE, "dst", TWO
-        netns.ip(
-            "xfrm",
-            "policy",
-            "add",
-            *ends,
-            "dir",
-            "out",
-            "mark",
-            "42",
-            "tmpl",
-            *ends,
-            "proto",
-            "esp",
-            "reqid",
-            "1",
-            "mode",
-            "transport",
-        )
-        netns.ip(
-            "xfrm",
-            "policy",
-            "add",
-            *ends,
-            "dir",
-            "out",
-            "mark",
-            "0x50",
-            "mask",
-            "0xf0",
-            "action",
-            "block",
-        )
+        esp = f"src {ONE} dst {TWO} proto esp"
+        policy = f"xfrm policy add src {ONE} dst {TWO} dir out"
+        netns.ip(*f"{policy} mark 42 tmpl {esp} reqid 1 mode transport".split())
+        netns.ip(*f"{policy} mark 0x50 mask 0xf0 action block".split())
         with two.inside():
             nft("""table ip t {
                 counter sealed { }
@@ -530,17 +471,7 @@ def tailscale(one, two):
         netns.ip("addr", "add", "100.64.0.1/32", "dev", "tailscale0")
         netns.ip("link", "set", "tailscale0", "up")
         netns.ip("route", "add", "203.0.113.0/24", "dev", "vs77", "src", ONE)
-        netns.ip(
-            "route",
-            "add",
-            "203.0.113.0/24",
-            "dev",
-            "tailscale0",
-            "src",
-            "100.64.0.1",
-            "table",
-            "52",
-        )
+        netns.ip(*"route add 203.0.113.0/24 dev tailscale0 src 100.64.0.1 table 52".split())
         for words in (
             "5210 fwmark 0x80000/0xff0000 table main",
             "5230 fwmark 0x80000/0xff0000 table default",

@@ -45,18 +45,7 @@ def attach(container, number, bridge=None):
     """Links a container to the host by a veth pair; the host's end is a port of `bridge`, or has
     the address .254.
     """
-    netns.ip(
-        "link",
-        "add",
-        f"vsh{number}",
-        "type",
-        "veth",
-        "peer",
-        "name",
-        "eth0",
-        "netns",
-        container.name,
-    )
+    netns.ip(*f"link add vsh{number} type veth peer name eth0 netns {container.name}".split())
     subnet = 80 if bridge else 80 + number
     if bridge:
         netns.ip("link", "set", f"vsh{number}", "master", bridge)
