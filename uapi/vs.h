@@ -136,7 +136,7 @@ enum vs_attr {
 };
 #define VS_UNLIMITED 0xffffffffu
 
-/* What limits bound, and vs_stat.refused counts. */
+/* Resources that limits bound, and vs_stat.refused counts. */
 enum vs_resource { VS_RESOURCE_TASKS, VS_RESOURCE_SOCKETS, VS_RESOURCE_COUNT };
 
 /* Why a command was refused; errno alone would not tell. */

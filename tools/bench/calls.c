@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * What system calls take: calls KIND ROUNDS REPEATS
+ * Measures the time of system calls: calls KIND ROUNDS REPEATS
  *
  * Prints a line for each repeat and each figure of the kind: `NAME NANOSECONDS`,
  * the mean of a round. In virtual time these are instructions. With REPEATS 0:

@@ -24,7 +24,7 @@ pub enum Accounts {
     Vs(PathBuf),
 }
 
-/// What is measured.
+/// The subject of a measurement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// How the tenants are kept apart.

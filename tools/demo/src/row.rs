@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::log::{self, Transaction};
 use crate::run::{Run, Setup};
 
-/// What a run came to. The names are the file format.
+/// The figures of a run. The names are the file format.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Row {
     /// How the tenants were kept apart.

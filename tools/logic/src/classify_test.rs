@@ -16,7 +16,7 @@ fn id(raw: u32) -> VsId {
     VsId::new(raw).unwrap()
 }
 
-/// What a rule asks for, or what a call is like, from domains so small that they often meet.
+/// The conditions of a rule, or the properties of a call, from domains so small that they meet often.
 #[derive(Clone, Debug)]
 struct Wish {
     gate: Gate,

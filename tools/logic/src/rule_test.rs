@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What a rule may ask for, and what it is kept as.
+//! The conditions that a rule may have, and the form it is kept in.
 
 use crate::logic::gate::Proto;
 use crate::logic::id::VsId;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What the soak test checks when all is over, each on its own."""
+"""The checks of the soak test when all is over, each on its own."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def bpf():
 
 
 def kept():
-    """What the kernel keeps, while neither the module nor the load is there."""
+    """Measures the memory that the kernel keeps, while neither the module nor the load is there."""
     vs.until(lambda: bpf() == bpf(), PATIENCE, "BPF objects come to rest")
     return memory(), bpf()
 

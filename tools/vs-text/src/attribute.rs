@@ -35,7 +35,7 @@ pub fn named(name: &str) -> Result<Attribute, String> {
         })
 }
 
-/// What a value looks like, for messages.
+/// The form of a value, for messages.
 pub const fn form(attribute: Attribute) -> &'static str {
     match attribute.kind() {
         Kind::Weight => "a number from 1 to 10000, 100 being usual",

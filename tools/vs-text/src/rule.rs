@@ -22,7 +22,7 @@ const IFACE_MAX: usize = 15;
 const ARROW: &str = "=>";
 const ANY: &str = "*";
 
-/// What a rule makes of an entity.
+/// The service that a rule gives an entity.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Target {
     /// Its service stays as it is.

@@ -146,7 +146,7 @@ impl Device {
         Ok(info)
     }
 
-    /// Whether the packet gate is on.
+    /// Tells whether the packet gate is on.
     pub fn packets_on(&self) -> Result<bool> {
         Ok(self.info()?.features & u64::from(VS_FEATURE_PACKETS) != 0)
     }
@@ -273,7 +273,7 @@ impl Device {
     }
 }
 
-/// Whether the module is loaded.
+/// Tells whether the module is loaded.
 pub fn loaded() -> bool {
     std::path::Path::new("/sys/module/vs").exists()
 }

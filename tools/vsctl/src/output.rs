@@ -10,7 +10,7 @@ use serde::Serialize;
 
 /// A record whose fields are described.
 pub trait Described {
-    /// What one record is.
+    /// One sentence about a record.
     const ABOUT: &'static str;
     /// Name and meaning of each field.
     const FIELDS: &'static [(&'static str, &'static str)];

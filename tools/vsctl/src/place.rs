@@ -20,7 +20,7 @@ pub fn thread(tid: u32) -> Result<OwnedFd> {
     open(tid, libc::PIDFD_THREAD).map_err(|errno| explain(tid, errno))
 }
 
-/// Whether an error says that the task has ended.
+/// Tells whether an error says that the task has ended.
 pub fn has_exited(error: &anyhow::Error) -> bool {
     matches!(
         error.downcast_ref(),

@@ -72,7 +72,7 @@ pub fn down(device: Option<&Device>) -> Result<usize> {
     }
 }
 
-/// Whether the module is held by more than the descriptors of its device.
+/// Tells whether the module is held by more than the descriptors of its device.
 fn module_is_held(device: Option<&Device>) -> bool {
     let count = fs::read_to_string("/sys/module/vs/refcnt")
         .ok()
@@ -150,7 +150,8 @@ pub struct Holder {
     descriptors: usize,
 }
 
-/// Who has the device open, us among them: that keeps the module from being unloaded.
+/// The processes that have the device open, us among them. While there is one, the module cannot be
+/// unloaded.
 pub fn holders() -> Vec<Holder> {
     let mut found = Vec::new();
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {

@@ -43,7 +43,7 @@ const COUNTERS: [(vs_sched_stat, &str); VS_SCHED_STATS as usize] = counters! {
     VS_SCHED_UNPARKED VS_SCHED_OVERDUE VS_SCHED_CLAMPED VS_SCHED_NODE_CHANGED
 };
 
-/// What sched_ext does.
+/// The state of sched_ext.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     /// No BPF scheduler runs, and none of ours was started.

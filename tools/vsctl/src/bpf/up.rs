@@ -28,7 +28,7 @@ use crate::failure::Failure;
 /// Where programs of the type cgroup attach: the root of cgroup2, which all tasks are below.
 const CGROUP: &str = "/sys/fs/cgroup";
 
-/// What is to run.
+/// The parts that are to run.
 pub struct Wanted {
     /// The gates; None: all, and those that are attached stay.
     pub gates: Option<Vec<Gate>>,
@@ -36,7 +36,7 @@ pub struct Wanted {
     pub scheduler: bool,
 }
 
-/// What `up` has done.
+/// The outcome of `up`.
 #[derive(Debug, Default)]
 pub struct Done {
     /// Programs attached now.
@@ -158,7 +158,7 @@ pub fn in_force(device: &Device) -> Result<Vec<Gate>> {
     Ok(found)
 }
 
-/// What libbpf has to say; shown only when it fails.
+/// Collects libbpf's messages; shown only when it fails.
 static MESSAGES: Mutex<String> = Mutex::new(String::new());
 
 fn listen(_: PrintLevel, message: String) {
