@@ -16,7 +16,7 @@ fn id(raw: u32) -> VsId {
     VsId::new(raw).unwrap()
 }
 
-/// The conditions of a rule, or the properties of a call, from domains so small that they meet often.
+/// The conditions of a rule, or the properties of a call, from domains so small that they meet.
 #[derive(Clone, Debug)]
 struct Wish {
     gate: Gate,
