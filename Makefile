@@ -37,10 +37,10 @@ tools: setup ## build vsctl, its companions, and what the tests need compiled
 demo: modules tools ## two tenants share one PostgreSQL, with and without VS
 	tools/demo/run
 
-check: modules tools ## all tests, host and guest (ends with: N passed, N failed, N skipped)
+check: modules tools ## lint and all tests, host and guest (ends with: N passed, N failed, N skipped)
 	tools/testing/run
 
-check-host: modules tools ## the tests that need no guest
+check-host: modules tools ## the style of all code, and the tests that need no guest
 	tools/testing/run host
 
 check-guest: modules tools ## the tests in the guest

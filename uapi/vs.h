@@ -58,20 +58,34 @@
  * rules can ask for. Made from the table of gates (vs_module/logic/gate.rs).
  */
 enum vs_gate {
-	VS_GATE_FORK,		/* task, child, work: cgroup uid gid */
-	VS_GATE_EXEC,		/* task: path cgroup uid gid */
-	VS_GATE_EXIT,		/* counts, and takes no rules */
-	VS_GATE_SETUID,		/* task: cgroup uid gid */
-	VS_GATE_SETGID,		/* task: cgroup uid gid */
-	VS_GATE_SOCKET,		/* task, socket: cgroup uid gid proto */
-	VS_GATE_SOCKETPAIR,	/* task, socket, peersocket: cgroup uid gid proto */
-	VS_GATE_CONNECT,	/* task, socket: unix cgroup uid gid proto local lport peer pport */
-	VS_GATE_ACCEPT,		/* task, conn: unix cgroup uid gid proto local lport peer pport */
-	VS_GATE_SEND,		/* task, socket, msg: unix cgroup uid gid proto local lport peer pport */
-	VS_GATE_RECV,		/* task, socket, msg: unix cgroup uid gid proto local lport peer pport */
-	VS_GATE_CLOSE,		/* counts, and takes no rules */
-	VS_GATE_WAIT,		/* counts, and takes no rules */
-	VS_GATE_PACKET,		/* conn: proto local lport peer pport iface */
+	/* task, child, work: cgroup uid gid */
+	VS_GATE_FORK,
+	/* task: path cgroup uid gid */
+	VS_GATE_EXEC,
+	/* counts, and takes no rules */
+	VS_GATE_EXIT,
+	/* task: cgroup uid gid */
+	VS_GATE_SETUID,
+	/* task: cgroup uid gid */
+	VS_GATE_SETGID,
+	/* task, socket: cgroup uid gid proto */
+	VS_GATE_SOCKET,
+	/* task, socket, peersocket: cgroup uid gid proto */
+	VS_GATE_SOCKETPAIR,
+	/* task, socket: unix cgroup uid gid proto local lport peer pport */
+	VS_GATE_CONNECT,
+	/* task, conn: unix cgroup uid gid proto local lport peer pport */
+	VS_GATE_ACCEPT,
+	/* task, socket, msg: unix cgroup uid gid proto local lport peer pport */
+	VS_GATE_SEND,
+	/* task, socket, msg: unix cgroup uid gid proto local lport peer pport */
+	VS_GATE_RECV,
+	/* counts, and takes no rules */
+	VS_GATE_CLOSE,
+	/* counts, and takes no rules */
+	VS_GATE_WAIT,
+	/* conn: proto local lport peer pport iface */
+	VS_GATE_PACKET,
 	VS_GATE_COUNT
 };
 
@@ -113,14 +127,16 @@ enum vs_attr {
 	VS_ATTR_TASKS_MAX,   /* tasks (threads count); VS_UNLIMITED */
 	VS_ATTR_SOCKETS_MAX, /* sockets; VS_UNLIMITED */
 	VS_ATTR_TASKS_ERRNO, /* 1..133: what fork fails with at the limit, EAGAIN by default */
-	VS_ATTR_SOCKETS_ERRNO, /* 1..133: what socket and socketpair fail with at the limit, and connect() to a
-				   unix socket of a service that has reached it; a TCP request is dropped.
-				   ENOBUFS by default */
+	/*
+	 * 1..133, ENOBUFS by default: the error of socket() and socketpair() at the limit, and of
+	 * connect() to a unix socket of a service that has reached it. A TCP request is dropped.
+	 */
+	VS_ATTR_SOCKETS_ERRNO,
 	VS_ATTR_COUNT
 };
 #define VS_UNLIMITED 0xffffffffu
 
-/* What limits bound, and vs_stat.refused counts. */
+/* Resources that limits bound, and vs_stat.refused counts. */
 enum vs_resource { VS_RESOURCE_TASKS, VS_RESOURCE_SOCKETS, VS_RESOURCE_COUNT };
 
 /* Why a command was refused; errno alone would not tell. */

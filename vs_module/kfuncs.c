@@ -44,32 +44,34 @@ static struct bpf_map *vs_answer;
 
 __bpf_kfunc_start_defs();
 
+/* the formatter takes the parameters for expressions */
+/* clang-format off */
 VS_FORWARD(u64, vs_gate_fork, (u32 who), (who))
 VS_FORWARD(u64, vs_gate_exec, (const struct linux_binprm *bprm, u32 who), (bprm, who))
 VS_FORWARD(void, vs_gate_exit, (u32 who), (who))
 VS_FORWARD(u64, vs_gate_setuid, (const struct cred *cred, u32 who), (cred, who))
 VS_FORWARD(u64, vs_gate_setgid, (const struct cred *cred, u32 who), (cred, who))
-VS_FORWARD(u64, vs_gate_socket, (struct socket * sock, u32 who), (sock, who))
-VS_FORWARD(u64, vs_gate_socketpair, (struct socket * sock, struct socket *peer, u32 who),
+VS_FORWARD(u64, vs_gate_socket, (struct socket *sock, u32 who), (sock, who))
+VS_FORWARD(u64, vs_gate_socketpair, (struct socket *sock, struct socket *peer, u32 who),
 	   (sock, peer, who))
-VS_FORWARD(u64, vs_gate_connect, (struct socket * sock, struct sockaddr *address, int len, u32 who),
+VS_FORWARD(u64, vs_gate_connect, (struct socket *sock, struct sockaddr *address, int len, u32 who),
 	   (sock, address, len, who))
-VS_FORWARD(u64, vs_gate_accept, (struct sock * conn, u32 who), (conn, who))
-VS_FORWARD(u64, vs_gate_send, (struct socket * sock, struct msghdr *msg, u32 who), (sock, msg, who))
+VS_FORWARD(u64, vs_gate_accept, (struct sock *conn, u32 who), (conn, who))
+VS_FORWARD(u64, vs_gate_send, (struct socket *sock, struct msghdr *msg, u32 who), (sock, msg, who))
 VS_FORWARD(u64, vs_gate_close, (u32 who, u64 work, u64 closed), (who, work, closed))
 VS_FORWARD(u64, vs_gate_wait, (u32 who, u64 work, u64 by, bool serves), (who, work, by, serves))
 VS_FORWARD(u64, vs_work_sleeps, (u32 who), (who))
-VS_FORWARD(u64, vs_gate_fastopen, (struct socket * sock, struct msghdr *msg, u32 who),
+VS_FORWARD(u64, vs_gate_fastopen, (struct socket *sock, struct msghdr *msg, u32 who),
 	   (sock, msg, who))
 VS_FORWARD(u64, vs_conn_request,
 	   (const struct sock *listener, struct sk_buff *skb, struct request_sock *req),
 	   (listener, skb, req))
-VS_FORWARD(void, vs_conn_born, (struct sock * conn, const struct request_sock *req), (conn, req))
+VS_FORWARD(void, vs_conn_born, (struct sock *conn, const struct request_sock *req), (conn, req))
 VS_FORWARD(u64, vs_conn_unix, (const struct sock *client, struct sock *conn), (client, conn))
-VS_FORWARD(void, vs_datagram, (struct sock * receiver, struct sk_buff *skb), (receiver, skb))
+VS_FORWARD(void, vs_datagram, (struct sock *receiver, struct sk_buff *skb), (receiver, skb))
 VS_FORWARD(void, vs_sk_gone, (u64 cookie, u64 address), (cookie, address))
-VS_FORWARD(void, vs_sk_follow, (struct sock * sk, struct sock *other), (sk, other))
-VS_FORWARD(u32, vs_sk_vs, (struct sock_common * sk), (sk))
+VS_FORWARD(void, vs_sk_follow, (struct sock *sk, struct sock *other), (sk, other))
+VS_FORWARD(u32, vs_sk_vs, (struct sock_common *sk), (sk))
 VS_FORWARD(u32, vs_named_vs, (u64 cookie, u64 address), (cookie, address))
 VS_FORWARD(u32, vs_message_vs, (u32 secmark), (secmark))
 VS_FORWARD(bool, vs_tag_hold, (u32 old, u32 who), (old, who))
@@ -80,6 +82,7 @@ VS_FORWARD(void, vs_placed, (int error), (error))
 VS_FORWARD(u64, vs_generation, (void), ())
 VS_FORWARD(int, vs_cpu_node, (u32 vs, struct vs_cpu_node *out, u32 out__sz), (vs, out, out__sz))
 VS_FORWARD(void, vs_charge_cpu, (u32 vs, u64 ns), (vs, ns))
+/* clang-format on */
 
 __bpf_kfunc void vs_tags_are(void *tags__map)
 {

@@ -62,8 +62,8 @@ struct vs_tag {
 	__u16 message; /* VS of the datagram in hand, while it is received or sent */
 	/* VS it has worked for last beside its home, 0: none; a hint for the scheduler */
 	__u16 served;
-	__u64 work;  /* the way by which the work in hand came: a socket's cookie, 0: none */
-	__u64 sends; /* address of the socket that `message` is being sent by, or 0 */
+	__u64 work;   /* the way by which the work in hand came: a socket's cookie, 0: none */
+	__u64 sends;  /* address of the socket that `message` is being sent by, or 0 */
 	__u8 replied; /* it has replied to the work in hand: see logic/work.rs */
 	__u8 reserved[7];
 };
@@ -99,8 +99,8 @@ VS_KFUNC(void) vs_tags_are(void *tags__map);
 /* sendto(MSG_FASTOPEN) on a TCP socket that is not connected passes the gate `connect` here. */
 VS_KFUNC(__u64) vs_gate_fastopen(struct socket *sock, struct msghdr *msg, __u32 who);
 /* A request for a connection takes its packet's VS. The verdict can only refuse. */
-VS_KFUNC(__u64)
-vs_conn_request(const struct sock *listener, struct sk_buff *skb, struct request_sock *req);
+VS_KFUNC(__u64) vs_conn_request(const struct sock *listener, struct sk_buff *skb,
+				struct request_sock *req);
 /* The handshake is done: `conn`, which nobody has yet, takes the VS of `req`. */
 VS_KFUNC(void) vs_conn_born(struct sock *conn, const struct request_sock *req);
 /* The same for unix sockets: `conn`, to be accepted, takes the VS of `client`. */

@@ -166,7 +166,7 @@ static inline void queue_init(struct vs_queue *q)
 	u32 id;
 
 	VS_LOOP(id, VS_QUEUE)
-	q->key[id & (VS_QUEUE - 1)] = VS_NEVER;
+		q->key[id & (VS_QUEUE - 1)] = VS_NEVER;
 	q->waiting = 0;
 }
 
@@ -212,8 +212,7 @@ static inline void queue_set(struct vs_queue *q, u32 id, u64 key)
 		key = queue_key(q, id);
 	}
 	/* Those above that come later go down, or those below that come earlier go up. */
-	VS_LOOP(level, VS_QUEUE_BITS)
-	{
+	VS_LOOP(level, VS_QUEUE_BITS) {
 		u32 place = q->hole, above = (place - 1) / 2;
 
 		if (!place || queue_key_at(q, above) <= key)
@@ -221,8 +220,7 @@ static inline void queue_set(struct vs_queue *q, u32 id, u64 key)
 		queue_put(q, place, q->heap[above & (VS_QUEUE - 1)]);
 		q->hole = above;
 	}
-	VS_LOOP(level, VS_QUEUE_BITS)
-	{
+	VS_LOOP(level, VS_QUEUE_BITS) {
 		u32 place = q->hole, below = 2 * place + 1;
 
 		if (below + 1 < q->waiting && queue_key_at(q, below + 1) < queue_key_at(q, below))

@@ -126,8 +126,7 @@ static __noinline void sums_add(u32 id, u32 weight)
 	int level;
 
 	shape++;
-	VS_LOOP(level, VS_DEPTH)
-	{
+	VS_LOOP(level, VS_DEPTH) {
 		struct vs_node *n = node_at(id);
 
 		n->weights += weight;
@@ -143,8 +142,7 @@ static __noinline void sums_remove(u32 id, u32 weight)
 	int level;
 
 	shape++;
-	VS_LOOP(level, VS_DEPTH)
-	{
+	VS_LOOP(level, VS_DEPTH) {
 		struct vs_node *n = node_at(id);
 
 		n->weights -= weight;
@@ -165,8 +163,7 @@ static __noinline u64 share_now(u32 id)
 
 	if (own->shared_at == shape || !own->competes)
 		return own->share ?: VS_ONE;
-	VS_LOOP(level, VS_DEPTH)
-	{
+	VS_LOOP(level, VS_DEPTH) {
 		struct vs_node *n = node_at(id);
 
 		share = compound(share, weight, n->weights);
@@ -194,8 +191,7 @@ static __noinline void node_charge(u32 id, u64 used, u64 at)
 	now += ns;
 	if (!n->capped)
 		return;
-	VS_LOOP(level, VS_DEPTH)
-	{
+	VS_LOOP(level, VS_DEPTH) {
 		n = node_at(id);
 		if (n->cap != VS_NO_CAP) {
 			bucket_fill(&n->bucket, n->cap, at);
@@ -214,8 +210,7 @@ static __noinline bool node_exhausted(u32 id, u64 at)
 
 	if (!node_at(id)->capped)
 		return false;
-	VS_LOOP(level, VS_DEPTH)
-	{
+	VS_LOOP(level, VS_DEPTH) {
 		struct vs_node *n = node_at(id);
 
 		if (n->cap != VS_NO_CAP) {
@@ -357,8 +352,7 @@ static __noinline void node_refresh(u32 id, u64 generation)
 	int level;
 	bool capped = false;
 
-	bpf_for(level, 0, VS_DEPTH)
-	{
+	bpf_for(level, 0, VS_DEPTH) {
 		struct vs_share *share = vs_share_of(at);
 		struct vs_cpu_node tree;
 		struct vs_node *n = node_at(at);

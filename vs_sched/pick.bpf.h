@@ -136,8 +136,7 @@ static __noinline bool steal(s32 cpu, struct vs_due *due)
 	s32 other;
 
 	due->looked = 0; /* in all of the queues */
-	bpf_for(other, 0, nr_cpus)
-	{
+	bpf_for(other, 0, nr_cpus) {
 		if (other != cpu && scx_bpf_dsq_nr_queued(DSQ_PINNED | other) &&
 		    steal_from(other, cpu, due))
 			return true;

@@ -245,8 +245,7 @@ void BPF_PROG(vs_dispatch, s32 cpu, struct task_struct *prev)
 	}
 	pinned_first(cpu, &c->due);
 
-	bpf_for(try, 0, TRIES)
-	{
+	bpf_for(try, 0, TRIES) {
 		bpf_spin_lock(&lock);
 		choice = choose(c, at);
 		bpf_spin_unlock(&lock);
@@ -475,8 +474,7 @@ static __always_inline void announce(bool on)
 {
 	u32 zero = 0, cpu;
 
-	bpf_for(cpu, 0, VS_CPUS)
-	{
+	bpf_for(cpu, 0, VS_CPUS) {
 		struct vs_cpu *c = bpf_map_lookup_percpu_elem(&vs_cpus, &zero, cpu);
 
 		if (!c)
@@ -498,8 +496,7 @@ s32 BPF_PROG(vs_init)
 		return -7; /* E2BIG */
 	nr_cpus = scx_bpf_nr_cpu_ids();
 	nr_online = 0;
-	bpf_for(cpu, 0, nr_cpus)
-	{
+	bpf_for(cpu, 0, nr_cpus) {
 		const struct rq *rq = bpf_per_cpu_ptr(&runqueues, cpu);
 
 		nr_online += rq && rq->online;
@@ -507,8 +504,7 @@ s32 BPF_PROG(vs_init)
 
 	queue_init(&queue);
 	/* What was used before is not held against anybody. */
-	bpf_for(id, 0, VS_ID_COUNT)
-	{
+	bpf_for(id, 0, VS_ID_COUNT) {
 		node_at(id)->cap = VS_NO_CAP;
 		node_at(id)->seen = node_used(id);
 	}
@@ -518,16 +514,14 @@ s32 BPF_PROG(vs_init)
 	error = scx_bpf_create_dsq(DSQ_URGENT, -1);
 	if (error)
 		return error;
-	bpf_for(cpu, 0, nr_cpus)
-	{
+	bpf_for(cpu, 0, nr_cpus) {
 		error = scx_bpf_create_dsq(DSQ_PINNED | cpu, -1) ?:
 				scx_bpf_create_dsq(DSQ_OVERDUE | cpu, -1);
 		if (error)
 			return error;
 	}
 
-	bpf_for(id, 0, TIMERS)
-	{
+	bpf_for(id, 0, TIMERS) {
 		u32 which = id;
 
 		t = bpf_map_lookup_elem(&vs_timers, &which);
@@ -571,16 +565,17 @@ void BPF_PROG(vs_dump, struct scx_dump_ctx *dump)
 {
 	static char head[] = "scx_vs: now=%llu shape=%llu competitors=%u parked=%u first=%u";
 	static char line[] =
-		"  node %u: vtime=%lld share=%llu runnable=%u waiting=%u running=%u parked=%u level=%lld";
+		" node %u: vtime=%lld share=%llu runnable=%u waits=%u runs=%u parked=%u level=%lld";
 	u64 globals[] = { now, shape, competitors, parked, queue_first(&queue) };
 	u32 id;
 
 	scx_bpf_dump_bstr(head, globals, sizeof(globals));
-	bpf_for(id, 0, VS_ID_COUNT)
-	{
+	bpf_for(id, 0, VS_ID_COUNT) {
 		struct vs_node *n = node_at(id);
-		u64 values[] = { id,	     n->vtime - now, n->share,	n->runnable,
-				 n->waiting, n->running,     n->parked, n->bucket.level };
+		u64 values[] = {
+			id,	    n->vtime - now, n->share,  n->runnable,
+			n->waiting, n->running,	    n->parked, n->bucket.level,
+		};
 
 		if (n->runnable)
 			scx_bpf_dump_bstr(line, values, sizeof(values));

@@ -24,7 +24,7 @@ enum vs_sched_stat {
 	VS_SCHED_READER,
 	VS_SCHED_IDLE,	   /* nothing to run */
 	VS_SCHED_EMPTY,	   /* a node's task was gone before it was reached */
-	VS_SCHED_PREEMPT,  /* a woken task interrupted one whose node had had more */
+	VS_SCHED_PREEMPT,  /* a woken task interrupted one whose node was ahead */
 	VS_SCHED_REBOUND,  /* a task was found to work for another node than before */
 	VS_SCHED_PARKED,   /* a node had used up its cap */
 	VS_SCHED_UNPARKED, /* and may run again */

@@ -125,8 +125,7 @@ static __noinline void look_at_parked(u64 at)
 {
 	u32 i, number = parked;
 
-	bpf_for(i, 0, VS_ID_COUNT)
-	{
+	bpf_for(i, 0, VS_ID_COUNT) {
 		bool done = false;
 		u32 id;
 
@@ -157,8 +156,7 @@ static __noinline void feed(void)
 
 	if (id != VS_NOBODY)
 		wanted += node_at(id)->waiting;
-	bpf_for(cpu, 0, nr_cpus)
-	{
+	bpf_for(cpu, 0, nr_cpus) {
 		if ((wanted || scx_bpf_dsq_nr_queued(DSQ_PINNED | cpu)) &&
 		    scx_bpf_test_and_clear_cpu_idle(cpu)) {
 			vs_kick_idle(cpu);
@@ -175,20 +173,17 @@ static __noinline void look_for_overdue(u64 at)
 
 	overdue_looked = 0;
 	/* Who changes its place meanwhile may be missed, until the next look. */
-	bpf_for(place, 0, VS_ID_COUNT)
-	{
+	bpf_for(place, 0, VS_ID_COUNT) {
 		if (place >= parked)
 			break;
 		overdue_of(parked_ids[place & (VS_ID_COUNT - 1)], at);
 	}
-	bpf_for(place, 0, VS_QUEUE)
-	{
+	bpf_for(place, 0, VS_QUEUE) {
 		if (place >= queue.waiting)
 			break;
 		overdue_of(queue.heap[place & (VS_QUEUE - 1)], at);
 	}
-	bpf_for(cpu, 0, nr_cpus)
-	{
+	bpf_for(cpu, 0, nr_cpus) {
 		if (!scx_bpf_dsq_nr_queued(DSQ_PINNED | cpu))
 			continue;
 		overdue_in(DSQ_PINNED | cpu, DSQ_OVERDUE | cpu, at);
@@ -236,8 +231,7 @@ static __noinline int make_queues(void)
 	u32 id;
 	int error;
 
-	bpf_for(id, 0, VS_ID_COUNT)
-	{
+	bpf_for(id, 0, VS_ID_COUNT) {
 		struct vs_node *n = node_at(id);
 
 		if (n->homed || (id && node_of(id) != id))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * What system calls take: calls KIND ROUNDS REPEATS
+ * Measures the time of system calls: calls KIND ROUNDS REPEATS
  *
  * Prints a line for each repeat and each figure of the kind: `NAME NANOSECONDS`,
  * the mean of a round. In virtual time these are instructions. With REPEATS 0:
@@ -25,13 +25,11 @@
 #define SPANS 5
 
 static const char *self;
+/* the parts of a connection */
 static struct {
 	const char *name;
 	long spent;
-} parts[] = { { "connect", 0 },
-	      { "accept", 0 },
-	      { "send", 0 },
-	      { "recv", 0 } }; /* of a connection */
+} parts[] = { { "connect", 0 }, { "accept", 0 }, { "send", 0 }, { "recv", 0 } };
 enum { CONNECT, ACCEPT, SEND, RECV, PARTS };
 static int server, one, other; /* a listener; the ends of a connection */
 static union {

@@ -3,14 +3,16 @@
 """How long a light party waits for the CPU under another's flood, and the shares of up to 1,000, by
 scheduler, in one boot.
 
-    tools/vm/setup --peers && tools/vm/run --icount 4 --timeout 5400 -- tools/bench/delays.py [wake|many|thousand|deep]...
+    tools/vm/setup --peers
+    tools/vm/run --icount 4 --timeout 5400 -- tools/bench/delays.py [wake|many|thousand|deep]...
 
 In virtual time, one CPU, 16 ns an instruction: 62 million instructions a second, a slow machine.
 Results also go to build/bench/delays.json.
 wake   cyclictest in `light`, every 10 ms, while `flood` of the same weight has 1 or 20 tasks that
        spin: its delays, in us.
 many   N parties of weights 50, 100, 150 and 200 in turns, a task that spins each: the error of each
-       one's share, in percent of what it should have, after N seconds (20 to 300) and after LONG times as many: the mean, and the largest.
+       one's share, in percent of what it should have, after N seconds (20 to 300) and after LONG
+       times as many: the mean, and the largest.
        (A slice of 4 ms is 0.4 % of what a party has in N seconds, of 1,000 in 300 1.3 %.)
 deep   two parties of equal weight, one of which is below so many others; the error of its share.
 """
@@ -155,9 +157,8 @@ def main():
             f"{name} {row[name]}" for name in ("mean", "99th", "largest") if name in row
         )
         after = f", {row['seconds']} s" if "seconds" in row else ""
-        print(
-            f"| {row['part']}: {row['number']} {PARTS[row['part']][3]}{after} | {row['setup']} | {figures} |"
-        )
+        title = f"{row['part']}: {row['number']} {PARTS[row['part']][3]}{after}"
+        print(f"| {title} | {row['setup']} | {figures} |")
 
 
 main()

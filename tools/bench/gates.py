@@ -64,13 +64,13 @@ def main():
             if state != BASE:
                 line += f"{least - base:+9.0f} {100 * (least / base - 1):+7.2f}%"
         print(line)
-    print(
-        f"\nmedian of {REPEATS} repeats above the least: at most {max(row['spread_percent'] for row in rows):.2f} %"
-    )
+    spread = max(row["spread_percent"] for row in rows)
+    print(f"\nmedian of {REPEATS} repeats above the least: at most {spread:.2f} %")
     if "re-bound" in columns and "tcp" in kinds:
         stays, bound = columns["match same VS"], columns["re-bound"]
         print(
-            "one re-binding by itself, which is what a call costs more when it binds to another VS: "
+            "one re-binding by itself, which is what a call costs more when it binds to another"
+            " VS: "
             + ", ".join(
                 f"{bound[name][0] - stays[name][0]:.0f} (TCP {name[4:]})"
                 for name in ("tcp-accept", "tcp-recv")

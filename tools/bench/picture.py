@@ -82,7 +82,8 @@ def errors(result):
         *by_setup(
             found,
             lambda row: (
-                f"{row['number']} {'levels' if row['part'] == 'deep' else 'parties'}, {row['seconds']} s"
+                f"{row['number']} {'levels' if row['part'] == 'deep' else 'parties'},"
+                f" {row['seconds']} s"
             ),
             "largest",
         ),
@@ -123,7 +124,8 @@ def panel(top, title, series, rows):
             value = values.get(name, 0)
             length = max(value, 0) / most * (WIDTH - LABEL - 90)
             lines += [
-                f'<rect x="{LABEL}" y="{y}" width="{length:.1f}" height="{BAR - 1}" fill="{colour}"/>',
+                f'<rect x="{LABEL}" y="{y}" width="{length:.1f}" height="{BAR - 1}"'
+                f' fill="{colour}"/>',
                 text(
                     LABEL + length + 5,
                     y + BAR - 2,
@@ -146,7 +148,8 @@ def svg(results):
     return (
         "\n".join(
             [
-                f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{top}" font-family="sans-serif" font-size="12">',
+                f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{top}"'
+                ' font-family="sans-serif" font-size="12">',
                 f'<rect width="{WIDTH}" height="{top}" fill="white"/>',
                 *lines,
                 "</svg>",

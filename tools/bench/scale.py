@@ -22,16 +22,7 @@ import states
 from part import keep, loaded, vs
 
 KINDS = ("fork", "exec", "socket", "tcp", "udp-byte")
-FIGURES = (
-    "fork",
-    "exec",
-    "socket",
-    "tcp-connect",
-    "tcp-accept",
-    "tcp-send",
-    "tcp-recv",
-    "udp-byte",
-)
+FIGURES = "fork exec socket tcp-connect tcp-accept tcp-send tcp-recv udp-byte".split()
 GATES = ("fork", "exec", "socket", "connect", "accept", "send", "recv", "packet")
 SHAPES = 3
 SETS = [(services, rules) for services in (1, 100, 10_000) for rules in (1, 1_000, 100_000)]
@@ -125,7 +116,8 @@ def main():
     bare = columns.pop("module absent")
     rows = []
     print(
-        "\nInstructions of the gate's share, and ratios to the first line of each group: of the share, of the whole call"
+        "\nInstructions of the gate's share, and ratios to the first line of each group:"
+        " of the share, of the whole call"
     )
     print(f"{'':32}" + "".join(f"{name.removeprefix('tcp-'):>20}" for name in FIGURES))
     for title, found in columns.items():

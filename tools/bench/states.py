@@ -34,21 +34,7 @@ KINDS = {
 # what `calls` prints besides, of a connection
 PARTS = ("connect", "accept", "send", "recv")
 # all but `packet`, which packets.py measures
-GATES = (
-    "fork",
-    "exec",
-    "exit",
-    "setuid",
-    "setgid",
-    "socket",
-    "socketpair",
-    "connect",
-    "accept",
-    "send",
-    "recv",
-    "close",
-    "wait",
-)
+GATES = "fork exec exit setuid setgid socket socketpair connect accept send recv close wait".split()
 GATES_WITH_RULES = tuple(gate for gate in GATES if gate in vs.ENTITIES)
 BASE = "module absent"  # what all else is compared with, in the same boot
 PACKETS, MANY = "packet gate", "10000 services"
@@ -148,8 +134,8 @@ def states(wanted=None):
         rules of others           each gate has a rule that names another service
         no match                  each gate has one that names the caller's and asks for another uid
         match same VS             one of each gate matches, and names what the entity is already
-        re-bound                  the child of each fork, each program, socket and connection, and the receiver at each
-                                  receive get another service
+        re-bound                  the child of each fork, each program, socket and
+                                  connection, and the receiver at each receive get another service
     """
 
     def entered(name, tagged=True):

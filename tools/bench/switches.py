@@ -3,7 +3,8 @@
 """What a wake-up and a switch between two tasks of two parties cost, in instructions, by scheduler,
 in one boot.
 
-    tools/vm/setup --peers && tools/vm/run --icount 0 --timeout 1800 -- tools/bench/switches.py [KIND...]
+    tools/vm/setup --peers
+    tools/vm/run --icount 0 --timeout 1800 -- tools/bench/switches.py [KIND...]
 
 In virtual time (shift 0) a nanosecond is an instruction. Two processes, each in a leaf of the same
 tree (depth 2), hand a byte to and fro (build/bench/switches): a round is two wake-ups and two

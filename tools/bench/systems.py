@@ -81,17 +81,7 @@ http {{ access_log off; server {{ listen 127.0.0.1:8080; root {root}; }} }}
 
     def measure(at, seconds):
         said = client(
-            [
-                "wrk",
-                "--latency",
-                "-t",
-                "1",
-                "-c",
-                "16",
-                "-d",
-                f"{seconds}s",
-                "http://127.0.0.1:8080/",
-            ],
+            f"wrk --latency -t 1 -c 16 -d {seconds}s http://127.0.0.1:8080/".split(),
             at,
         )
         number, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", said).groups()
@@ -130,15 +120,7 @@ def postgresql(place):
         time.sleep(0.2)
     subprocess.run(
         [
-            "psql",
-            "-q",
-            "-h",
-            "127.0.0.1",
-            "-U",
-            "a",
-            "-o",
-            "/dev/null",
-            "-c",
+            *"psql -q -h 127.0.0.1 -U a -o /dev/null -c".split(),
             "select count(abalance) from pgbench_accounts where aid > 0",
             "bench",
         ],
@@ -150,24 +132,8 @@ def postgresql(place):
             said = client(
                 [
                     f"{binary}/pgbench",
-                    "-h",
-                    "127.0.0.1",
-                    "-U",
-                    "a",
-                    "-n",
-                    "-S",
-                    "-c",
-                    "8",
-                    "-j",
-                    "1",
-                    "-T",
-                    str(seconds),
-                    "--random-seed",
-                    "7",
-                    "--log",
-                    "--log-prefix",
-                    f"{folder}/log",
-                    "bench",
+                    *f"-h 127.0.0.1 -U a -n -S -c 8 -j 1 -T {seconds} --random-seed 7".split(),
+                    *f"--log --log-prefix {folder}/log bench".split(),
                 ],
                 at,
             )
@@ -222,9 +188,8 @@ def measure(systems, server=None, clients=None):
             rate, p99 = run(clients, SECONDS)
             found[name] = rate, p99, (switches() - before) / (rate * (time.monotonic() - began))
         print(
-            "# {}: {:.1f} requests a second, 99 % within {:.3f} ms, {:.2f} context switches each".format(
-                name, *found[name]
-            ),
+            "# {}: {:.1f} requests a second, 99 % within {:.3f} ms,"
+            " {:.2f} context switches each".format(name, *found[name]),
             flush=True,
         )
     return found
@@ -273,9 +238,8 @@ def main():
                     "switches": each,
                 }
             )
-            print(
-                f"{name:12}{state:12}{rate:12.1f}{rate / found['off'][name][0]:9.4f}{p99:10.3f}{each:10.2f}"
-            )
+            ratio = rate / found["off"][name][0]
+            print(f"{name:12}{state:12}{rate:12.1f}{ratio:9.4f}{p99:10.3f}{each:10.2f}")
     print(f"bound anew {rebinds} times while tracking")
     keep("systems", rows)
 

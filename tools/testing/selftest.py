@@ -7,12 +7,15 @@ comment at its top may say
 
     # guest: cpus=4 memory=3G     the guest it wants; icount=N: virtual time, one CPU;
                                 `none`: no guest, the build tree; `host`: neither
-    # limit: 120                  seconds it may take (60 by default); longer in slow kernels, by one factor for all;
-                                VS_LIMIT=n: at least n for any, for tests that were told to do more
+    # limit: 120                  seconds it may take (60 by default); longer in slow kernels, by
+                                one factor for all; VS_LIMIT=n: at least n for any, for tests that
+                                were told to do more
     # module: no                  it loads vs.ko itself
-    # expect: REGEX               lines that the kernel may log in this test though they look like a fault
-    # open: CASE | TEXT           known to be wrong and not mended: if this case fails, it is shown and counts as skipped;
-    #                             `*`: any case, for a selftest that has not been seen passing yet
+    # expect: REGEX               lines that the kernel may log in this test though they look like a
+                                fault
+    # open: CASE | TEXT           known to be wrong and not mended: if this case fails, it is shown
+                                and counts as skipped; `*`: any case, for a selftest that has not
+                                been seen passing yet
 
 Tests that want the same guest share one boot. A result is a line of JSON in
 build/check/<guest>.results.

@@ -17,7 +17,7 @@ const VMLINUX: &str = "VS_VMLINUX";
 /// Folders, from the top of the repository, whose *.bpf.c are objects.
 const BPF_FOLDERS: [&str; 3] = ["vs_module/bpf", "vs_module/gates", "vs_sched"];
 
-/// What is shared with C: the ABI, what the iterators write, what the scheduler shows.
+/// The headers shared with C: the ABI, what the iterators write, what the scheduler shows.
 const HEADERS: [&str; 3] = ["uapi/vs.h", "vs_module/bpf/records.h", "vs_sched/scx_vs.h"];
 
 fn main() {
@@ -132,8 +132,9 @@ fn vmlinux() -> Result<PathBuf> {
     };
     ensure!(
         path.is_file(),
-        "the kernel's vmlinux.h is needed to compile the BPF programs: build inside tools/vm/enter, or set \
-         {VMLINUX}=/path/to/vmlinux.h (made by `bpftool btf dump file /sys/kernel/btf/vmlinux format c`)"
+        "the kernel's vmlinux.h is needed to compile the BPF programs: build inside \
+         tools/vm/enter, or set {VMLINUX}=/path/to/vmlinux.h (made by `bpftool btf dump file \
+         /sys/kernel/btf/vmlinux format c`)"
     );
     Ok(path)
 }

@@ -8,6 +8,7 @@ use crate::control::abi::{self, Failure};
 use crate::control::registry::{self, AttrOp, Registry};
 use crate::control::wire::{Structure, UserArray};
 use crate::control::{apply, place};
+use crate::gates::probes;
 use crate::logic::hierarchy::{Attr, Change};
 use crate::logic::id::VsId;
 use crate::logic::rule::Gate;
@@ -16,7 +17,6 @@ use crate::shim::bindings as c;
 use crate::state::counter::Resource;
 use crate::state::stat::Count;
 use crate::table::Table;
-use crate::gates::probes;
 use crate::{netfilter, state};
 use kernel::prelude::*;
 

@@ -141,8 +141,8 @@ enum Untold {
     /// It becomes the caller's home VS's: a socket outlives the work in the course of which it was
     /// made, and may serve others then.
     Homes,
-    /// Likewise, if it is nobody's: that the caller has work in hand says nothing about a connection
-    /// that others have opened.
+    /// Likewise, if it is nobody's: that the caller has work in hand says nothing about a
+    /// connection that others have opened.
     HomesIfNobodys,
 }
 
@@ -294,4 +294,3 @@ fn refused(gate: Gate, service: VsId, error: Error) -> u64 {
     unsafe { c::vs_trace_refuse(gate as u32, service.get().into(), error.to_errno()) };
     refusal(error)
 }
-

@@ -52,8 +52,9 @@ impl Drop for GateProbes {
     }
 }
 
-/// Attaches or takes off the probe of `send` or `recv`; if it is so already, it stays. `EINVAL`: the
-/// gate has none. `ENOENT`: the kernel lacks the tracepoint; `ENOMEM`; then it stays off. May sleep.
+/// Attaches or takes off the probe of `send` or `recv`; if it is so already, it stays. `EINVAL`:
+/// the gate has none. `ENOENT`: the kernel lacks the tracepoint; `ENOMEM`; then it stays off. May
+/// sleep.
 pub(crate) fn set(gate: Gate, on: bool) -> Result {
     let mut probes = SWITCH.lock();
     match gate {

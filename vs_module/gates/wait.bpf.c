@@ -74,8 +74,8 @@ static __always_inline void go_home_if_served(struct sock *sk)
 	struct vs_tag *tag = tag_of(bpf_get_current_task_btf());
 
 	if (has_work(tag))
-		bind(tag,
-		     vs_gate_wait(who(tag), tag->work, bpf_get_socket_cookie(sk), serves(sk)), 0);
+		bind(tag, vs_gate_wait(who(tag), tag->work, bpf_get_socket_cookie(sk), serves(sk)),
+		     0);
 }
 
 /*

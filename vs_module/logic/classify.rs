@@ -118,17 +118,19 @@ impl<'a> Left<'a> {
         let facts = self.facts;
         let mut hash = Hash(seed);
         if shape.from != 0 {
-            let entity = |n: usize| u64::from(self.from[n]) * u64::from(shape.from >> n & 1);
-            hash.word(entity(0) | entity(1) << 16 | entity(2) << 32);
+            let entity = |n: usize| u64::from(self.from[n]) * u64::from((shape.from >> n) & 1);
+            hash.word(entity(0) | (entity(1) << 16) | (entity(2) << 32));
         }
         if has(props::UID | props::GID) {
-            hash.word(one(props::UID, facts.uid.into()) | one(props::GID, facts.gid.into()) << 32);
+            hash.word(
+                one(props::UID, facts.uid.into()) | (one(props::GID, facts.gid.into()) << 32),
+            );
         }
         if has(props::PROTO | props::LPORT | props::PPORT) {
             hash.word(
                 one(props::PROTO, facts.proto.into())
-                    | one(props::LPORT, facts.local_port.into()) << 16
-                    | one(props::PPORT, facts.peer_port.into()) << 32,
+                    | (one(props::LPORT, facts.local_port.into()) << 16)
+                    | (one(props::PPORT, facts.peer_port.into()) << 32),
             );
         }
         if has(props::LOCAL) {
@@ -258,8 +260,7 @@ const EMPTY: u32 = u32::MAX;
 /// - `groups` is ordered by gate, within a gate by `best`; `gates` says where each gate's begin and
 ///   end; a gate has at most [`SHAPES_MAX`].
 /// - Each rule lies less than [`PROBES_MAX`] slots behind the one its hash names, with no empty
-/// slot
-///   between. Of rules with the same left side only the one that wins is there.
+///   slot between. Of rules with the same left side only the one that wins is there.
 /// - The length of `slots` is a power of two, or 0 where there is no rule.
 pub struct Classifier {
     set: RuleSet,

@@ -52,7 +52,7 @@ macro_rules! each_gate {
             /// A connection is accepted.
             Accept VS_GATE_ACCEPT "accept" [task Task true, conn Socket true]
                 [TASK PROTO ENDS UNIX] Communication
-                "the connection keeps its client's VS; one that has none takes the acceptor's home. Work in hand ends";
+                "the connection has its client's VS, or the acceptor's home; work in hand ends";
             /// A message is sent.
             Send VS_GATE_SEND "send" [task Task true, socket Socket true, msg Packet true]
                 [TASK PROTO ENDS UNIX] Communication
@@ -191,7 +191,8 @@ macro_rules! define_gates {
     ($(
         #[doc = $about:literal]
         $gate:ident $abi:ident $name:literal
-        [$($entity:ident $carrier:ident $binds:literal),*] [$($props:ident)*] $trigger:ident $untold:literal;
+        [$($entity:ident $carrier:ident $binds:literal),*] [$($props:ident)*]
+        $trigger:ident $untold:literal;
     )*) => {
         /// Interception points: `enum vs_gate`, in its order.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -95,8 +95,7 @@ const NOWHERE: u16 = u16::MAX;
 /// - `nodes[0]` is root; every other's parent is in the tree, and root is reached from each in
 ///   `depth` steps, at most [`DEPTH_MAX`].
 /// - `places` says for each id where in `nodes` it is, `by_name` lists all ids by name; no two
-/// names
-///   are equal.
+///   names are equal.
 /// - Root has all attributes detached; a detached attribute's own value has passed its check.
 pub struct Tree {
     nodes: Table<Node>,

@@ -48,7 +48,7 @@ impl Target {
             HOME => Ok(Target::Home),
             REF..HOME if ((raw - REF) as usize) < entities => Ok(Target::Entity((raw - REF) as u8)),
             REF..HOME => Err(Why::Entity),
-            REF.. => Err(Why::NoService),
+            HOME.. => Err(Why::NoService),
             id => service(id).map(Target::Service),
         }
     }

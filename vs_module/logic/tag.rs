@@ -38,7 +38,7 @@ impl Tag {
             Tag::NOBODYS
         } else {
             // INVARIANT: The top bit is set, and the id is not root's.
-            Tag(SET | generation.0 << VsId::BITS | id.get() as u32)
+            Tag(SET | (generation.0 << VsId::BITS) | id.get() as u32)
         }
     }
 

@@ -11,13 +11,15 @@ macro_rules! each_reason {
     ($then:ident) => {
         $then! {
             NameBad VS_WHY_NAME_BAD EINVAL
-                "the name is empty, longer than 63 characters, or has a character outside a-z 0-9 . _ -"
+                "the name is empty, longer than 63 characters, or has a character outside \
+a-z 0-9 . _ -"
                 "choose another name";
             NameTaken VS_WHY_NAME_TAKEN EEXIST
                 "a service of this name exists"
                 "choose another name, or `vsctl set` the one there is";
             IdTaken VS_WHY_ID_TAKEN EEXIST
-                "this id is in use, or was lately, so that a task, socket or packet could still carry it"
+                "this id is in use, or was lately, so that a task, socket or packet could still \
+carry it"
                 "leave the id out to be given a free one";
             NoService VS_WHY_NO_SERVICE ENOENT
                 "there is no such service"
@@ -32,8 +34,10 @@ macro_rules! each_reason {
                 "a service cannot be its own ancestor"
                 "choose a parent that is not below it";
             Full VS_WHY_FULL ENOSPC
-                "no id, rule or set of conditions is left (262144 rules, 64 different sets of conditions in the rules of one gate)"
-                "destroy services not needed, or give the rules of this gate the same set of conditions and prefix lengths";
+                "no id, rule or set of conditions is left (262144 rules, 64 different sets of \
+conditions in the rules of one gate)"
+                "destroy services not needed, or give the rules of this gate the same set of \
+conditions and prefix lengths";
             HasChildren VS_WHY_HAS_CHILDREN EBUSY
                 "it has services below it"
                 "destroy or move those first; see `vsctl tree`";
@@ -45,7 +49,8 @@ macro_rules! each_reason {
                 "name a service that takes them over with --move-to, or see `vsctl ss`";
             HasRules VS_WHY_HAS_RULES EBUSY
                 "rules name it"
-                "delete them (see `vsctl rule ls`), or name a service that takes its place with --move-to";
+                "delete them (see `vsctl rule ls`), or name a service that takes its place with \
+--move-to";
             Shared VS_WHY_SHARED EPERM
                 "the attribute is shared with the parent"
                 "detach it first: `vsctl detach SERVICE ATTRIBUTE=VALUE`";

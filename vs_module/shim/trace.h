@@ -13,48 +13,90 @@
 
 #include "../../uapi/vs.h"
 
-#define vs_show_gate(gate)                                                                     \
-	__print_symbolic(gate, { VS_GATE_FORK, "fork" }, { VS_GATE_EXEC, "exec" },             \
-			 { VS_GATE_EXIT, "exit" }, { VS_GATE_SETUID, "setuid" },               \
-			 { VS_GATE_SETGID, "setgid" }, { VS_GATE_SOCKET, "socket" },           \
-			 { VS_GATE_SOCKETPAIR, "socketpair" }, { VS_GATE_CONNECT, "connect" }, \
-			 { VS_GATE_ACCEPT, "accept" }, { VS_GATE_SEND, "send" },               \
-			 { VS_GATE_RECV, "recv" }, { VS_GATE_CLOSE, "close" },                 \
-			 { VS_GATE_WAIT, "wait" }, { VS_GATE_PACKET, "packet" })
+/* Events are tables, as they are all over the kernel. */
+/* clang-format off */
+#define vs_show_gate(gate)				\
+	__print_symbolic(gate,				\
+		{ VS_GATE_FORK,		"fork" },	\
+		{ VS_GATE_EXEC,		"exec" },	\
+		{ VS_GATE_EXIT,		"exit" },	\
+		{ VS_GATE_SETUID,	"setuid" },	\
+		{ VS_GATE_SETGID,	"setgid" },	\
+		{ VS_GATE_SOCKET,	"socket" },	\
+		{ VS_GATE_SOCKETPAIR,	"socketpair" },	\
+		{ VS_GATE_CONNECT,	"connect" },	\
+		{ VS_GATE_ACCEPT,	"accept" },	\
+		{ VS_GATE_SEND,		"send" },	\
+		{ VS_GATE_RECV,		"recv" },	\
+		{ VS_GATE_CLOSE,	"close" },	\
+		{ VS_GATE_WAIT,		"wait" },	\
+		{ VS_GATE_PACKET,	"packet" })
 
 /*
  * The running task is about to belong elsewhere, or to work for another service.
  * rule is the number of the rule that says so; without one it is the gate itself
  * (close, wait) or birth. Ids of services; what does not change is 65535.
  */
-TRACE_EVENT(vs_bind, TP_PROTO(u32 gate, u32 home, u32 cur, u32 new_home, u32 new_cur, u32 rule),
-	    TP_ARGS(gate, home, cur, new_home, new_cur, rule),
-	    TP_STRUCT__entry(__field(u32, gate) __field(u32, home) __field(u32, cur)
-				     __field(u32, new_home) __field(u32, new_cur)
-					     __field(u32, rule)),
-	    TP_fast_assign(__entry->gate = gate; __entry->home = home; __entry->cur = cur;
-			   __entry->new_home = new_home; __entry->new_cur = new_cur;
-			   __entry->rule = rule;),
-	    TP_printk("gate=%s home=%u cur=%u new_home=%u new_cur=%u rule=%d",
-		      vs_show_gate(__entry->gate), __entry->home, __entry->cur, __entry->new_home,
-		      __entry->new_cur, (int)__entry->rule));
+TRACE_EVENT(vs_bind,
+	TP_PROTO(u32 gate, u32 home, u32 cur, u32 new_home, u32 new_cur, u32 rule),
+	TP_ARGS(gate, home, cur, new_home, new_cur, rule),
+	TP_STRUCT__entry(
+		__field(u32, gate)
+		__field(u32, home)
+		__field(u32, cur)
+		__field(u32, new_home)
+		__field(u32, new_cur)
+		__field(u32, rule)
+	),
+	TP_fast_assign(
+		__entry->gate = gate;
+		__entry->home = home;
+		__entry->cur = cur;
+		__entry->new_home = new_home;
+		__entry->new_cur = new_cur;
+		__entry->rule = rule;
+	),
+	TP_printk("gate=%s home=%u cur=%u new_home=%u new_cur=%u rule=%d",
+		  vs_show_gate(__entry->gate), __entry->home, __entry->cur,
+		  __entry->new_home, __entry->new_cur, (int)__entry->rule)
+);
 
 /* A limit of the service, or of one above it, refuses a call with this errno. */
-TRACE_EVENT(vs_refuse, TP_PROTO(u32 gate, u32 service, int error), TP_ARGS(gate, service, error),
-	    TP_STRUCT__entry(__field(u32, gate) __field(u32, service) __field(int, error)),
-	    TP_fast_assign(__entry->gate = gate; __entry->service = service;
-			   __entry->error = error;),
-	    TP_printk("gate=%s service=%u error=%d", vs_show_gate(__entry->gate), __entry->service,
-		      __entry->error));
+TRACE_EVENT(vs_refuse,
+	TP_PROTO(u32 gate, u32 service, int error),
+	TP_ARGS(gate, service, error),
+	TP_STRUCT__entry(
+		__field(u32, gate)
+		__field(u32, service)
+		__field(int, error)
+	),
+	TP_fast_assign(
+		__entry->gate = gate;
+		__entry->service = service;
+		__entry->error = error;
+	),
+	TP_printk("gate=%s service=%u error=%d",
+		  vs_show_gate(__entry->gate), __entry->service, __entry->error)
+);
 
 /* A configuration has been put into force. */
-TRACE_EVENT(vs_apply, TP_PROTO(u32 services, u32 rules, u64 generation),
-	    TP_ARGS(services, rules, generation),
-	    TP_STRUCT__entry(__field(u32, services) __field(u32, rules) __field(u64, generation)),
-	    TP_fast_assign(__entry->services = services; __entry->rules = rules;
-			   __entry->generation = generation;),
-	    TP_printk("services=%u rules=%u generation=%llu", __entry->services, __entry->rules,
-		      __entry->generation));
+TRACE_EVENT(vs_apply,
+	TP_PROTO(u32 services, u32 rules, u64 generation),
+	TP_ARGS(services, rules, generation),
+	TP_STRUCT__entry(
+		__field(u32, services)
+		__field(u32, rules)
+		__field(u64, generation)
+	),
+	TP_fast_assign(
+		__entry->services = services;
+		__entry->rules = rules;
+		__entry->generation = generation;
+	),
+	TP_printk("services=%u rules=%u generation=%llu",
+		  __entry->services, __entry->rules, __entry->generation)
+);
+/* clang-format on */
 
 #endif /* _VS_TRACE_H */
 

@@ -19,7 +19,8 @@ const USAGE: &str = "usage: vs-demo measure FILE KEY=VALUE...
          group=a:DIR group=b:DIR group=home:DIR   control groups that keep accounts
          vsctl=PROGRAM                  keeps accounts
          warm_up=SECONDS window=SECONDS
-       vs-demo report RUNS OUT          reads RUNS/*, writes OUT/result.json and OUT/result.svg, prints a table";
+       vs-demo report RUNS OUT          reads RUNS/*, writes OUT/result.json and OUT/result.svg,
+                                        prints a table";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();

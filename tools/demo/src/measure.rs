@@ -24,7 +24,7 @@ pub enum Accounts {
     Vs(PathBuf),
 }
 
-/// What is measured.
+/// The subject of a measurement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// How the tenants are kept apart.
@@ -350,8 +350,8 @@ mod tests {
 
     #[test]
     fn services_are_found_by_name() {
-        let json =
-            br#"[{"name":"root","cpu_ns":1},{"name":"b","cpu_ns":2},{"name":"a","cpu_ns":3},{"name":"pg","cpu_ns":4}]"#;
+        let json = br#"[{"name":"root","cpu_ns":1},{"name":"b","cpu_ns":2},
+                 {"name":"a","cpu_ns":3},{"name":"pg","cpu_ns":4}]"#;
         assert_eq!(
             vs_ledger(json),
             Ok(Ledger {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::log::{self, Transaction};
 use crate::run::{Run, Setup};
 
-/// What a run came to. The names are the file format.
+/// The figures of a run. The names are the file format.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Row {
     /// How the tenants were kept apart.
@@ -197,7 +197,11 @@ pub(crate) mod tests {
         .unwrap();
         assert_eq!(
             text,
-            r#"{"rows":[{"setup":"cgroup","b_load":8,"a_tps":100.0,"a_p99_ms":2.5,"b_tps":400.25,"cpu_a_s":1.0,"cpu_b_s":2.0,"cpu_home_s":0.5,"cpu_wrong_s":0.0}]}"#
+            concat!(
+                r#"{"rows":[{"setup":"cgroup","b_load":8,"a_tps":100.0,"a_p99_ms":2.5,"#,
+                r#""b_tps":400.25,"cpu_a_s":1.0,"cpu_b_s":2.0,"cpu_home_s":0.5,"#,
+                r#""cpu_wrong_s":0.0}]}"#
+            )
         );
     }
 

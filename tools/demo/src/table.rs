@@ -19,8 +19,10 @@ pub fn title(setup: Setup) -> &'static str {
 /// A table of all rows, a block for each set-up.
 pub fn table(results: &Results) -> String {
     let mut text = String::from(
-        "                        b's        a         a         b   | CPU s inside PostgreSQL charged to\n\
-         set-up               connect.    tps    p99 ms       tps  |      a      b  itself  wrong one\n",
+        "                        b's        a         a         b   | \
+         CPU s inside PostgreSQL charged to\n\
+         set-up               connect.    tps    p99 ms       tps  |      \
+         a      b  itself  wrong one\n",
     );
     for setup in Setup::ALL {
         for (n, row) in results.of(setup).enumerate() {
@@ -56,7 +58,8 @@ pub fn figures(results: &Results) -> Option<String> {
         "With {} connections of b, virtual services beside the ideal:\n  \
          a's throughput {:.3} of it (promised: at least 0.95)\n  \
          a's 99th percentile {:.3} of it (promised: at most 1.25)\n  \
-         of {charged:.2} s CPU inside PostgreSQL {:.2} % stayed with PostgreSQL itself (promised: at most 2),\n  \
+         of {charged:.2} s CPU inside PostgreSQL {:.2} % stayed with PostgreSQL itself \
+         (promised: at most 2),\n  \
          {:.2} % went to the wrong tenant (promised: none)\n",
         vs.b_load,
         vs.a_tps / ideal.a_tps,

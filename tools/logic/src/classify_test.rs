@@ -16,7 +16,7 @@ fn id(raw: u32) -> VsId {
     VsId::new(raw).unwrap()
 }
 
-/// What a rule asks for, or what a call is like, from domains so small that they often meet.
+/// The conditions of a rule, or the properties of a call, from domains so small that they meet.
 #[derive(Clone, Debug)]
 struct Wish {
     gate: Gate,
@@ -97,7 +97,7 @@ impl Wish {
 
     fn matches(&self, call: &Wish) -> bool {
         let bits = |address: [u8; 16], len: u8| {
-            let bit = |n: u8| address[usize::from(n / 8)] >> (7 - n % 8) & 1;
+            let bit = |n: u8| (address[usize::from(n / 8)] >> (7 - n % 8)) & 1;
             (0..len).map(bit).collect::<Vec<_>>()
         };
         let is_path = |pattern: &str, path: &str| match pattern.strip_suffix("/*") {
@@ -288,7 +288,8 @@ proptest! {
         let classifier = compiled(&rules, &priorities);
         for call in &calls {
             let (found, cost) = asked(&classifier, call);
-            prop_assert_eq!(found.map(|found| found.rule), naive(&rules, &priorities, call), "{:?}", call);
+            let wanted = naive(&rules, &priorities, call);
+            prop_assert_eq!(found.map(|found| found.rule), wanted, "{:?}", call);
             prop_assert!(cost.lookups as usize <= SHAPES_MAX);
             prop_assert!(cost.probes as usize <= cost.lookups as usize * PROBES_MAX);
             let matching = rules.iter().filter(|(_, rule)| rule.matches(call)).count();
@@ -391,7 +392,7 @@ fn measured(rules: u32) -> (u32, f64, f64, u32) {
         hits += cost.probes;
         most = most.max(cost.probes);
         lookups = lookups.max(cost.lookups);
-        let (found, cost) = asked(&classifier, &many(1 << 24 | n));
+        let (found, cost) = asked(&classifier, &many((1 << 24) | n));
         assert_eq!(found, None);
         misses += cost.probes;
         most = most.max(cost.probes);
@@ -410,7 +411,10 @@ fn a_look_up_costs_the_same_with_1_and_with_100000_rules() {
     let one = measured(1);
     for rules in [1_000, 100_000, 262_144] {
         let (lookups, hit, miss, most) = measured(rules);
-        println!("{rules} rules: {lookups} look-up, {hit:.2} probes to find, {miss:.2} to miss, {most} at most");
+        println!(
+            "{rules} rules: {lookups} look-up, {hit:.2} probes to find, {miss:.2} to miss, \
+            {most} at most"
+        );
         assert_eq!(lookups, one.0, "look-ups");
         // Linear probing in a table half full: 1.5 and 2.5 on average, whatever its size.
         assert!(hit < 1.6, "{hit} probes to find one of {rules}");

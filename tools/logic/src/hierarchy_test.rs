@@ -79,11 +79,13 @@ fn step() -> impl Strategy<Value = Step> {
         any::<u32>()
     ];
     prop_oneof![
-        6 => (1..IDS, 0..IDS, pick()).prop_map(|(id, name, parent)| Step::Create { id, name, parent }),
+        6 => (1..IDS, 0..IDS, pick())
+            .prop_map(|(id, name, parent)| Step::Create { id, name, parent }),
         1 => pick().prop_map(|id| Step::Destroy { id }),
         3 => (pick(), prop::option::of(0..IDS), prop::option::of(pick()), prop::option::of(-9..9))
             .prop_map(|(id, name, parent, priority)| Step::Change { id, name, parent, priority }),
-        2 => (pick(), attr.clone(), value).prop_map(|(id, attr, value)| Step::Set { id, attr, value }),
+        2 => (pick(), attr.clone(), value)
+            .prop_map(|(id, attr, value)| Step::Set { id, attr, value }),
         2 => (pick(), attr.clone()).prop_map(|(id, attr)| Step::Detach { id, attr }),
         1 => (pick(), attr).prop_map(|(id, attr)| Step::Share { id, attr }),
     ]
@@ -209,7 +211,9 @@ proptest! {
         for step in &steps {
             let before = seen(&tree);
             if run(&mut tree, step).is_err() {
-                prop_assert_eq!(&seen(&tree), &before, "{:?} was refused and changed something", step);
+                prop_assert_eq!(
+                    &seen(&tree), &before, "{:?} was refused and changed something", step
+                );
             }
             check(&tree);
         }

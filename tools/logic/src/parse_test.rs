@@ -202,7 +202,10 @@ proptest! {
 
     #[test]
     fn no_header_chain_does_harm(
-        kinds in proptest::collection::vec((prop::sample::select(vec![0u8, 43, 44, 51, 60, 6, 17, 59, 135]), any::<u8>()), 0..12),
+        kinds in proptest::collection::vec(
+            (prop::sample::select(vec![0u8, 43, 44, 51, 60, 6, 17, 59, 135]), any::<u8>()),
+            0..12,
+        ),
         tail in proptest::collection::vec(any::<u8>(), 0..64),
         keep in 0usize..600,
     ) {

@@ -15,7 +15,9 @@ proptest! {
     }
 
     #[test]
-    fn an_order_that_contradicts_itself_loses_nothing(items in prop::collection::vec(0_u8..50, 0..100)) {
+    fn an_order_that_contradicts_itself_loses_nothing(
+        items in prop::collection::vec(0_u8..50, 0..100),
+    ) {
         let (mut ours, mut theirs) = (items.clone(), items);
         sort(&mut ours, |a, b| a.wrapping_mul(37) % 3 != b.wrapping_mul(11) % 3);
         ours.sort();

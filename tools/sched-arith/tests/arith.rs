@@ -107,19 +107,28 @@ proptest! {
     }
 
     #[test]
-    fn any_weights_are_met(weights in prop::collection::vec(10u64..1000, 2..12), cpus in 1usize..4) {
+    fn any_weights_are_met(
+        weights in prop::collection::vec(10u64..1000, 2..12),
+        cpus in 1usize..4,
+    ) {
         let sum: u64 = weights.iter().sum();
         // what one node cannot use, because it never runs on all CPUs at once, is no matter here:
         // it may
         let paths: Vec<_> = weights.iter().map(|&weight| vec![(weight, sum)]).collect();
         let had = shared(&paths, cpus, 60 * SECOND);
         for (had, weight) in had.into_iter().zip(weights) {
-            prop_assert!(had.abs_diff(weight * 1000 / sum) <= 3, "{had} instead of {}", weight * 1000 / sum);
+            let wanted = weight * 1000 / sum;
+            prop_assert!(had.abs_diff(wanted) <= 3, "{had} instead of {wanted}");
         }
     }
 
     #[test]
-    fn the_first_is_the_least(steps in prop::collection::vec(((0u32..100).prop_map(|n| n * 163), 0u64..1000, 0..3), 1..600)) {
+    fn the_first_is_the_least(
+        steps in prop::collection::vec(
+            ((0u32..100).prop_map(|n| n * 163), 0u64..1000, 0..3),
+            1..600,
+        ),
+    ) {
         let mut queue = Queue::default();
         let mut model = BTreeMap::new();
         for (id, key, way) in steps {
@@ -137,7 +146,12 @@ proptest! {
     }
 
     #[test]
-    fn resuming_stays_within_bounds(vtime in 0..1u64 << 40, now in 1u64 << 38..1 << 40, lag in 0..1u64 << 30, lead in 0..1u64 << 30) {
+    fn resuming_stays_within_bounds(
+        vtime in 0..1u64 << 40,
+        now in 1u64 << 38..1 << 40,
+        lag in 0..1u64 << 30,
+        lead in 0..1u64 << 30,
+    ) {
         let at = resume(vtime, now, lag, lead);
         prop_assert!(at >= now - lag && at <= now + lead);
         if vtime >= now - lag && vtime <= now + lead {
@@ -147,7 +161,10 @@ proptest! {
 
     /// A node that runs whenever its bucket is not empty, a tick at a time, gets its cap.
     #[test]
-    fn a_cap_is_kept(cap in 10u32..4000, tick in prop::sample::select(vec![1_000_000u64, 4_000_000, 10_000_000])) {
+    fn a_cap_is_kept(
+        cap in 10u32..4000,
+        tick in prop::sample::select(vec![1_000_000u64, 4_000_000, 10_000_000]),
+    ) {
         let mut bucket = Bucket::default();
         let (mut at, mut used) = (CAP_PERIOD, 0u64);
         // as many CPUs as the cap asks for, and one
@@ -168,7 +185,10 @@ proptest! {
     }
 
     #[test]
-    fn a_bucket_is_never_fuller_than_a_period(cap in 10u32..100_000, times in prop::collection::vec(0u64..1 << 36, 1..20)) {
+    fn a_bucket_is_never_fuller_than_a_period(
+        cap in 10u32..100_000,
+        times in prop::collection::vec(0u64..1 << 36, 1..20),
+    ) {
         let mut bucket = Bucket::default();
         let mut at = 0;
         for step in times {

@@ -226,7 +226,8 @@ int corpus(const char *path, unsigned int seconds, const char *new)
 
 	printf("TAP version 13\n");
 	if (seconds && !coverage_begin()) {
-		printf("1..0 # SKIP this kernel has no kcov: make check-debug KERNEL=kasan has one\n");
+		printf("1..0 # SKIP this kernel has no kcov:"
+		       " make check-debug KERNEL=kasan has one\n");
 		return 4;
 	}
 	if (!read_inputs(path)) {

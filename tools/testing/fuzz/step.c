@@ -12,18 +12,17 @@
 #include "fuzz.h"
 
 const char *const names[COMMANDS] = {
-	"info",	      "create",	      "destroy",  "change",	 "set_attr",  "query",
-	"list",	      "stat",	      "rule_add", "rule_del",	 "rule_list", "rule_test",
-	"place_task", "place_socket", "apply",	  "gate", "socket",    "tags",
+	"info",	      "create",	      "destroy",  "change",   "set_attr",  "query",
+	"list",	      "stat",	      "rule_add", "rule_del", "rule_list", "rule_test",
+	"place_task", "place_socket", "apply",	  "gate",     "socket",	   "tags",
 };
 
 void step(struct fuzz *f)
 {
 	static void (*const does[COMMANDS])(struct fuzz *) = {
-		do_info,	do_create,    do_destroy,    do_change,	      do_set_attr,
-		do_query,	do_list,      do_stat,	     do_rule_add,     do_rule_del,
-		do_list,	do_rule_test, do_place_task, do_place_socket, do_apply,
-		do_gate, do_socket,    do_tags,
+		do_info,       do_create,	do_destroy,  do_change,	  do_set_attr, do_query,
+		do_list,       do_stat,		do_rule_add, do_rule_del, do_list,     do_rule_test,
+		do_place_task, do_place_socket, do_apply,    do_gate,	  do_socket,   do_tags,
 	};
 	/* of 1006; what takes long comes seldom */
 	static const unsigned short weights[COMMANDS] = { 50, 60, 60,  60, 120, 160, 10, 120, 57,

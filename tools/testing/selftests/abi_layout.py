@@ -25,37 +25,45 @@ vs_set_attr 16: id 0, op 4, attr 6, value 8, reason 12
 vs_service 216: id 0, parent 4, name 8, priority 72, depth 76, children 80, detached 84, attr 88
 vs_query 224: id 0, reason 4, service 8
 vs_list 24: items 0, room 8, after 12, count 16, item_size 20
-vs_rule 624: id 0, gate 4, from 8, to 20, props 32, uid 36, gid 40, proto 44, local_len 45, peer_len 46, reserved1 47, local_port 48, peer_port 50, local 52, peer 68, iface 84, path 100, cgroup 356, reason 612, hits 616
-vs_rule_test 48: call 0, call_size 8, work 12, rule 16, matching 20, shapes 24, to 28, reason 40, reserved 44
+vs_rule 624: id 0, gate 4, from 8, to 20, props 32, uid 36, gid 40, proto 44, local_len 45,
+    peer_len 46, reserved1 47, local_port 48, peer_port 50, local 52, peer 68, iface 84, path 100,
+    cgroup 356, reason 612, hits 616
+vs_rule_test 48: call 0, call_size 8, work 12, rule 16, matching 20, shapes 24, to 28, reason 40,
+    reserved 44
 vs_place_task 16: pidfd 0, id 4, flags 8, reason 12
 vs_place_socket 16: fd 0, id 4, flags 8, reason 12
-vs_stat 656: id 0, reason 4, cpu_ns 8, tasks 16, sockets 24, rebinds 32, unattributed 40, refused 48, packets_in 112, bytes_in 120, packets_out 128, bytes_out 136, hits 144
+vs_stat 656: id 0, reason 4, cpu_ns 8, tasks 16, sockets 24, rebinds 32, unattributed 40,
+    refused 48, packets_in 112, bytes_in 120, packets_out 128, bytes_out 136, hits 144
 vs_socket 16: fd 0, id 4, flags 8, reason 12
 vs_config_service 208: name 0, id 64, parent 68, priority 72, detached 76, attr 80
-vs_apply 56: services 0, rules 8, nr_services 16, nr_rules 20, flags 24, reason 28, at_service 32, at_rule 36, service_size 40, rule_size 44, scope 48, reserved 52
+vs_apply 56: services 0, rules 8, nr_services 16, nr_rules 20, flags 24, reason 28, at_service 32,
+    at_rule 36, service_size 40, rule_size 44, scope 48, reserved 52
 vs_gate_switch 8: gate 0, on 4
 vs_tags 8: on 0, reserved 4
 """
 
 NUMBERS = """
-INFO c020b500, CREATE c050b501, DESTROY c028b502, CHANGE c058b503, SET_ATTR c010b504, QUERY c0e0b505, LIST c018b506,
-STAT c290b507, RULE_ADD c270b508, RULE_DEL c270b509, RULE_LIST c018b50a, RULE_TEST c030b50b, PLACE_TASK c010b50c,
-PLACE_SOCKET c010b50d, APPLY c038b50e, GATE c008b50f, SOCKET c010b510, TAGS c008b511
+INFO c020b500, CREATE c050b501, DESTROY c028b502, CHANGE c058b503, SET_ATTR c010b504,
+QUERY c0e0b505, LIST c018b506, STAT c290b507, RULE_ADD c270b508, RULE_DEL c270b509,
+RULE_LIST c018b50a, RULE_TEST c030b50b, PLACE_TASK c010b50c, PLACE_SOCKET c010b50d, APPLY c038b50e,
+GATE c008b50f, SOCKET c010b510, TAGS c008b511
 """
 
 ENUMERATORS = {
-    "vs_gate": "FORK EXEC EXIT SETUID SETGID SOCKET SOCKETPAIR CONNECT ACCEPT SEND RECV CLOSE WAIT PACKET",
+    "vs_gate": "FORK EXEC EXIT SETUID SETGID SOCKET SOCKETPAIR CONNECT ACCEPT SEND RECV CLOSE WAIT "
+    "PACKET",
     "vs_proto": "OTHER TCP UDP UNIX_STREAM UNIX_DGRAM UNIX_SEQPACKET",
     "vs_attr": "CPU_WEIGHT CPU_CAP TASKS_MAX SOCKETS_MAX TASKS_ERRNO SOCKETS_ERRNO",
     "vs_resource": "TASKS SOCKETS",
     "vs_attr_op": "ATTR_SET ATTR_DETACH ATTR_SHARE",
-    "vs_reason": "NONE NAME_BAD NAME_TAKEN ID_TAKEN NO_SERVICE ROOT DEPTH CYCLE FULL HAS_CHILDREN HAS_TASKS HAS_SOCKETS "
-    "HAS_RULES SHARED RANGE GATE PROPERTY ENTITY VALUE NO_RULE NO_TASK FD NO_GATES DUPLICATE ORDER OTHER_ID",
+    "vs_reason": "NONE NAME_BAD NAME_TAKEN ID_TAKEN NO_SERVICE ROOT DEPTH CYCLE FULL HAS_CHILDREN "
+    "HAS_TASKS HAS_SOCKETS HAS_RULES SHARED RANGE GATE PROPERTY ENTITY VALUE NO_RULE NO_TASK FD "
+    "NO_GATES DUPLICATE ORDER OTHER_ID",
 }
 
 
 def pinned():
-    for line in LAYOUT.strip().splitlines():
+    for line in LAYOUT.strip().replace("\n   ", "").splitlines():
         head, members = line.split(": ")
         name, size = head.split()
         yield (
@@ -72,7 +80,10 @@ def compiled(expressions):
     """What the C compiler makes of constant expressions over the header."""
     lines = "".join(f'printf("%llx\\n", (unsigned long long)({one}));\n' for one in expressions)
     with tempfile.TemporaryDirectory() as folder:
-        source = f"#include <stdio.h>\n#include <stddef.h>\n#include <vs.h>\nint main(void) {{\n{lines}return 0; }}\n"
+        source = (
+            "#include <stdio.h>\n#include <stddef.h>\n#include <vs.h>\n"
+            f"int main(void) {{\n{lines}return 0; }}\n"
+        )
         subprocess.run(
             [
                 "gcc",

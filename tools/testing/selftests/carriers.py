@@ -209,7 +209,10 @@ def multipath(client, server):
         for id in a, b, srv:
             vs.until(lambda id=id: dev.stat(id).sockets == 0, 20, f"sockets of {id}")
 
-    case.__doc__ = f"{name[client]} client, {name[server]} server: the connection is the client's, and counts end"
+    case.__doc__ = (
+        f"{name[client]} client, {name[server]} server:"
+        " the connection is the client's, and counts end"
+    )
     case.__name__ = f"multipath_{name[client]}_{name[server]}"
     gates.case(case)
 

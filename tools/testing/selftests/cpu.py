@@ -271,7 +271,8 @@ def alternating(dev, crowd):
         true = alternate(dev, *ids, 2)
         charged = [(dev.stat(id).cpu_ns - was) / 1e9 for id, was in zip(ids, before)]
     print(
-        f"# {crowd} others: true {true[0]:.4f} {true[1]:.4f}, charged {charged[0]:.4f} {charged[1]:.4f}",
+        f"# {crowd} others: true {true[0]:.4f} {true[1]:.4f},"
+        f" charged {charged[0]:.4f} {charged[1]:.4f}",
         flush=True,
     )
     for got, wanted in zip(charged, true):

@@ -8,8 +8,10 @@
 blocks() {
 	rm -rf /tmp/blocks
 	mkdir /tmp/blocks
-	awk \
-		'/^```toml$/ { n++; inside = 1; next } /^```/ { inside = 0 } inside { print > "/tmp/blocks/" n }' "$1"
+	awk '
+		/^```toml$/ { n++; inside = 1; next }
+		/^```/ { inside = 0 }
+		inside { print > "/tmp/blocks/" n }' "$1"
 }
 
 cd "${0%/*}/../../.." || exit 1

@@ -72,7 +72,8 @@ def short(dev, make, changes=True):
     for way in fault.nth, fault.shortage:
         call = make(*base(dev))
         before, generation = whole(dev)
-        for n, error in way(lambda: call()):  # pylint: disable=unnecessary-lambda # it is another one after a change
+        # `call` is another one after a change
+        for n, error in way(lambda: call()):  # pylint: disable=unnecessary-lambda
             after, now = whole(dev)
             where = f"{way.__name__} {n}: {errno.errorcode.get(error, 'done')}"
             if error not in ends or not n and error:
@@ -88,7 +89,8 @@ def short(dev, make, changes=True):
                 call = make(*base(dev))
                 before, generation = whole(dev)
     print(
-        f"# without memory: {ends[errno.ENOMEM]} refused, {ends[0]} done; {ends[errno.EFAULT]} without an answer",
+        f"# without memory: {ends[errno.ENOMEM]} refused, {ends[0]} done;"
+        f" {ends[errno.EFAULT]} without an answer",
         flush=True,
     )
     vs.eq(ends[errno.ENOMEM] > 0, True, "a call was refused for want of memory")

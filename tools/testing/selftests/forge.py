@@ -41,7 +41,10 @@ def meaning(dev, id):
     """
     nft("""table inet seen {
         set marks { typeof meta secmark; }
-        chain i { type filter hook prerouting priority -400; udp dport 9999 add @marks { meta secmark }; }
+        chain i {
+            type filter hook prerouting priority -400
+            udp dport 9999 add @marks { meta secmark }
+        }
     }""")
     try:
         with gates.listener(INET, DGRAM, ("127.0.0.1", 9999)) as server:
@@ -164,7 +167,7 @@ def each_owner(*spaces):
                     )
                     function(Party(dev, inside, stack))
 
-            case.__doc__ = f"{function.__doc__}, {titles[space]}"
+            case.__doc__ = f"{vs.title(function)}, {titles[space]}"
             case.__name__ = f"{function.__name__}_{space.__name__}"
             gates.case(case)
 
@@ -297,7 +300,10 @@ def write(devices, value, *hooks):
         for number, device in enumerate(where):
             chain = f"{hook}{number}"
             nft(f"""table {family} forge {{
-                chain {chain} {{ type filter hook {"output" if hook == "saved" else hook} {device} priority 300; meta mark set {value:#x}; }}
+                chain {chain} {{
+                    type filter hook {"output" if hook == "saved" else hook} {device} priority 300
+                    meta mark set {value:#x}
+                }}
             }}""")
             containers.write_secmark(family, "forge", chain, value)
     if "saved" in hooks:
@@ -350,7 +356,11 @@ def replay(party):
         hear = "meta mark set meta secmark meta mark != 0 add @heard { meta mark }"
         nft(f"""table inet replay {{
             set heard {{ type mark; size 64; flags dynamic; }}
-            chain p {{ type filter hook prerouting priority -400; ct secmark set meta secmark; {hear}; }}
+            chain p {{
+                type filter hook prerouting priority -400
+                ct secmark set meta secmark
+                {hear}
+            }}
             chain i {{ type filter hook input priority 300; {hear}; }}
             chain o {{ type filter hook output priority 300; meta secmark set ct secmark; }}
         }}
@@ -403,28 +413,18 @@ def redirected(party):
             # at lo's egress, before the packet is queued there, so that it never passes a device's
             # queue
             vs.command("tc", "qdisc", "add", "dev", "lo", "clsact")
-            vs.command(
-                "tc",
-                "filter",
-                "add",
-                "dev",
-                "lo",
-                "egress",
-                "matchall",
-                "action",
-                "mirred",
-                "ingress",
-                "redirect",
-                "dev",
-                "lo",
-            )
+            redirect = "action mirred ingress redirect dev lo"
+            vs.command(*f"tc filter add dev lo egress matchall {redirect}".split())
         with writing(party, value, "output", "postrouting", "ingress"):
             party.knock(f"mirred {value:#x}", local)
         with party.space.inside():
             vs.command("tc", "qdisc", "del", "dev", "lo", "clsact")
             write(party.devices, value, "output", "postrouting", "ingress")
             nft(f"""table netdev copies {{
-                chain e {{ type filter hook egress device "lo" priority 400; udp dport {PORT} dup to "lo"; }}
+                chain e {{
+                    type filter hook egress device "lo" priority 400
+                    udp dport {PORT} dup to "lo"
+                }}
             }}""")
         party.knock(f"dup {value:#x}", local, kinds=[DGRAM], copies=2)
         with party.space.inside():

@@ -235,7 +235,10 @@ def copied(name, protocol):
         )
         gates.enter(dev, vs.ROOT)
 
-    case.__doc__ = f"Sockets of {name}, which the kernel copies without asking anybody, are counted as often as they come and go"
+    case.__doc__ = (
+        f"Sockets of {name}, which the kernel copies without asking anybody,"
+        " are counted as often as they come and go"
+    )
     vs.gated(case)
 
 

@@ -66,9 +66,8 @@ def no_call_takes_more_than_its_bound():
     for number, state in enumerate(STATES):
         for figure, now in found[state].items():
             more, most = now - found[states.BASE][figure], BOUNDS[figure][number]
-            print(
-                f"# {state}: {figure}: {found[states.BASE][figure]:.0f} {more:+.0f}, at most {most:+}"
-            )
+            base = found[states.BASE][figure]
+            print(f"# {state}: {figure}: {base:.0f} {more:+.0f}, at most {most:+}")
             if more > most:
                 beyond.append(f"{state}: {figure}: {more:+.0f} instructions, at most {most:+}")
     vs.eq(beyond, [], "beyond their bounds")

@@ -182,7 +182,8 @@ def by_cgroup(dev):
     dev.add("exec", [vs.ANY], [b], cgroup="/vs-test.slice/*")
     try:
         for group, wanted in zip(groups, (a, b)):
-            move = lambda group=group: (group / "cgroup.procs").write_text(str(os.getpid()))  # noqa: E731
+            procs = group / "cgroup.procs"
+            move = lambda procs=procs: procs.write_text(str(os.getpid()))
             vs.eq(tag_after(PYTHON, before=move), str((wanted, wanted)), str(group))
         vs.eq(tag_after(PYTHON), "(0, 0)", "elsewhere")
     finally:

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 180
-"""Gates recv and wait: a task that receives works for the message's sender, until that work ends."""
+"""Gates recv and wait: a task that receives works for the message's sender, until that work
+ends.
+"""
 
 import os
 import select

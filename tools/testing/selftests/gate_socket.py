@@ -42,7 +42,7 @@ def ruled(dev):
     """Rules place sockets by protocol, and pairs end by end"""
     a, b, c = dev.create("a"), dev.create("b"), dev.create("c")
     gates.enter(dev, a)
-    for proto, kind in KINDS.items():
+    for proto in KINDS:
         number = dev.add("socket", [a], [vs.ANY, b], proto=proto)
         for other, also in KINDS.items():
             vs.eq(

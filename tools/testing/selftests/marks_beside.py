@@ -27,21 +27,8 @@ from containers import nft, set_sysctl
 INET, DGRAM, STREAM = socket.AF_INET, socket.SOCK_DGRAM, socket.SOCK_STREAM
 SO_RCVMARK, IP_TRANSPARENT = 75, 19
 ONE, TWO = "10.77.0.1", "10.77.0.2"
-MARKS = (
-    0,
-    1,
-    2,
-    0x50,
-    0x5F,
-    0x4001,
-    0x40000,
-    0x80000,
-    0xCA6C,
-    0x6D6F6C65,
-    0x80000000,
-    0xFFFC0001,
-    0xFFFFFFFF,
-)
+MARKS = (0, 1, 2, 0x50, 0x5F, 0x4001, 0x40000, 0x80000, 0xCA6C, 0x6D6F6C65, 0x80000000)
+MARKS += (0xFFFC0001, 0xFFFFFFFF)
 _scenarios = []
 _observed = {}
 
@@ -118,7 +105,7 @@ def without(function):
         _observed[function] = observe(function)
         print(f"# {_observed[function]}", flush=True)
 
-    case.__doc__ = f"Without VS: {function.__doc__}"
+    case.__doc__ = f"Without VS: {vs.title(function)}"
     vs.test(case)
 
 
@@ -137,7 +124,7 @@ def beside(function):
         vs.eq(got, _observed.get(function), "observed, beside VS and without")
         gates.gone(dev, *(service.id for service in dev.services() if service.id != vs.ROOT))
 
-    case.__doc__ = f"Beside VS: {function.__doc__}"
+    case.__doc__ = f"Beside VS: {vs.title(function)}"
     vs.gated(case)
 
 
@@ -313,9 +300,10 @@ def ipvs_by_mark(one, two):
         with two.inside():
             # which refuses what is not redirected
             netns.ip("addr", "add", "203.0.113.9/32", "dev", "lo")
-        nft(
-            "table ip t { chain o { type route hook output priority -150; ip daddr 203.0.113.9 tcp dport 80 meta mark set 0x77; }; }"
-        )
+        nft("""table ip t { chain o {
+            type route hook output priority -150
+            ip daddr 203.0.113.9 tcp dport 80 meta mark set 0x77
+        }; }""")
         for port in 80, 81:
             with marked(0, STREAM) as client:
                 try:
@@ -340,67 +328,24 @@ def ipsec_by_mark(one, two):
         vs.skip("this kernel has no IPsec")
     for space in one, two:
         with space.inside():
+            mark = "mark 42" if space is one else ""
             netns.ip(
-                "xfrm",
-                "state",
-                "add",
-                "src",
-                ONE,
-                "dst",
-                TWO,
-                "proto",
-                "esp",
-                "spi",
-                "0x100",
-                "reqid",
-                "1",
-                *(["mark", "42"] if space is one else []),
-                "mode",
-                "transport",
-                "aead",
-                "rfc4106(gcm(aes))",
-                "0x" + "5a" * 20,
-                "128",
+                *f"xfrm state add src {ONE} dst {TWO} proto esp spi 0x100 reqid 1 {mark}".split(),
+                *f"mode transport aead rfc4106(gcm(aes)) 0x{'5a' * 20} 128".split(),
             )
     found = {}
     with netns.listener(two, TWO, 7000, DGRAM) as receiver, one.inside():
-        ends = "src", ONE, "dst", TWO
-        netns.ip(
-            "xfrm",
-            "policy",
-            "add",
-            *ends,
-            "dir",
-            "out",
-            "mark",
-            "42",
-            "tmpl",
-            *ends,
-            "proto",
-            "esp",
-            "reqid",
-            "1",
-            "mode",
-            "transport",
-        )
-        netns.ip(
-            "xfrm",
-            "policy",
-            "add",
-            *ends,
-            "dir",
-            "out",
-            "mark",
-            "0x50",
-            "mask",
-            "0xf0",
-            "action",
-            "block",
-        )
+        esp = f"src {ONE} dst {TWO} proto esp"
+        policy = f"xfrm policy add src {ONE} dst {TWO} dir out"
+        netns.ip(*f"{policy} mark 42 tmpl {esp} reqid 1 mode transport".split())
+        netns.ip(*f"{policy} mark 0x50 mask 0xf0 action block".split())
         with two.inside():
             nft("""table ip t {
                 counter sealed { }
-                chain i { type filter hook prerouting priority -300; meta l4proto esp counter name sealed; }
+                chain i {
+                    type filter hook prerouting priority -300
+                    meta l4proto esp counter name sealed
+                }
             }""")
         for mark in *MARKS, 42:
             with two.inside():
@@ -480,9 +425,18 @@ def whole_connmark(one, two):
         # as wg-quick(8) writes them for an interface wg0 with an address of 10.66.0.1 and FwMark
         # 51820
         nft("""table ip wg-quick-wg0 {
-            chain preraw { type filter hook prerouting priority -300; iifname != "wg0" ip daddr 10.66.0.1 fib saddr type != local drop; }
-            chain premangle { type filter hook prerouting priority -150; meta l4proto udp meta mark set ct mark; }
-            chain postmangle { type filter hook postrouting priority -150; meta l4proto udp meta mark 51820 ct mark set meta mark; }
+            chain preraw {
+                type filter hook prerouting priority -300
+                iifname != "wg0" ip daddr 10.66.0.1 fib saddr type != local drop
+            }
+            chain premangle {
+                type filter hook prerouting priority -150
+                meta l4proto udp meta mark set ct mark
+            }
+            chain postmangle {
+                type filter hook postrouting priority -150
+                meta l4proto udp meta mark 51820 ct mark set meta mark
+            }
         }""")
         netns.ip("rule", "add", "not", "fwmark", "51820", "table", "51820")
         netns.ip("rule", "add", "table", "main", "suppress_prefixlength", "0")
@@ -517,17 +471,7 @@ def tailscale(one, two):
         netns.ip("addr", "add", "100.64.0.1/32", "dev", "tailscale0")
         netns.ip("link", "set", "tailscale0", "up")
         netns.ip("route", "add", "203.0.113.0/24", "dev", "vs77", "src", ONE)
-        netns.ip(
-            "route",
-            "add",
-            "203.0.113.0/24",
-            "dev",
-            "tailscale0",
-            "src",
-            "100.64.0.1",
-            "table",
-            "52",
-        )
+        netns.ip(*"route add 203.0.113.0/24 dev tailscale0 src 100.64.0.1 table 52".split())
         for words in (
             "5210 fwmark 0x80000/0xff0000 table main",
             "5230 fwmark 0x80000/0xff0000 table default",
@@ -695,8 +639,14 @@ tags_beside(
 )
 tags_beside(
     """table inet keeps {
-    chain premangle { type filter hook prerouting priority -150; meta l4proto udp meta mark set ct mark; }
-    chain postmangle { type filter hook postrouting priority -150; meta l4proto udp meta mark 51820 ct mark set meta mark; }
+    chain premangle {
+        type filter hook prerouting priority -150
+        meta l4proto udp meta mark set ct mark
+    }
+    chain postmangle {
+        type filter hook postrouting priority -150
+        meta l4proto udp meta mark 51820 ct mark set meta mark
+    }
 }""",
     "wg-quick's rules",
 )

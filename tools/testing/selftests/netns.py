@@ -130,7 +130,7 @@ def each(test):
         def case(dev):
             test(dev, version)
 
-        case.__doc__ = f"{test.__doc__}, IP{version}"
+        case.__doc__ = f"{vs.title(test)}, IP{version}"
         vs.gated(case)
 
     for version in CLIENT:

@@ -92,41 +92,16 @@ def encrypted(dev, version):
         for space in one, two:
             with space.inside():
                 for source, target in (CLIENT, SERVER), (SERVER, CLIENT):
-                    ends = "src", source[version], "dst", target[version]
+                    ends = f"src {source[version]} dst {target[version]}"
                     out = (space is one) == (source is CLIENT)
                     netns.ip(
-                        "xfrm",
-                        "state",
-                        "add",
-                        *ends,
-                        "proto",
-                        "esp",
-                        "spi",
-                        "0x100",
-                        "reqid",
-                        "1",
-                        "mode",
-                        "transport",
-                        "aead",
-                        "rfc4106(gcm(aes))",
-                        "0x" + "5a" * 20,
-                        "128",
+                        *f"xfrm state add {ends} proto esp spi 0x100 reqid 1".split(),
+                        *f"mode transport aead rfc4106(gcm(aes)) 0x{'5a' * 20} 128".split(),
                     )
+                    way = "out" if out else "in"
                     netns.ip(
-                        "xfrm",
-                        "policy",
-                        "add",
-                        *ends,
-                        "dir",
-                        "out" if out else "in",
-                        "tmpl",
-                        *ends,
-                        "proto",
-                        "esp",
-                        "reqid",
-                        "1",
-                        "mode",
-                        "transport",
+                        *f"xfrm policy add {ends} dir {way}".split(),
+                        *f"tmpl {ends} proto esp reqid 1 mode transport".split(),
                     )
         with (
             netns.listener(two, SERVER[version]) as server,

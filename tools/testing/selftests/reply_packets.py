@@ -39,6 +39,10 @@ def segment(space, version, source, destination, sequence, flags):
 
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
+NO_RESETS = """table inet t { chain c {
+    type filter hook output priority 0
+    tcp flags & rst == rst drop
+}; }"""
 
 
 @each
@@ -50,8 +54,7 @@ def syn_ack(dev, version):
         number = dev.add("packet", right=[a], peer=CLIENT[version])
         # The client's machine must not answer with a reset: it does not know of the connection.
         with one.inside():
-            rules = "table inet t { chain c { type filter hook output priority 0; tcp flags & rst == rst drop; }; }"
-            vs.eq(vs.run("nft", rules).returncode, 0, "nft")
+            vs.eq(vs.run("nft", NO_RESETS).returncode, 0, "nft")
         with netns.listener(two, SERVER[version]):
             segment(one, version, 40000, 5432, 1000, SYN)
             vs.until(lambda: netns.counted(dev, a)[2] == 1, what="the SYN-ACK")
@@ -126,8 +129,7 @@ def time_wait(dev, version):
         # The client's machine knows of nothing any more, and would answer with a reset, which ends
         # TIME_WAIT.
         with one.inside():
-            rules = "table inet t { chain c { type filter hook output priority 0; tcp flags & rst == rst drop; }; }"
-            vs.eq(vs.run("nft", rules).returncode, 0, "nft")
+            vs.eq(vs.run("nft", NO_RESETS).returncode, 0, "nft")
         segment(one, version, port, 5432, int.from_bytes(os.urandom(4), "big") | 1, ACK)
         vs.eq(
             netns.difference(before, packets(dev, a)),

@@ -178,7 +178,7 @@ def new(dev):
             dev.place(child, a)
         began = time.monotonic()
         os.write(start[1], b"xxxx")
-        for child in children:
+        for _ in children:
             os.read(done[0], 1)
         took = time.monotonic() - began
     for child in children:

@@ -80,7 +80,9 @@ def under_way(cookies):
                 server.accept()[0].close()
             server.close()
 
-    case.__doc__ = f"Never more sockets than sockets_max with twenty handshakes under way{', by SYN cookies' if cookies else ''}"
+    case.__doc__ = "Never more sockets than sockets_max with twenty handshakes under way" + (
+        ", by SYN cookies" if cookies else ""
+    )
     case.__name__ = f"under_way_{cookies}"
     gates.case(case)
 

@@ -88,7 +88,8 @@ def memory():
     finally:
         dev.close()
     print(
-        f"# a socket without the module {plain:.0f} bytes; with it, root's {untagged - plain:+.0f}, tagged {tagged - plain:+.0f}; "
+        f"# a socket without the module {plain:.0f} bytes; with it, root's"
+        f" {untagged - plain:+.0f}, tagged {tagged - plain:+.0f}; "
         f"the module and all gates {(beside - without) / 1024:.0f} KiB",
         flush=True,
     )

@@ -45,18 +45,7 @@ def attach(container, number, bridge=None):
     """Links a container to the host by a veth pair; the host's end is a port of `bridge`, or has
     the address .254.
     """
-    netns.ip(
-        "link",
-        "add",
-        f"vsh{number}",
-        "type",
-        "veth",
-        "peer",
-        "name",
-        "eth0",
-        "netns",
-        container.name,
-    )
+    netns.ip(*f"link add vsh{number} type veth peer name eth0 netns {container.name}".split())
     subnet = 80 if bridge else 80 + number
     if bridge:
         netns.ip("link", "set", f"vsh{number}", "master", bridge)
@@ -92,7 +81,10 @@ def nat(stack):
     set_sysctl("net.ipv4.ip_forward", 1)
     stack.callback(set_sysctl, "net.ipv4.ip_forward", 0)
     nft(f"""table ip vs-nat {{
-        chain pre {{ type nat hook prerouting priority -100; ip daddr 10.81.0.254 meta l4proto {{ tcp, udp }} th dport 8000 dnat to {address}:{PORT}; }}
+        chain pre {{
+            type nat hook prerouting priority -100
+            ip daddr 10.81.0.254 meta l4proto {{ tcp, udp }} th dport 8000 dnat to {address}:{PORT}
+        }}
         chain post {{ type nat hook postrouting priority 100; oifname "vsh2" masquerade; }}
     }}""")
     stack.callback(vs.command, "nft", "delete", "table", "ip", "vs-nat")
@@ -185,8 +177,9 @@ def way(topology):
                 wrong = COUNT - right - home
                 missing = missed()
                 print(
-                    f"# {topology.__name__}, {what}: {COUNT}, right {right}, home {home}, wrong {wrong}; "
-                    f"srv: unattributed {dev.stat(srv).unattributed}, a gate's calls missed {missing}",
+                    f"# {topology.__name__}, {what}: {COUNT}, right {right}, home {home},"
+                    f" wrong {wrong}; srv: unattributed {dev.stat(srv).unattributed},"
+                    f" a gate's calls missed {missing}",
                     flush=True,
                 )
                 vs.eq(wrong, 0, f"{what}: wrong")
@@ -202,7 +195,8 @@ def way(topology):
                     vs.within(dev.stat(id).sockets, 0, 2 * COUNT, "sockets")
 
         case.__doc__ = (
-            f"{topology.__doc__.rstrip('.')}: {what} of several tenants at once are their clients'"
+            f"{vs.title(topology).rstrip('.')}: {what} of several tenants at once"
+            " are their clients'"
         )
         case.__name__ = f"{topology.__name__}_{what}"
         gates.case(case)

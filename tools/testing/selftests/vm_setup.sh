@@ -24,14 +24,17 @@ failing() {
 
 is "a whole environment needs nothing" "$("$setup" 2>&1)" ""
 is "an unknown kernel" "$(KERNEL=frob failing "$setup")" \
-	"vs: setup: there is no kernel frob: KERNEL is cloud, rt, a version such as 7.2, lockdep or kasan"
+	"vs: setup: there is no kernel frob: KERNEL is cloud, rt, a version such as 7.2, lockdep \
+or kasan"
 is "an unknown option" "$(failing "$setup" --frobnicate)" "vs: setup: unknown option --frobnicate"
 
 mkdir "$work/small"
-is "no space: how much is needed, how much is there, and what to do" "$(failing apart --mount bash -c "
+is "no space: how much is needed, how much is there, and what to do" \
+	"$(failing apart --mount bash -c "
 	mount -t tmpfs -o size=64m none $work/small &&
 		XDG_CACHE_HOME=$work/small exec $setup" | sed 's/needs [0-9]* MB/needs N MB/')" \
-	"vs: setup: no space: it needs N MB in $work/small/vs and 64 MB are free (XDG_CACHE_HOME chooses another place)"
+	"vs: setup: no space: it needs N MB in $work/small/vs and 64 MB are free (XDG_CACHE_HOME \
+chooses another place)"
 
 # a sudo that refuses, whether or not this machine has one
 mkdir -p "$work/bin" "$work/nobody"
@@ -41,14 +44,16 @@ chmod 777 "$work/nobody"
 nobody=()
 ((EUID)) || nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups)
 is "no right to install" \
-	"$(failing env PATH="$work/bin:$PATH" XDG_CACHE_HOME="$work/nobody" "${nobody[@]}" "$setup")" \
+	"$(failing env PATH="$work/bin:$PATH" XDG_CACHE_HOME="$work/nobody" \
+		"${nobody[@]}" "$setup")" \
 	"vs: setup: no right to install: sudo refuses; become root"
 
 # what an interrupted run may leave, and no network to go on with
 mkdir -p "$work/cut/vs/root.new/half" "$work/cut/vs/kernels/7.0/build.new"
 said=$(failing apart --net --mount env XDG_CACHE_HOME="$work/cut" "$setup")
 is "no network: one line" "$said" \
-	"vs: setup: tree failed: the network or a package mirror cannot be reached; see to that and run it again"
+	"vs: setup: tree failed: the network or a package mirror cannot be reached; see to that \
+and run it again"
 is "what was half made is gone, and nothing was taken for whole" \
 	"$(cd "$work/cut/vs" && find . -name half -o -name 'build*' -o -name root)" ""
 finish

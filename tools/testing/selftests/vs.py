@@ -265,7 +265,10 @@ class Device:
         left = [*left] + [ROOT] * (ENTITIES.get(gate, 0) - len(left))
         made = rule(gate, left, **properties)
         return self.call(
-            "RULE_TEST", call=ctypes.addressof(made), call_size=ctypes.sizeof(made), work=left[0] if work is None else work
+            "RULE_TEST",
+            call=ctypes.addressof(made),
+            call_size=ctypes.sizeof(made),
+            work=left[0] if work is None else work,
         )
 
     def packets(self, on):
@@ -355,9 +358,7 @@ def refused(number, reason, function, *arguments, **named):
 
 def run(*command, **options):
     """Runs a command to its end, output captured as text; does not judge its exit status."""
-    return subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
-    )
+    return subprocess.run(command, capture_output=True, text=True, **options)
 
 
 def command(*words):
@@ -481,6 +482,14 @@ def gated(function):
     return test(function)
 
 
+def title(function):
+    """The first paragraph of a function's docstring as one line, for the name of a case; without
+    one, the function's own name.
+    """
+    text = inspect.getdoc(function) or function.__name__.replace("_", " ")
+    return " ".join(text.split("\n\n", 1)[0].split("\n"))
+
+
 def _case(function):
     global _attached
     if getattr(function, "gated", False) and not _attached:
@@ -510,11 +519,7 @@ def main():
     print(f"TAP version 13\n1..{len(_cases)}", flush=True)
     failures = skipped = 0
     for number, function in enumerate(_cases, 1):
-        name = (
-            (inspect.getdoc(function) or function.__name__.replace("_", " "))
-            .split("\n", 1)[0]
-            .rstrip(".")
-        )
+        name = title(function).rstrip(".")
         try:
             _case(function)
             print(f"ok {number} - {name}", flush=True)

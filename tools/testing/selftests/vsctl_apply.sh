@@ -74,6 +74,7 @@ check "gates, for a task in a service" vsctl up --no-sched --gates fork
 check "a service" vsctl create held
 sleep 1000 &
 check "with a task" vsctl place $! held
+# shellcheck disable=SC2016 # the message has the name in backquotes
 is "is not pruned, and named" "$(vsctl apply - --prune </dev/null 2>&1 | head -1)" \
 	'vsctl: apply: destroy `held`, which the file does not name: it has tasks (EBUSY)'
 kill $!

@@ -161,7 +161,8 @@ def killed(words, back, between=lambda found, old, new: False):
         )
         if not kind:
             raise AssertionError(
-                f"{step}: neither as before: {differs(found, old)}\nnor as after: {differs(found, new)}"
+                f"{step}: neither as before: {differs(found, old)}\n"
+                f"nor as after: {differs(found, new)}"
             )
         count[kind] += 1
         if kind == "old":
@@ -229,10 +230,12 @@ def apply():
     """apply, which changes services and rules and prunes"""
     vs.vsctl("up")
     before = config(
-        "rules = ['accept task=x => task=conn']\n[services.x]\n[services.y]\nparent = 'x'\ncpu_weight = 7\n"
+        "rules = ['accept task=x => task=conn']\n"
+        "[services.x]\n[services.y]\nparent = 'x'\ncpu_weight = 7\n"
     )
     after = config(
-        "rules = ['accept task=y => task=conn', 'fork task=z => child=y']\n[services.y]\n[services.z]\nparent = 'y'\n"
+        "rules = ['accept task=y => task=conn', 'fork task=z => child=y']\n"
+        "[services.y]\n[services.z]\nparent = 'y'\n"
     )
     vs.vsctl("apply", before)
     killed(["apply", "--prune", after], lambda: vs.vsctl("apply", "--prune", before))

@@ -9,8 +9,10 @@ links() { find $pins/links -type f 2>/dev/null | wc -l; }
 # the line that begins with this word alone: not `gates off` for `gates`
 status_of() { vsctl status | sed -n "s/^$1  \+//p"; }
 # the gates that the links are for
-linked() \
-	{ find $pins/links -type f -name '*__*' -printf '%f\n' | sed 's/__.*//' | grep -vx 'core\|iter' | sort -u | xargs; }
+linked() {
+	find $pins/links -type f -name '*__*' -printf '%f\n' | sed 's/__.*//' |
+		grep -vx 'core\|iter' | sort -u | xargs
+}
 
 is "nothing is attached at first" "$(status_of gates)" none
 check "up" vsctl up --no-sched

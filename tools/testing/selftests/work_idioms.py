@@ -228,8 +228,8 @@ def _futex():
 
 @gates.case
 def sleeps(dev):
-    """After the reply work ends with the first sleep, whatever the task sleeps in; before it a sleep
-    belongs to the work
+    """After the reply work ends with the first sleep, whatever the task sleeps in; before it a
+    sleep belongs to the work
     """
     server = Server(dev, "a")
     dev.add("recv", [server.s], BY_SOCKET)

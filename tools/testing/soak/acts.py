@@ -16,29 +16,11 @@ import vs
 from load import HOME, PATIENCE
 
 CPU1 = pathlib.Path("/sys/devices/system/cpu/cpu1/online")
-QUERIES = (
-    ["stat"],
-    ["stat", "--sched"],
-    ["tree"],
-    ["ls"],
-    ["rule", "ls"],
-    ["ps"],
-    ["ss"],
-    ["show", "a"],
-    ["status"],
-)
-OPTIONAL_GATES = (
-    "fork",
-    "exec",
-    "exit",
-    "setuid",
-    "setgid",
-    "socketpair",
-    "connect",
-    "send",
-    "wait",
-    "packet",
-)
+QUERIES = [
+    query.split()
+    for query in ("stat", "stat --sched", "tree", "ls", "rule ls", "ps", "ss", "show a", "status")
+]
+OPTIONAL_GATES = "fork exec exit setuid setgid socketpair connect send wait packet".split()
 
 
 def command(*words, fine=(0,)):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What the soak test checks when all is over, each on its own."""
+"""The checks of the soak test when all is over, each on its own."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def bpf():
 
 
 def kept():
-    """What the kernel keeps, while neither the module nor the load is there."""
+    """Measures the memory that the kernel keeps, while neither the module nor the load is there."""
     vs.until(lambda: bpf() == bpf(), PATIENCE, "BPF objects come to rest")
     return memory(), bpf()
 
@@ -73,10 +73,8 @@ def untagged():
             time.sleep(0.5)
         for task in json.loads(vsctl("ps", "--json")) if left else ():
             if task["home"] != "root":
-                print(
-                    f"# {task} {pathlib.Path('/proc', str(task['pid']), 'stat').read_text(encoding='utf-8')[:60]}",
-                    flush=True,
-                )
+                status = pathlib.Path("/proc", str(task["pid"]), "stat")
+                print(f"# {task} {status.read_text(encoding='utf-8')[:60]}", flush=True)
         vs.eq(left, [], "services with tasks and sockets")
         dev.apply(prune=True)
         vs.eq(len(dev.services()), 1, "services")

@@ -28,15 +28,19 @@ OPERATOR, NICE = "operator", 10
 # kernel, fast
 PATIENCE = 900
 
-STRESS = """affinity clone cpu daemon epoll eventfd exec fork futex kill mq msg mutex nice pipe poll pthread schedpolicy
-            sem-sysv sendfile session shm-sysv sigq sock sockpair splice switch tee udp unshare vfork wait yield zombie""".split()
+STRESS = """
+affinity clone cpu daemon epoll eventfd exec fork futex kill mq msg mutex nice pipe poll pthread
+schedpolicy sem-sysv sendfile session shm-sysv sigq sock sockpair splice switch tee udp unshare
+vfork wait yield zombie
+""".split()
 STRESS_OPTIONS = {"zombie": ["--zombie-max", "200"], "schedpolicy": ["--schedpolicy-rand"]}
 
 NGINX = f"""
 daemon off; user root; worker_processes 2; pid {HOME}/nginx.pid; error_log {HOME}/nginx.log;
 events {{ worker_connections 256; }}
 http {{
-    access_log off; client_body_temp_path {HOME}/body; proxy_temp_path {HOME}/proxy; fastcgi_temp_path {HOME}/fastcgi;
+    access_log off; client_body_temp_path {HOME}/body;
+    proxy_temp_path {HOME}/proxy; fastcgi_temp_path {HOME}/fastcgi;
     uwsgi_temp_path {HOME}/uwsgi; scgi_temp_path {HOME}/scgi;
     server {{ listen 127.0.0.1:8080 backlog=64; root {HOME}/www; }}
 }}

@@ -35,12 +35,13 @@ pub fn named(name: &str) -> Result<Attribute, String> {
         })
 }
 
-/// What a value looks like, for messages.
+/// The form of a value, for messages.
 pub const fn form(attribute: Attribute) -> &'static str {
     match attribute.kind() {
         Kind::Weight => "a number from 1 to 10000, 100 being usual",
         Kind::Cap => {
-            "percent of one CPU such as `150%`, thousandths such as `1500m` (from 10m, 1%), or `unlimited`"
+            "percent of one CPU such as `150%`, thousandths such as `1500m` (from 10m, 1%), or \
+             `unlimited`"
         }
         Kind::Limit => "a number, or `unlimited`",
         Kind::Errno => "an error's name such as `EAGAIN`, or its number from 1 to 133",

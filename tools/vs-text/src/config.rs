@@ -387,7 +387,10 @@ impl Reader<'_> {
                     Located::new("", self.text, &Problem::new((*first).clone(), "", "")).line;
                 self.problem(
                     span.clone(),
-                    format!("this rule can never win: that of line {line} asks for the same and is older"),
+                    format!(
+                        "this rule can never win: that of line {line} asks for the same and is \
+                        older"
+                    ),
                     "remove one of them",
                 );
             } else {

@@ -7,7 +7,7 @@ use crate::quote::quoted;
 
 /// Longest pattern in bytes: `VS_PATH_LEN` without the final NUL.
 pub const PATTERN_MAX: usize = 255;
-/// What a pattern for a whole folder ends in.
+/// The end of a pattern for a whole folder.
 pub const BELOW: &[u8] = b"/*";
 
 /// A path or a folder's whole content. Paths are bytes.
@@ -30,7 +30,8 @@ impl Pattern {
         let parts: Vec<&[u8]> = bytes[1..].split(|b| *b == b'/').collect();
         if bytes.len() > 1 && parts.iter().any(|part| matches!(*part, b"" | b"." | b"..")) {
             return Err(format!(
-                "`{}` has an empty part, `.` or `..`: the kernel compares with the path as it is without them",
+                "`{}` has an empty part, `.` or `..`: the kernel compares with the path as it is \
+                 without them",
                 quoted(bytes)
             ));
         }
@@ -88,7 +89,7 @@ impl fmt::Display for Pattern {
     }
 }
 
-/// Whether a pattern matches a path. `/dir/*` matches what is below the folder, not the folder.
+/// Tells whether a pattern matches. `/dir/*` matches what is below the folder, not the folder.
 pub fn matches(pattern: &[u8], path: &[u8]) -> bool {
     match pattern.strip_suffix(BELOW) {
         Some(folder) => {

@@ -22,7 +22,7 @@ const IFACE_MAX: usize = 15;
 const ARROW: &str = "=>";
 const ANY: &str = "*";
 
-/// What a rule makes of an entity.
+/// The service that a rule gives an entity.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Target {
     /// Its service stays as it is.
@@ -99,7 +99,8 @@ impl Rule {
             return Err(Problem::new(
                 text.len()..text.len(),
                 "the rule has no `=>`",
-                "write what it is for, `=>`, then what it does: `accept task=pg => task=conn` (in a shell, in quotes)",
+                "write what it is for, `=>`, then what it does: `accept task=pg => task=conn` (in \
+                 a shell, in quotes)",
             ));
         };
         let (from, conditions) = left(gate, &rest[..arrow])?;

@@ -157,7 +157,8 @@ fn each_mistake_has_its_place() {
 
 #[test]
 fn all_mistakes_are_told_at_once() {
-    let text = "rules = ['acept => task=a', 'exec => task=nobody']\n[services.a]\ncpu_cap = '1'\nparent = 'c'\n";
+    let text = "rules = ['acept => task=a', 'exec => task=nobody']\n\
+        [services.a]\ncpu_cap = '1'\nparent = 'c'\n";
     let problems = Document::parse("vs.toml", text).unwrap_err();
     let lines: Vec<usize> = problems.iter().map(|problem| problem.line).collect();
     assert_eq!(lines, [1, 1, 3, 4]);
@@ -177,10 +178,12 @@ fn a_refusal_of_the_kernel_has_a_place_too() {
 #[test]
 fn differences() {
     let present = read(
-        "rules=['fork => child=home', 'exec uid=1 => task=a', 'exec uid=2 => task=a']\n[services.a]\ncpu_weight=50\n[services.old]",
+        "rules=['fork => child=home', 'exec uid=1 => task=a', 'exec uid=2 => task=a']\n\
+         [services.a]\ncpu_weight=50\n[services.old]",
     );
     let wanted = read(
-        "rules=['exec uid=2 => task=a', 'exec uid=1 => task=a', 'exec uid=3 => task=b']\n[services.a]\ncpu_cap='50%'\npriority=1\n[services.b]\nparent='a'\ncpu_weight=7",
+        "rules=['exec uid=2 => task=a', 'exec uid=1 => task=a', 'exec uid=3 => task=b']\n\
+         [services.a]\ncpu_cap='50%'\npriority=1\n[services.b]\nparent='a'\ncpu_weight=7",
     );
     let shown = |prune| {
         diff(&present, &wanted, prune)
@@ -252,7 +255,9 @@ fn write(services: &[Service]) -> String {
 
 proptest! {
     #[test]
-    fn any_order_gives_parents_first((services, shuffled) in tree().prop_flat_map(|s| (Just(s.clone()), Just(s).prop_shuffle()))) {
+    fn any_order_gives_parents_first(
+        (services, shuffled) in tree().prop_flat_map(|s| (Just(s.clone()), Just(s).prop_shuffle())),
+    ) {
         let config = read(&write(&shuffled));
         for (n, service) in config.services.iter().enumerate() {
             if let Some(parent) = &service.parent {
@@ -267,7 +272,10 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_survived(text in "(\\[services\\.[a-c]\\]\n|parent = \"[a-c]\"\n|rules = \\[|\\]|\"fork => child=[a-c]\",|[ -~]\n){0,12}") {
+    fn any_text_is_survived(
+        text in "(\\[services\\.[a-c]\\]\n|parent = \"[a-c]\"\n|rules = \\[|\\]|\
+            \"fork => child=[a-c]\",|[ -~]\n){0,12}",
+    ) {
         if let Err(problems) = Document::parse("x", &text) {
             prop_assert!(!problems.is_empty());
         }

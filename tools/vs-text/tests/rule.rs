@@ -11,7 +11,9 @@ use vs_text::rule::{Call, Conditions, Rule, Target};
 
 fn service() -> impl Strategy<Value = Service> {
     prop_oneof![
-        4 => "[a-z0-9._-]{1,63}".prop_filter("a word with a meaning", |name| !name::is_reserved(name)).prop_map(Service::Name),
+        4 => "[a-z0-9._-]{1,63}"
+            .prop_filter("a word with a meaning", |name| !name::is_reserved(name))
+            .prop_map(Service::Name),
         1 => (0u32..16384).prop_map(Service::Id),
     ]
 }
@@ -117,7 +119,8 @@ proptest! {
     #[test]
     fn round_trip(rule in rule()) {
         let text = rule.to_string();
-        let read = Rule::parse(&text).map_err(|problem| TestCaseError::fail(format!("{text}: {problem:?}")))?;
+        let read = Rule::parse(&text)
+            .map_err(|problem| TestCaseError::fail(format!("{text}: {problem:?}")))?;
         prop_assert_eq!(&read, &rule, "{}", text);
         prop_assert_eq!(read.to_string(), text);
     }
@@ -131,7 +134,11 @@ proptest! {
     }
 
     #[test]
-    fn damaged_rules_are_survived(rule in rule(), at: prop::sample::Index, with in "[ =>\"\\\\a#*/]{0,2}") {
+    fn damaged_rules_are_survived(
+        rule in rule(),
+        at: prop::sample::Index,
+        with in "[ =>\"\\\\a#*/]{0,2}",
+    ) {
         let mut text: Vec<char> = rule.to_string().chars().collect();
         let at = at.index(text.len());
         text.splice(at..=at, with.chars());

@@ -127,7 +127,13 @@ proptest! {
     }
 
     #[test]
-    fn an_address_of_any_text(text in prop_oneof![text(), "[0-9a-f:./%]{0,45}", "[0-9]{1,3}(\\.[0-9]{1,3}){3}(/[0-9]{1,3})?"]) {
+    fn an_address_of_any_text(
+        text in prop_oneof![
+            text(),
+            "[0-9a-f:./%]{0,45}",
+            "[0-9]{1,3}(\\.[0-9]{1,3}){3}(/[0-9]{1,3})?",
+        ],
+    ) {
         if let Ok(prefix) = Prefix::parse(&text) {
             prop_assert!(prefix.contains(prefix.octets()));
             prop_assert_eq!(Prefix::parse(&prefix.to_string()), Ok(prefix));
@@ -135,10 +141,15 @@ proptest! {
     }
 
     #[test]
-    fn a_value_of_any_text(text in prop_oneof![text(), "-?[0-9_]{0,12}\\.?[0-9]{0,3}(%|m|)", "[A-Z]{1,12}"]) {
+    fn a_value_of_any_text(
+        text in prop_oneof![text(), "-?[0-9_]{0,12}\\.?[0-9]{0,3}(%|m|)", "[A-Z]{1,12}"],
+    ) {
         for attribute in Attribute::ALL {
             if let Ok(value) = attribute::parse(attribute, &text) {
-                prop_assert_eq!(attribute::parse(attribute, &attribute::show(attribute, value)), Ok(value), "{}", attribute.name());
+                let shown = attribute::show(attribute, value);
+                prop_assert_eq!(
+                    attribute::parse(attribute, &shown), Ok(value), "{}", attribute.name()
+                );
             }
         }
         let _ = attribute::named(&text);
@@ -162,7 +173,12 @@ proptest! {
     }
 
     #[test]
-    fn a_pattern_of_any_bytes(bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(b'/'), Just(b'*')], 0..120)) {
+    fn a_pattern_of_any_bytes(
+        bytes in prop::collection::vec(
+            prop_oneof![any::<u8>(), Just(b'/'), Just(b'*')],
+            0..120,
+        ),
+    ) {
         for pattern in [Pattern::path(&bytes), Pattern::unix(&bytes)].into_iter().flatten() {
             prop_assert_eq!(pattern.bytes(), bytes.as_slice());
         }

@@ -10,8 +10,8 @@ use std::{env, fs};
 use vs_text::gate::{Carrier, Entity, Gate, Property};
 
 macro_rules! constants {
-    ($(#[doc = $about:literal] $gate:ident $abi:ident $name:literal [$($entity:tt)*] [$($props:ident)*]
-        $trigger:ident $untold:literal;)*) => {
+    ($(#[doc = $about:literal] $gate:ident $abi:ident $name:literal [$($entity:tt)*]
+        [$($props:ident)*] $trigger:ident $untold:literal;)*) => {
         /// The gates with their names in the ABI.
         const CONSTANTS: &[(Gate, &str)] = &[$((Gate::$gate, stringify!($abi))),*];
     };
@@ -32,8 +32,7 @@ fn header() -> String {
             [] => "counts, and takes no rules".to_owned(),
             _ => format!("{}: {}", entities.join(", "), properties(*gate)),
         };
-        let tabs = "\t".repeat((30 - constant.len()) / 8);
-        text += &format!("\t{constant},{tabs}/* {says} */\n");
+        text += &format!("\t/* {says} */\n\t{constant},\n");
     }
     text
 }
@@ -50,7 +49,8 @@ fn document() -> String {
         format!("{} ({carrier}{bound})", entity.name)
     };
     let mut text = String::from(
-        "| number | gate | when | S1, S2, S3 (what carries the tag) | properties | kind | without a rule |\n\
+        "| number | gate | when | S1, S2, S3 (what carries the tag) \
+         | properties | kind | without a rule |\n\
          | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for gate in Gate::ALL {

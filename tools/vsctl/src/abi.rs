@@ -18,7 +18,10 @@ mod tests {
     macro_rules! pin {
         ($name:ident: $size:literal { $($field:ident: $offset:literal),+ $(,)? }) => {
             assert_eq!(size_of::<$name>(), $size, concat!("size of ", stringify!($name)));
-            $(assert_eq!(offset_of!($name, $field), $offset, concat!(stringify!($name), ".", stringify!($field)));)+
+            $(assert_eq!(
+                offset_of!($name, $field), $offset,
+                concat!(stringify!($name), ".", stringify!($field))
+            );)+
             // a field that was added and is not listed here shows in the list of all names
             let $name { $($field: _),+ } = $name::default();
         };
@@ -26,32 +29,46 @@ mod tests {
 
     #[test]
     fn layout() {
-        pin!(vs_info: 32 { abi: 0, ids_max: 4, features: 8, services: 16, rules: 20, generation: 24 });
+        pin!(vs_info: 32 {
+            abi: 0, ids_max: 4, features: 8, services: 16, rules: 20, generation: 24,
+        });
         pin!(vs_create: 80 { name: 0, id: 64, parent: 68, priority: 72, reason: 76 });
-        pin!(vs_destroy: 40 { id: 0, move_to: 4, children: 8, rules: 12, tasks: 16, sockets: 24, reason: 32, reserved: 36 });
-        pin!(vs_change: 88 { id: 0, what: 4, name: 8, parent: 72, priority: 76, reason: 80, reserved: 84 });
+        pin!(vs_destroy: 40 {
+            id: 0, move_to: 4, children: 8, rules: 12, tasks: 16, sockets: 24, reason: 32,
+            reserved: 36,
+        });
+        pin!(vs_change: 88 {
+            id: 0, what: 4, name: 8, parent: 72, priority: 76, reason: 80, reserved: 84,
+        });
         pin!(vs_set_attr: 16 { id: 0, op: 4, attr: 6, value: 8, reason: 12 });
-        pin!(vs_service: 216 { id: 0, parent: 4, name: 8, priority: 72, depth: 76, children: 80, detached: 84, attr: 88 });
+        pin!(vs_service: 216 {
+            id: 0, parent: 4, name: 8, priority: 72, depth: 76, children: 80, detached: 84,
+            attr: 88,
+        });
         pin!(vs_query: 224 { id: 0, reason: 4, service: 8 });
         pin!(vs_list: 24 { items: 0, room: 8, after: 12, count: 16, item_size: 20 });
         pin!(vs_rule: 624 {
-            id: 0, gate: 4, from: 8, to: 20, props: 32, uid: 36, gid: 40, proto: 44, local_len: 45, peer_len: 46,
-            reserved1: 47, local_port: 48, peer_port: 50, local: 52, peer: 68, iface: 84, path: 100, cgroup: 356,
-            reason: 612, hits: 616,
+            id: 0, gate: 4, from: 8, to: 20, props: 32, uid: 36, gid: 40, proto: 44,
+            local_len: 45, peer_len: 46, reserved1: 47, local_port: 48, peer_port: 50, local: 52,
+            peer: 68, iface: 84, path: 100, cgroup: 356, reason: 612, hits: 616,
         });
         pin!(vs_rule_test: 48 {
-            call: 0, call_size: 8, work: 12, rule: 16, matching: 20, shapes: 24, to: 28, reason: 40, reserved: 44,
+            call: 0, call_size: 8, work: 12, rule: 16, matching: 20, shapes: 24, to: 28,
+            reason: 40, reserved: 44,
         });
         pin!(vs_place_task: 16 { pidfd: 0, id: 4, flags: 8, reason: 12 });
         pin!(vs_place_socket: 16 { fd: 0, id: 4, flags: 8, reason: 12 });
         pin!(vs_stat: 656 {
-            id: 0, reason: 4, cpu_ns: 8, tasks: 16, sockets: 24, rebinds: 32, unattributed: 40, refused: 48,
-            packets_in: 112, bytes_in: 120, packets_out: 128, bytes_out: 136, hits: 144,
+            id: 0, reason: 4, cpu_ns: 8, tasks: 16, sockets: 24, rebinds: 32, unattributed: 40,
+            refused: 48, packets_in: 112, bytes_in: 120, packets_out: 128, bytes_out: 136,
+            hits: 144,
         });
-        pin!(vs_config_service: 208 { name: 0, id: 64, parent: 68, priority: 72, detached: 76, attr: 80 });
+        pin!(vs_config_service: 208 {
+            name: 0, id: 64, parent: 68, priority: 72, detached: 76, attr: 80,
+        });
         pin!(vs_apply: 56 {
-            services: 0, rules: 8, nr_services: 16, nr_rules: 20, flags: 24, reason: 28, at_service: 32, at_rule: 36,
-            service_size: 40, rule_size: 44, scope: 48, reserved: 52,
+            services: 0, rules: 8, nr_services: 16, nr_rules: 20, flags: 24, reason: 28,
+            at_service: 32, at_rule: 36, service_size: 40, rule_size: 44, scope: 48, reserved: 52,
         });
         pin!(vs_gate_switch: 8 { gate: 0, on: 4 });
         pin!(vs_socket: 16 { fd: 0, id: 4, flags: 8, reason: 12 });

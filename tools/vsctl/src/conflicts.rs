@@ -31,13 +31,15 @@ fn judge(list: &str) -> Result<(), Failure> {
     let active: Vec<&str> = list.split(',').collect();
     if !active.contains(&"bpf") {
         return Err(Failure::Bpf(format!(
-            "`bpf` is not among the active LSMs ({list}), so the gates cannot be attached\n  do: boot with `lsm={list},bpf`"
+            "`bpf` is not among the active LSMs ({list}), so the gates cannot be attached\n  do: \
+             boot with `lsm={list},bpf`"
         )));
     }
     match active.iter().find(|lsm| LABELLERS.contains(lsm)) {
         None => Ok(()),
         Some(lsm) => Err(Failure::Bpf(format!(
-            "`{lsm}` is active; it labels packets and requests in the fields in which tags travel\n  do: boot without it; AppArmor, Landlock, Tomoyo and IPE do not conflict"
+            "`{lsm}` is active; it labels packets and requests in the fields in which tags \
+             travel\n  do: boot without it; AppArmor, Landlock, Tomoyo and IPE do not conflict"
         ))),
     }
 }
@@ -48,14 +50,18 @@ pub fn warnings() -> Vec<String> {
     if let Ok(output) = Command::new("nft").args(["list", "ruleset"]).output() {
         let ruleset = String::from_utf8_lossy(&output.stdout).into_owned();
         found.extend(writers(&ruleset).map(|rule| {
-            format!("this rule of nftables writes the security mark, in which a packet's tag travels: {rule}")
+            format!(
+                "this rule of nftables writes the security mark, in which a packet's tag \
+                travels: {rule}"
+            )
         }));
     }
     for path in TARGETS {
         let targets = fs::read_to_string(path).unwrap_or_default();
         for target in targets.lines().filter(|target| target.ends_with("SECMARK")) {
             found.push(format!(
-                "iptables can write the security mark ({target} is in {path}); where a rule does, packets lose their tags"
+                "iptables can write the security mark ({target} is in {path}); where a rule does, \
+                 packets lose their tags"
             ));
         }
     }
@@ -94,7 +100,8 @@ mod tests {
 
     #[test]
     fn rules_that_write_the_security_mark_are_named() {
-        let ruleset = "table inet t {\n\tchain c {\n\t\ttype filter hook input priority 0;\n\t\tmeta secmark set \"s\"\n\t\tct secmark set meta secmark\n\t}\n}\n";
+        let ruleset = "table inet t {\n\tchain c {\n\t\ttype filter hook input priority 0;\n\
+            \t\tmeta secmark set \"s\"\n\t\tct secmark set meta secmark\n\t}\n}\n";
         assert_eq!(
             writers(ruleset).collect::<Vec<_>>(),
             ["meta secmark set \"s\""]

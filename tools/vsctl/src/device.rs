@@ -35,12 +35,19 @@ trait Reasoned {
 }
 
 macro_rules! reasoned {
-    ($($name:ident)+) => { $(impl Reasoned for $name { fn reason(&self) -> u32 { self.reason } })+ };
+    ($($name:ident)+) => {
+        $(impl Reasoned for $name { fn reason(&self) -> u32 { self.reason } })+
+    };
 }
-reasoned!(vs_create vs_destroy vs_change vs_set_attr vs_query vs_stat vs_rule vs_rule_test vs_place_task vs_apply);
+reasoned!(
+    vs_create vs_destroy vs_change vs_set_attr vs_query vs_stat vs_rule vs_rule_test vs_place_task
+    vs_apply
+);
 
 macro_rules! reasonless {
-    ($($name:ident)+) => { $(impl Reasoned for $name { fn reason(&self) -> u32 { VS_WHY_NONE } })+ };
+    ($($name:ident)+) => {
+        $(impl Reasoned for $name { fn reason(&self) -> u32 { VS_WHY_NONE } })+
+    };
 }
 reasonless!(vs_info vs_list vs_gate_switch vs_tags);
 
@@ -64,7 +71,8 @@ impl Device {
         let abi = device.info()?.abi;
         if abi != VS_ABI_VERSION {
             let message = format!(
-                "the module speaks version {abi} of the ABI, this vsctl version {VS_ABI_VERSION}\n  do: install both from one release"
+                "the module speaks version {abi} of the ABI, this vsctl version \
+                 {VS_ABI_VERSION}\n  do: install both from one release"
             );
             return Err(Failure::NotLoaded(message).into());
         }
@@ -139,7 +147,7 @@ impl Device {
         Ok(info)
     }
 
-    /// Whether the packet gate is on.
+    /// Tells whether the packet gate is on.
     pub fn packets_on(&self) -> Result<bool> {
         Ok(self.info()?.features & u64::from(VS_FEATURE_PACKETS) != 0)
     }
@@ -270,25 +278,31 @@ impl Device {
     }
 }
 
-/// Whether the module is loaded.
+/// Tells whether the module is loaded.
 pub fn loaded() -> bool {
     std::path::Path::new("/sys/module/vs").exists()
 }
 
 fn open(changes: bool) -> Result<File> {
-    OpenOptions::new().read(true).write(changes).open(PATH).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => Failure::NotLoaded(format!(
-            "{PATH} does not exist: the module vs is not loaded\n  do: `modprobe vs`, or `insmod vs.ko`"
+    OpenOptions::new()
+        .read(true)
+        .write(changes)
+        .open(PATH)
+        .map_err(|error| match error.kind() {
+            ErrorKind::NotFound => Failure::NotLoaded(format!(
+            "{PATH} does not exist: the module vs is not loaded\n  do: `modprobe vs`, or `insmod \
+             vs.ko`"
         ))
-        .into(),
-        ErrorKind::PermissionDenied => permission(),
-        _ => anyhow::Error::new(error).context(PATH),
-    })
+            .into(),
+            ErrorKind::PermissionDenied => permission(),
+            _ => anyhow::Error::new(error).context(PATH),
+        })
 }
 
 fn permission() -> anyhow::Error {
     Failure::Permission(
-        "no permission: virtual services are root's (CAP_SYS_ADMIN), and asking needs the right to read /dev/vsctl\n  do: run it with sudo"
+        "no permission: virtual services are root's (CAP_SYS_ADMIN), and asking needs the right to \
+         read /dev/vsctl\n  do: run it with sudo"
             .to_owned(),
     )
     .into()

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 /// A record whose fields are described.
 pub trait Described {
-    /// What one record is.
+    /// One sentence about a record.
     const ABOUT: &'static str;
     /// Name and meaning of each field.
     const FIELDS: &'static [(&'static str, &'static str)];
@@ -34,7 +34,8 @@ macro_rules! record {
 
         impl $crate::output::Described for $name {
             const ABOUT: &'static str = concat!($($about),+);
-            const FIELDS: &'static [(&'static str, &'static str)] = &[$((stringify!($field), concat!($($doc),+))),+];
+            const FIELDS: &'static [(&'static str, &'static str)] =
+                &[$((stringify!($field), concat!($($doc),+))),+];
         }
     };
 }

@@ -20,7 +20,7 @@ pub fn thread(tid: u32) -> Result<OwnedFd> {
     open(tid, libc::PIDFD_THREAD).map_err(|errno| explain(tid, errno))
 }
 
-/// Whether an error says that the task has ended.
+/// Tells whether an error says that the task has ended.
 pub fn has_exited(error: &anyhow::Error) -> bool {
     matches!(
         error.downcast_ref(),
@@ -44,13 +44,19 @@ fn open(pid: u32, flags: u32) -> nix::Result<OwnedFd> {
 
 fn explain(pid: u32, errno: Errno) -> anyhow::Error {
     match errno {
-        Errno::ESRCH => {
-            Failure::Refused { what: format!("task {pid}"), reason: crate::abi::VS_WHY_NO_TASK, errno }.into()
+        Errno::ESRCH => Failure::Refused {
+            what: format!("task {pid}"),
+            reason: crate::abi::VS_WHY_NO_TASK,
+            errno,
         }
+        .into(),
         Errno::EINVAL | Errno::ENOENT => Failure::Usage(format!(
-            "{pid} is a thread, not a process\n  do: name its process, or use --thread to place this thread only"
+            "{pid} is a thread, not a process\n  do: name its process, or use --thread to place \
+             this thread only"
         ))
         .into(),
-        errno => Err::<(), _>(errno).with_context(|| format!("task {pid}")).unwrap_err(),
+        errno => Err::<(), _>(errno)
+            .with_context(|| format!("task {pid}"))
+            .unwrap_err(),
     }
 }

@@ -267,7 +267,8 @@ mod tests {
         };
     }
     macro_rules! properties {
-        ($(#[doc = $about:literal] $property:ident $abi:ident $bit:ident $name:literal $form:literal;)*) => {
+        ($(#[doc = $about:literal] $property:ident $abi:ident $bit:ident $name:literal
+            $form:literal;)*) => {
             $(assert_eq!(Property::$property.bit(), $abi);)*
         };
     }
@@ -277,7 +278,8 @@ mod tests {
         };
     }
     macro_rules! attributes {
-        ($($(#[doc = $about:literal])* $attr:ident $abi:ident $name:literal $kind:ident $default:expr;)*) => {
+        ($($(#[doc = $about:literal])* $attr:ident $abi:ident $name:literal $kind:ident
+            $default:expr;)*) => {
             $(assert_eq!(Attribute::$attr as u32, $abi);)*
         };
     }

@@ -66,7 +66,8 @@ pub fn down(device: Option<&Device>) -> Result<usize> {
                 left => format!("these BPF programs are still loaded: {}", left.join(", ")),
             };
             return Err(Failure::Held(format!(
-                "all is detached, but {what}\n  do: see who holds it: `bpftool prog show`, `bpftool link show`, `lsmod`"
+                "all is detached, but {what}\n  do: see who holds it: `bpftool prog show`, \
+                 `bpftool link show`, `lsmod`"
             ))
             .into());
         }
@@ -74,7 +75,7 @@ pub fn down(device: Option<&Device>) -> Result<usize> {
     }
 }
 
-/// Whether the module is held by more than the descriptors of its device.
+/// Tells whether the module is held by more than the descriptors of its device.
 fn module_is_held(device: Option<&Device>) -> bool {
     let count = fs::read_to_string("/sys/module/vs/refcnt")
         .ok()
@@ -152,7 +153,8 @@ pub struct Holder {
     descriptors: usize,
 }
 
-/// Who has the device open, us among them: that keeps the module from being unloaded.
+/// The processes that have the device open, us among them. While there is one, the module cannot be
+/// unloaded.
 pub fn holders() -> Vec<Holder> {
     let mut found = Vec::new();
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {

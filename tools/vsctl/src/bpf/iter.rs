@@ -74,7 +74,8 @@ unsafe impl Plain for vs_sched_exit {}
 pub fn records<T: Plain>(bytes: &[u8]) -> Result<Vec<T>> {
     ensure!(
         bytes.len() % size_of::<T>() == 0,
-        "the iterators write records of another size: run `vsctl down` and `vsctl up` with this vsctl"
+        "the iterators write records of another size: run `vsctl down` and `vsctl up` with this \
+         vsctl"
     );
     let record = |chunk: &[u8]| {
         // SAFETY: the chunk has the size of `T`, any bytes are a `T`, and it need not be aligned to

@@ -29,8 +29,8 @@ fn descriptor(result: c_long) -> nix::Result<OwnedFd> {
 /// so do its pins.
 pub fn detached() -> nix::Result<OwnedFd> {
     // SAFETY: fsopen reads a string with its NUL, here and in all that follows a literal one.
-    let context =
-        descriptor(unsafe { libc::syscall(libc::SYS_fsopen, c"bpf".as_ptr(), FSOPEN_CLOEXEC) })?;
+    let opened = unsafe { libc::syscall(libc::SYS_fsopen, c"bpf".as_ptr(), FSOPEN_CLOEXEC) };
+    let context = descriptor(opened)?;
     let configure = |command: u32, key: *const libc::c_char, value: *const libc::c_char| {
         // SAFETY: fsconfig reads two strings with their NUL, or, for a command that takes none, two
         // null pointers.

@@ -37,13 +37,13 @@ macro_rules! counters {
 }
 /// All counters of enum vs_sched_stat, with their names.
 const COUNTERS: [(vs_sched_stat, &str); VS_SCHED_STATS as usize] = counters! {
-    VS_SCHED_DIRECT VS_SCHED_KTHREAD VS_SCHED_QUEUED VS_SCHED_PINNED VS_SCHED_HOMELESS VS_SCHED_PICK_NODE
-    VS_SCHED_PICK_PINNED VS_SCHED_PICK_URGENT VS_SCHED_PICK_STOLEN VS_SCHED_KEEP VS_SCHED_READER VS_SCHED_IDLE
-    VS_SCHED_EMPTY VS_SCHED_PREEMPT VS_SCHED_REBOUND VS_SCHED_PARKED VS_SCHED_UNPARKED VS_SCHED_OVERDUE
-    VS_SCHED_CLAMPED VS_SCHED_NODE_CHANGED
+    VS_SCHED_DIRECT VS_SCHED_KTHREAD VS_SCHED_QUEUED VS_SCHED_PINNED VS_SCHED_HOMELESS
+    VS_SCHED_PICK_NODE VS_SCHED_PICK_PINNED VS_SCHED_PICK_URGENT VS_SCHED_PICK_STOLEN VS_SCHED_KEEP
+    VS_SCHED_READER VS_SCHED_IDLE VS_SCHED_EMPTY VS_SCHED_PREEMPT VS_SCHED_REBOUND VS_SCHED_PARKED
+    VS_SCHED_UNPARKED VS_SCHED_OVERDUE VS_SCHED_CLAMPED VS_SCHED_NODE_CHANGED
 };
 
-/// What sched_ext does.
+/// The state of sched_ext.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     /// No BPF scheduler runs, and none of ours was started.
@@ -199,8 +199,10 @@ pub fn sync() -> Result<()> {
     }
     match options.retval as i32 {
         0 => Ok(()),
-        error => Err(Errno::from_raw(-error))
-            .context("the scheduler has no queue for every service; it makes the others when they are needed"),
+        error => Err(Errno::from_raw(-error)).context(
+            "the scheduler has no queue for every service; it makes the others when they \
+                are needed",
+        ),
     }
 }
 

@@ -31,7 +31,7 @@ pub const PROBED: [Gate; 3] = [Gate::Send, Gate::Recv, Gate::Packet];
 /// Where programs of the type cgroup attach: the root of cgroup2, which all tasks are below.
 const CGROUP: &str = "/sys/fs/cgroup";
 
-/// What is to run.
+/// The parts that are to run.
 pub struct Wanted {
     /// The gates; None: all, and those that are attached stay.
     pub gates: Option<Vec<Gate>>,
@@ -39,7 +39,7 @@ pub struct Wanted {
     pub scheduler: bool,
 }
 
-/// What `up` has done.
+/// The outcome of `up`.
 #[derive(Debug, Default)]
 pub struct Done {
     /// Programs attached now.
@@ -61,7 +61,8 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
         State::Ours => scheduler = false,
         State::Other(name) if scheduler => {
             return Err(Failure::Bpf(format!(
-                "another sched_ext scheduler runs: `{name}`, and the kernel runs one at a time\n  do: stop it, or account only: `vsctl up --no-sched`"
+                "another sched_ext scheduler runs: `{name}`, and the kernel runs one at a \
+                 time\n  do: stop it, or account only: `vsctl up --no-sched`"
             ))
             .into());
         }
@@ -171,7 +172,7 @@ pub fn in_force(device: &Device) -> Result<Vec<Gate>> {
     Ok(found)
 }
 
-/// What libbpf has to say; shown only when it fails.
+/// Collects libbpf's messages; shown only when it fails.
 static MESSAGES: Mutex<String> = Mutex::new(String::new());
 
 fn listen(_: PrintLevel, message: String) {
@@ -190,7 +191,8 @@ fn failed(object: &str, error: impl std::fmt::Display) -> Failure {
     let lines: Vec<&str> = log.lines().collect();
     let end = lines[lines.len().saturating_sub(LINES)..].join("\n    ");
     Failure::Bpf(format!(
-        "the BPF object {object} does not load: {error}\n    {end}\n  do: use the vs.ko and vsctl of one release, built for this kernel"
+        "the BPF object {object} does not load: {error}\n    {end}\n  do: use the vs.ko and vsctl \
+         of one release, built for this kernel"
     ))
 }
 
@@ -258,7 +260,8 @@ pub fn attach(program: &ProgramMut<'_>) -> Result<Link> {
     let link = link.map_err(|error| {
         let name = program.name().to_string_lossy();
         Failure::Bpf(format!(
-            "the BPF program {name} cannot be attached: {error}\n  do: see that this kernel is one the release supports, and that `bpf` is among /sys/kernel/security/lsm"
+            "the BPF program {name} cannot be attached: {error}\n  do: see that this kernel is one \
+             the release supports, and that `bpf` is among /sys/kernel/security/lsm"
         ))
     })?;
     Ok(link)
@@ -282,10 +285,12 @@ fn start(object: &mut Object, draft: &Draft) -> Result<()> {
         .filter(|map| map.map_type() == MapType::StructOps)
     {
         let link = map.attach_struct_ops().map_err(|error| {
-            let exit = scheduler::exit(&draft.path(ROOT, scheduler::EXIT_PIN)).filter(|exit| exit.kind != 0);
+            let pin = draft.path(ROOT, scheduler::EXIT_PIN);
+            let exit = scheduler::exit(&pin).filter(|exit| exit.kind != 0);
             let why = exit.map_or_else(String::new, |exit| format!(": {}", exit.sentence()));
             Failure::Bpf(format!(
-                "the scheduler cannot be started: {error}{why}\n  do: see `dmesg`; `vsctl up --no-sched` accounts without it"
+                "the scheduler cannot be started: {error}{why}\n  do: see `dmesg`; `vsctl up \
+                 --no-sched` accounts without it"
             ))
         })?;
         keep(link, scheduler::LINK, draft)?;

@@ -259,7 +259,8 @@ mod tests {
 
     #[test]
     fn what_the_kernel_gets() {
-        let text = "rules = ['accept task=b => task=conn', 'fork => child=root']\n[services.b]\nparent='a'\ncpu_cap='50%'\n[services.a]\npriority=-1\nid=7";
+        let text = "rules = ['accept task=b => task=conn', 'fork => child=root']\n\
+            [services.b]\nparent='a'\ncpu_cap='50%'\n[services.a]\npriority=-1\nid=7";
         let document = Document::parse("x", text).unwrap();
         let (services, rules) = kernel_form(&document.config).unwrap();
         assert_eq!(

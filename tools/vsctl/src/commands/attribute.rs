@@ -15,7 +15,10 @@ fn values() -> String {
     let attributes = Attribute::ALL
         .map(|attribute| format!("  {:<14} {}\n", attribute.name(), text::form(attribute)))
         .concat();
-    format!("Attributes and their values:\n{attributes}  priority       a whole number (`set` alone); between rules, the higher wins")
+    format!(
+        "Attributes and their values:\n{attributes}  \
+        priority       a whole number (`set` alone); between rules, the higher wins"
+    )
 }
 
 /// Set attributes a service has of its own, or its priority

@@ -62,7 +62,8 @@ fn forms() -> String {
     }
     out + "\n\
 An entity takes a service's name or `*`; on the right also an entity's name or `home`.\n\
-  path=/usr/bin/x, or /dir/* for all below    unix=/run/x.sock or @name    cgroup=/system.slice/x.service\n\
+  path=/usr/bin/x, or /dir/* for all below    unix=/run/x.sock or @name    \
+cgroup=/system.slice/x.service\n\
   uid=, gid= numbers    local=, peer= ADDRESS[/LENGTH]    lport=, pport= ports    iface=NAME\n\
   proto=tcp, udp, unix-stream, unix-dgram or unix-seqpacket\n\
   Values with blanks go in double quotes: path=\"/opt/my shop/*\"\n\
@@ -112,7 +113,9 @@ fn joined(words: &[String]) -> Result<String> {
     let text = words.join(" ");
     if text.trim_end().ends_with(" =") {
         return Err(Failure::Usage(
-            "the shell took `>` for itself and wrote to a file\n  do: quote the rule: vsctl rule add 'accept task=pg => task=conn'".to_owned(),
+            "the shell took `>` for itself and wrote to a file\n  do: quote the rule: vsctl rule \
+             add 'accept task=pg => task=conn'"
+                .to_owned(),
         )
         .into());
     }

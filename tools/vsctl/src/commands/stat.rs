@@ -255,7 +255,8 @@ fn table(rows: &[Row]) -> String {
 /// All of one service's statistics, a line each.
 pub fn details(row: &Row) -> String {
     let mut out = format!(
-        "cpu            {} s\ntasks          {}\nsockets        {}\nrebinds        {}\nunattributed   {}\nrefused        {}\n\
+        "cpu            {} s\ntasks          {}\nsockets        {}\nrebinds        {}\n\
+         unattributed   {}\nrefused        {}\n\
          received       {} packets, {} bytes\nsent           {} packets, {} bytes\n",
         seconds(row.cpu_ns),
         row.tasks,
