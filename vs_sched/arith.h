@@ -77,19 +77,13 @@ static inline u64 task_time(u64 ns, u64 weight)
 }
 
 /*
- * How far the first of the nodes that wait may be behind the system's virtual time, when `nodes`
- * others want `cpus` CPUs in slices of `slice`: it waits for a slice of each other one and of each
- * CPU.
+ * How far a node that is served fairly may be behind the system's virtual time
+ * at most, when `nodes` others want `cpus` CPUs in slices of `slice`: it waits
+ * for a slice of each other one and of each CPU, and for two of its own.
  */
-static inline u64 wait_max(u64 slice, u64 nodes, u64 cpus)
-{
-	return (nodes + cpus) * slice;
-}
-
-/* How far any that is served fairly may be behind at most: by two slices of its own more. */
 static inline u64 lag_max(u64 slice, u64 share, u64 nodes, u64 cpus)
 {
-	return 2 * virtual_time(slice, share) + wait_max(slice, nodes, cpus);
+	return 2 * virtual_time(slice, share) + (nodes + cpus) * slice;
 }
 
 /*

@@ -85,13 +85,9 @@ static __always_inline enum choice choose(struct vs_claim *c, u64 at)
 	if (id != VS_NOBODY) {
 		struct vs_node *n = node_at(id);
 
-		/*
-		 * Nodes that wait say where the system's virtual time is. What one uses that comes
-		 * and goes moves it on, and what that one was behind is forgotten: those that stay
-		 * would fall behind by as much, and be as far behind as one that wakes.
-		 */
+		/* Nodes that wait say where the system's virtual time is. */
 		now = earlier(later(now, n->vtime),
-			      n->vtime + wait_max(VS_SLICE, competitors, nr_cpus));
+			      n->vtime + lag_max(VS_SLICE, share_now(id), competitors, nr_cpus));
 		if (choice == IDLE || !before(best, queue_key(&queue, id))) {
 			choice = NODE;
 			c->next = id;
