@@ -397,22 +397,26 @@ void BPF_PROG(vs_stopping, struct task_struct *p, bool runnable)
 
 /*
  * What has been used shows in the order from now on. The CPU is given up where the
- * node has used up its cap, and where the task works for another node than before:
- * that one may not have deserved it.
+ * node has used up its cap, and where the task works for another node than before that
+ * does not deserve it. If it does, it keeps the CPU: a task that a woken one has
+ * interrupted in an RCU read section is next without being chosen, and would have it
+ * for a slice.
  */
 SEC("struct_ops/tick")
 void BPF_PROG(vs_tick, struct task_struct *p)
 {
-	struct vs_claim *c = cpu_at(scx_bpf_task_cpu(p));
+	s32 cpu = scx_bpf_task_cpu(p);
+	struct vs_claim *c = cpu_at(cpu);
 	struct vs_task *t = task_of(p);
 	u64 at = scx_bpf_now(), used, used_before;
-	u32 old, id, parks;
-	bool exhausted;
+	u32 old, id, first, parks;
+	bool exhausted, others;
 
 	if (!t)
 		return;
 	settle_counted(p, vs_of(p));
 	task_charge(p, t);
+	others = scx_bpf_dsq_nr_queued(DSQ_PINNED | cpu);
 	old = t->node;
 	id = task_node(p, t);
 	used_before = node_used(old);
@@ -425,9 +429,11 @@ void BPF_PROG(vs_tick, struct task_struct *p)
 	node_place(id);
 	parks = node_park(id, at);
 	exhausted = parks || (node_at(id)->parked && node_exhausted(id, at));
+	first = queue_first(&queue);
+	others = others || (first != VS_NOBODY && before(queue_key(&queue, first), node_key(id)));
 	bpf_spin_unlock(&lock);
 	parked_one(parks);
-	if (exhausted || old != id)
+	if (exhausted || (old != id && others))
 		set_slice(p, 0);
 }
 

@@ -108,10 +108,75 @@ int iter__udp(struct bpf_iter__udp *ctx)
 	return 0;
 }
 
+/*
+ * How far a task has come with its list of unix sockets.
+ *
+ * The kernel's iterator must not be stopped before its end, neither by a short read nor by a full
+ * buffer: it then leaves out the sockets that it holds already, up to the end of their bucket
+ * (bpf_iter_unix_seq_stop() does not take st_bucket_done back, as those of tcp and udp do; seen in
+ * 7.3). So it is let go through all of them each time, and what finds no room in the buffer is
+ * written in a further walk of the same task.
+ */
+struct vs_walk {
+	__u64 session; /* which walk this is */
+	__u64 at;      /* where it is: bucket << 32 | sockets of the bucket that it has passed */
+	__u64 from;    /* where the first one is that no walk has written */
+	bool full;     /* this one has met that */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct vs_walk);
+} vs_walks SEC(".maps");
+
+/*
+ * Whether the socket is to be written in this walk. `room`: for its record, and for that which ends
+ * the walk.
+ */
+static __always_inline bool is_next(struct vs_walk *walk, __u64 session, __u32 bucket, bool room)
+{
+	__u64 at;
+
+	if (walk->session != session) {
+		walk->session = session;
+		walk->at = 0;
+		walk->full = false;
+	}
+	if (walk->at >> 32 < bucket)
+		walk->at = (__u64)bucket << 32;
+	at = walk->at++;
+	if (at < walk->from || walk->full)
+		return false;
+	if (!room) {
+		walk->from = at;
+		walk->full = true;
+	}
+	return room;
+}
+
+/* The walk has come to its end. */
+static __always_inline int end_of_walk(struct vs_walk *walk, struct bpf_iter_meta *meta)
+{
+	struct vs_sock_record more = {};
+
+	if (!walk)
+		return 0;
+	if (walk->full && walk->session == meta->session_id)
+		bpf_seq_write(meta->seq, &more, sizeof(more));
+	else
+		walk->from = 0;
+	return 0;
+}
+
 SEC("iter/unix")
 int iter__unix(struct bpf_iter__unix *ctx)
 {
+	struct task_struct *reader = bpf_get_current_task_btf();
 	struct unix_sock *unix_sk = ctx->unix_sk;
+	struct seq_file *seq = ctx->meta->seq;
+	struct vs_walk *walk;
 	struct vs_sock_record record = {};
 	struct unix_address *name;
 	struct sock *sk;
@@ -119,8 +184,13 @@ int iter__unix(struct bpf_iter__unix *ctx)
 	int len;
 
 	if (!unix_sk)
-		return 0;
+		return end_of_walk(bpf_task_storage_get(&vs_walks, reader, NULL, 0), ctx->meta);
 	sk = (struct sock *)unix_sk;
+	walk = bpf_task_storage_get(&vs_walks, reader, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	/* Without memory for it the kernel may stop, which is better than no list. */
+	if (walk && !is_next(walk, ctx->meta->session_id, sk->__sk_common.skc_hash,
+			     seq->count + 2 * sizeof(record) < seq->size))
+		return 0;
 	record.family = AF_UNIX;
 	record.state = sk->__sk_common.skc_state;
 	/* To the verifier this is no socket that a kfunc may have, but it is locked. */

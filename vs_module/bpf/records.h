@@ -21,7 +21,12 @@ struct vs_task_record {
 	char comm[16]; /* with a NUL */
 };
 
-/* iter__tcp, iter__udp, iter__unix: every socket of the reader's network namespace. */
+/*
+ * iter__tcp, iter__udp, iter__unix: every socket of the reader's network namespace. iter__unix is
+ * to be read in one piece, by a read with more room than the kernel's buffer has (8 pages). A last
+ * record of family 0 says that not all had room in it: the same task opens the iterator again for
+ * those that follow.
+ */
 struct vs_sock_record {
 	__u64 inode; /* 0: no file, as of requests and in time-wait */
 	__u16 vs;

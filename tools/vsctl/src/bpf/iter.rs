@@ -20,10 +20,16 @@ pub fn tasks() -> Result<Vec<vs_task_record>> {
 /// All sockets and their tags, of the network namespace we are in.
 pub fn sockets() -> Result<Vec<vs_sock_record>> {
     let mut found = Vec::new();
-    for name in ["iter__tcp", "iter__udp", "iter__unix"] {
+    for name in ["iter__tcp", "iter__udp"] {
         found.extend(records::<vs_sock_record>(&read(name)?)?);
     }
-    Ok(found)
+    loop {
+        found.extend(records::<vs_sock_record>(&read("iter__unix")?)?);
+        if found.last().is_none_or(|last| last.family != 0) {
+            return Ok(found);
+        }
+        found.pop();
+    }
 }
 
 /// Refuses if there is nothing to ask.
@@ -37,6 +43,11 @@ pub fn needed() -> Result<()> {
     .into())
 }
 
+/// More than an iterator's buffer in the kernel has: 8 pages, of 64 KiB at most.
+const ROOM: usize = 1 << 20;
+
+/// All that an iterator writes. No read has less room than the kernel's buffer: one that has ends
+/// the walk early, and a walk over unix sockets does not go on where it was (see list.bpf.c).
 fn read(name: &str) -> Result<Vec<u8>> {
     let path = Path::new(LINKS).join(name);
     let mut bytes = Vec::new();
@@ -50,11 +61,22 @@ fn read(name: &str) -> Result<Vec<u8>> {
             .into());
         }
         file => {
-            file.and_then(|mut file| file.read_to_end(&mut bytes))
+            file.and_then(|file| pieces(file, &mut bytes))
                 .with_context(|| path.display().to_string())?;
         }
     }
     Ok(bytes)
+}
+
+/// Not [`Read::read_to_end`], which begins with a read of a few bytes.
+fn pieces(mut file: File, bytes: &mut Vec<u8>) -> std::io::Result<()> {
+    let mut piece = vec![0; ROOM];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(()),
+            length => bytes.extend_from_slice(&piece[..length]),
+        }
+    }
 }
 
 /// A type of which any bytes are a value.
