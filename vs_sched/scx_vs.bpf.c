@@ -535,14 +535,13 @@ s32 BPF_PROG(vs_init)
 			return -2; /* ENOENT */
 		if (!PREEMPT_RT) {
 			error = bpf_timer_init(&t->timer, &vs_timers, 1 /* CLOCK_MONOTONIC */);
-			/* EBUSY: the map is pinned, and was used before */
-			if (error && error != -16)
+			if (error)
 				return error;
 			bpf_timer_set_callback(&t->timer, timer_fires);
 		}
 		t->making = false;
 		error = bpf_wq_init(&t->work, &vs_timers, 0);
-		if (error && error != -16)
+		if (error)
 			return error;
 		error = bpf_wq_set_callback(&t->work, work_runs, 0);
 		if (error)

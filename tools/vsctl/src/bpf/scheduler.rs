@@ -35,6 +35,9 @@ const SYSFS: &str = "/sys/kernel/sched_ext";
 /// Name of the pin of the map of its counters: a u64 each, for each CPU.
 const STATS: &str = "vs_sched_stats";
 
+/// Name of the pin of the map of its timers, which end with it.
+const TIMER_MAP: &str = "vs_timers";
+
 macro_rules! counters {
     ($($index:ident)*) => { [$(($index, stringify!($index))),*] };
 }
@@ -156,6 +159,7 @@ pub fn forget(draft: &Draft) -> Result<()> {
     draft.remove(LINKS, TIMERS)?;
     draft.remove(ROOT, EXIT_PIN)?;
     draft.remove(ROOT, STATS)?;
+    draft.remove(ROOT, TIMER_MAP)?;
     draft.remove(PROGS, SYNC)
 }
 
