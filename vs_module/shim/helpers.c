@@ -130,8 +130,7 @@ u32 vs_note_of(const struct sk_buff *skb)
 		();
 	notes = this_cpu_ptr(&vs_notes);
 	for (back = 0; back < VS_NOTES; back++) {
-		const struct vs_packet_note *note =
-			&notes->notes[(notes->last - back) % VS_NOTES];
+		const struct vs_packet_note *note = &notes->notes[(notes->last - back) % VS_NOTES];
 
 		if (note->head != skb->head || (note->skb != skb && !skb->cloned))
 			continue;

@@ -56,9 +56,7 @@ def kernel_first():
                 found[pid] = os.sched_getscheduler(pid), os.sched_getparam(pid)
     for pid, (policy, parameter) in found.items():
         if policy == os.SCHED_FIFO:
-            os.sched_setscheduler(
-                pid, policy, os.sched_param(max(2, parameter.sched_priority))
-            )
+            os.sched_setscheduler(pid, policy, os.sched_param(max(2, parameter.sched_priority)))
     try:
         yield
     finally:

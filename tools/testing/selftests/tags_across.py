@@ -249,4 +249,6 @@ def together(dev):
                 found[asker, gates.tag()[1]] += 1
         gates.enter(dev, vs.ROOT)
         vs.eq(found, {(id, id): 60 for id in ids}, "(sender, service worked for): datagrams")
+
+
 vs.main()
