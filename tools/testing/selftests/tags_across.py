@@ -230,7 +230,9 @@ def together(dev):
             # this has it poll, and what one poll finds is handed over together
             vs.command("ethtool", "-K", "vs77", "gro", "on")
         with one.inside():
-            vs.command("tc", "qdisc", "add", "dev", "vs77", "root", "netem", "delay", "50ms")
+            # a sender that could have the device make segments would not be polled for
+            vs.command("ethtool", "-K", "vs77", "tso", "off")
+            vs.command("tc", "qdisc", "add", "dev", "vs77", "root", "netem", "slot", "50ms")
         server = stack.enter_context(containers.serve(dev, srv, two, listens, DGRAM, port))
         server.settimeout(30)
         clients = {}
