@@ -9,6 +9,7 @@
 #include <linux/btf.h>
 #include <linux/btf_ids.h>
 #include <linux/cred.h>
+#include <linux/hrtimer.h>
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/sched/clock.h>
@@ -41,6 +42,50 @@ static struct bpf_map __rcu *vs_tags_map;
 /* The task that asks for it, and what it was told. */
 static struct task_struct *vs_asker;
 static struct bpf_map *vs_answer;
+
+#ifdef CONFIG_PREEMPT_RT
+static struct hrtimer vs_timers[VS_TIMERS];
+
+noinline void vs_fires(u32 which)
+{
+	barrier();
+}
+
+static enum hrtimer_restart vs_timer_over(struct hrtimer *timer)
+{
+	vs_fires(timer - vs_timers);
+	return HRTIMER_NORESTART;
+}
+
+/*
+ * In softirq, and not in the interrupt: what attaches there starts a work queue, which takes
+ * memory where interrupts are off.
+ */
+static void vs_timers_init(void)
+{
+	unsigned int which;
+
+	for (which = 0; which < VS_TIMERS; which++)
+		hrtimer_setup(&vs_timers[which], vs_timer_over, CLOCK_MONOTONIC,
+			      HRTIMER_MODE_REL_SOFT);
+}
+
+static void vs_timers_exit(void)
+{
+	unsigned int which;
+
+	for (which = 0; which < VS_TIMERS; which++)
+		hrtimer_cancel(&vs_timers[which]);
+}
+#else
+static void vs_timers_init(void)
+{
+}
+
+static void vs_timers_exit(void)
+{
+}
+#endif
 
 __bpf_kfunc_start_defs();
 
@@ -109,6 +154,15 @@ __bpf_kfunc void vs_kick_idle(u32 cpu)
 		/* -EBUSY: one is on its way */
 		smp_call_function_single_async(cpu, per_cpu_ptr(&vs_looks, cpu));
 }
+
+#ifdef CONFIG_PREEMPT_RT
+/* Under the lock of a run queue, too: as the kernel's scheduler starts timers of its own there. */
+__bpf_kfunc void vs_fire_after(u32 which, u64 ns)
+{
+	if (which < VS_TIMERS)
+		hrtimer_start(&vs_timers[which], ns_to_ktime(ns), HRTIMER_MODE_REL_SOFT);
+}
+#endif
 
 __bpf_kfunc_end_defs();
 
@@ -218,6 +272,9 @@ BTF_ID_FLAGS(func, vs_cpu_node)
 BTF_ID_FLAGS(func, vs_charge_cpu, KF_RCU_PROTECTED)
 BTF_ID_FLAGS(func, vs_rq_clock)
 BTF_ID_FLAGS(func, vs_kick_idle)
+#ifdef CONFIG_PREEMPT_RT
+BTF_ID_FLAGS(func, vs_fire_after)
+#endif
 BTF_KFUNCS_END(vs_kfuncs)
 
 /* What BPF programs may answer in the place of. */
@@ -238,9 +295,11 @@ static const struct btf_kfunc_id_set vs_kfunc_set = {
 
 int vs_register_kfuncs(void)
 {
-	/* LSM, fentry/fexit, tracepoints and iterators share one registration. */
-	int error = register_btf_kfunc_id_set(BPF_PROG_TYPE_LSM, &vs_kfunc_set);
+	int error;
 
+	vs_timers_init();
+	/* LSM, fentry/fexit, tracepoints and iterators share one registration. */
+	error = register_btf_kfunc_id_set(BPF_PROG_TYPE_LSM, &vs_kfunc_set);
 	if (error)
 		return error;
 	error = register_btf_kfunc_id_set(BPF_PROG_TYPE_STRUCT_OPS, &vs_kfunc_set);
@@ -259,4 +318,5 @@ void vs_end_kfuncs(void)
 	 * same interrupt: that is over when a grace period is, for which the module waits last.
 	 */
 	kick_all_cpus_sync();
+	vs_timers_exit();
 }

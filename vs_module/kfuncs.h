@@ -161,6 +161,19 @@ VS_KFUNC(__u64) vs_rq_clock(__u32 cpu);
 /* Has a CPU that is idle look for a task; not one that is busy or offline. Any context but NMI. */
 VS_KFUNC(void) vs_kick_idle(__u32 cpu);
 
+#define VS_TIMERS 4 /* the scheduler's, see timer.bpf.h */
+
+#ifndef __bpf__
+/*
+ * Under PREEMPT_RT, and only there: calls vs_fires(which) in that many ns; a timer that is started
+ * already is put off. Any context but NMI. (The BPF side declares it itself, as a weak symbol.)
+ */
+void vs_fire_after(u32 which, u64 ns);
+
+/* Where scheduler__fires attaches. Empty in itself. Softirq, that is a thread. */
+void vs_fires(u32 which);
+#endif
+
 #ifndef __bpf__
 /*
  * Where core__place attaches: to give `task`, which the caller holds, the VS as

@@ -14,7 +14,7 @@
 //! veth pairs, bridges, and NAT; what comes from a wire has none, and is classified by the rules of
 //! the gate `packet` ([`arrives`]). In other network namespaces than the initial one, whose
 //! administrator may be a tenant, a packet has no tag while hooks of that namespace see it: the tag
-//! waits in a note of the CPU until the socket layer takes the packet ([`claimed`]).
+//! waits in one of the CPU's notes until the socket layer takes the packet ([`claimed`]).
 //!
 //! [`departs`]: packet::Departs
 //! [`arrives`]: packet::Arrives

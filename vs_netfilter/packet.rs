@@ -173,14 +173,18 @@ unsafe impl PacketHook for Arrives {
             true => counted(state, skb, &device, Tag::from_raw(claimed)).raw(),
             false => claimed,
         };
+        // The initial namespace has no use for notes, but another device may take the packet from
+        // here into another one unseen (macvlan, ipvlan, bpf_redirect_peer()): it has no tag there,
+        // and no note of an earlier packet at its address may be taken for its own.
+        //
+        // SAFETY: The packet is valid. Softirq, or bottom halves off.
+        unsafe { c::vs_note(skb.as_ptr(), if hosts { 0 } else { raw }) };
         if hosts {
             if raw != claimed {
                 skb.set_secmark(raw);
             }
             return;
         }
-        // SAFETY: The packet is valid. Softirq, or bottom halves off.
-        unsafe { c::vs_note(skb.as_ptr(), raw) };
         if written != 0 {
             skb.set_secmark(0);
             skb.set_scratch(0);

@@ -494,8 +494,8 @@ SEC("struct_ops.s/init")
 s32 BPF_PROG(vs_init)
 {
 	struct vs_timer *t;
-	u32 zero = 0, id;
 	s32 cpu;
+	u32 id;
 	int error;
 
 	if (scx_bpf_nr_cpu_ids() > VS_CPUS)
@@ -533,25 +533,36 @@ s32 BPF_PROG(vs_init)
 		t = bpf_map_lookup_elem(&vs_timers, &which);
 		if (!t)
 			return -2; /* ENOENT */
-		error = bpf_timer_init(&t->timer, &vs_timers, 1 /* CLOCK_MONOTONIC */);
-		if (error && error != -16) /* EBUSY: the map is pinned, and was used before */
+		if (!PREEMPT_RT) {
+			error = bpf_timer_init(&t->timer, &vs_timers, 1 /* CLOCK_MONOTONIC */);
+			if (error)
+				return error;
+			bpf_timer_set_callback(&t->timer, timer_fires);
+		}
+		t->making = false;
+		error = bpf_wq_init(&t->work, &vs_timers, 0);
+		if (error)
 			return error;
-		bpf_timer_set_callback(&t->timer, timer_fires);
+		error = bpf_wq_set_callback(&t->work, work_runs, 0);
+		if (error)
+			return error;
 	}
-	t = bpf_map_lookup_elem(&vs_timers, &zero);
-	if (!t)
-		return -2; /* ENOENT */
-	t->making = false;
-	error = bpf_wq_init(&t->queues, &vs_timers, 0);
-	if (error && error != -16)
-		return error;
-	error = bpf_wq_set_callback(&t->queues, queues_make, 0);
-	if (error)
-		return error;
-	error = bpf_timer_start(&t->timer, OVERDUE_EVERY, 0);
-	if (error)
-		return error;
+	timer_start(TIMER_OVERDUE, OVERDUE_EVERY);
 	announce(true);
+	return 0;
+}
+
+/*
+ * Under PREEMPT_RT: a timer of vs.ko is over. It is told in softirq, which is preempted there, but
+ * others wait for: what has to happen is left to a work queue.
+ */
+SEC("fentry/vs_fires")
+int BPF_PROG(scheduler__fires, u32 which)
+{
+	struct vs_timer *t = bpf_map_lookup_elem(&vs_timers, &which);
+
+	if (t)
+		bpf_wq_start(&t->work, 0);
 	return 0;
 }
 

@@ -9,6 +9,10 @@
  * Each is one of its own: who starts a timer that is started already puts it off.
  * Their callbacks run in softirq, hold no run queue's lock and may move any task
  * between queues, but to a CPU (see feed()).
+ *
+ * Under PREEMPT_RT the kernel refuses BPF its timers. There vs.ko has them (see
+ * vs_fire_after()), and what has to happen runs in a work queue: its thread is bound
+ * to a CPU and so passes the nodes' queues, but waits for the end of a slice.
  */
 #ifndef _VS_SCHED_TIMER_BPF_H
 #define _VS_SCHED_TIMER_BPF_H
@@ -20,13 +24,20 @@
 #define PARKED_EVERY  10000000ULL   /* ns, between two looks at what is parked */
 #define MISSED_AFTER  200000ULL	    /* ns, until an idle CPU is given what it has missed */
 
-enum { TIMER_OVERDUE, TIMER_PARKED, TIMER_MISSED, TIMERS };
+/* TIMER_QUEUES is none, but work alone: to make queues, which may sleep. */
+enum { TIMER_OVERDUE, TIMER_PARKED, TIMER_MISSED, TIMER_QUEUES, TIMERS };
 
 struct vs_timer {
-	struct bpf_timer timer;
-	struct bpf_wq queues; /* makes queues: that may sleep; only the first one's is used */
-	bool making;
+	struct bpf_timer timer; /* not used under PREEMPT_RT */
+	struct bpf_wq work;	/* used under PREEMPT_RT, and by TIMER_QUEUES */
+	bool making;		/* of TIMER_QUEUES: it has been started */
 };
+
+_Static_assert(TIMERS == VS_TIMERS, "vs.ko has as many");
+
+/* vs.ko has it where the kernel was built with PREEMPT_RT, and only there. */
+extern void vs_fire_after(u32 which, u64 ns) __ksym __weak;
+#define PREEMPT_RT bpf_ksym_exists(vs_fire_after)
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -42,8 +53,13 @@ u32 overdue_looked;
 
 static __always_inline void timer_start(u32 which, u64 ns)
 {
-	struct vs_timer *t = bpf_map_lookup_elem(&vs_timers, &which);
+	struct vs_timer *t;
 
+	if (PREEMPT_RT) {
+		vs_fire_after(which, ns);
+		return;
+	}
+	t = bpf_map_lookup_elem(&vs_timers, &which);
 	if (t)
 		bpf_timer_start(&t->timer, ns, 0);
 }
@@ -192,14 +208,15 @@ static __noinline void look_for_overdue(u64 at)
 	}
 }
 
-static int timer_fires(void *map, u32 *key, struct vs_timer *t)
+/* Under RCU. */
+static __noinline void timer_look(u32 which)
 {
 	/* Not scx_bpf_now(), which may be as of this CPU's last scheduling event. */
 	u64 at = vs_rq_clock(bpf_get_smp_processor_id());
 
-	switch (*key) {
+	switch (which) {
 	case TIMER_OVERDUE:
-		bpf_timer_start(&t->timer, OVERDUE_EVERY, 0);
+		timer_start(which, OVERDUE_EVERY);
 		/*
 		 * Should one of the others not have started: with interrupts off that takes memory.
 		 */
@@ -214,7 +231,7 @@ static int timer_fires(void *map, u32 *key, struct vs_timer *t)
 		feed();
 		/* Who is the first one after this look starts it again. */
 		if (parked)
-			bpf_timer_start(&t->timer, PARKED_EVERY, 0);
+			timer_start(which, PARKED_EVERY);
 		break;
 	case TIMER_MISSED:
 		if (__sync_lock_test_and_set(&missed, 0) > 1)
@@ -222,6 +239,11 @@ static int timer_fires(void *map, u32 *key, struct vs_timer *t)
 		feed();
 		break;
 	}
+}
+
+static int timer_fires(void *map, u32 *key, struct vs_timer *t)
+{
+	timer_look(*key);
 	return 0;
 }
 
@@ -245,27 +267,35 @@ static __noinline int make_queues(void)
 }
 
 /* Runs in a work queue, so it may sleep. */
-static int queues_make(void *map, int *key, void *value)
+static int work_runs(void *map, int *key, void *value)
 {
 	struct vs_timer *t = value;
 
-	make_queues();
-	t->making = false;
+	if (*key == TIMER_QUEUES) {
+		make_queues();
+		t->making = false;
+	} else if (PREEMPT_RT) {
+		bpf_rcu_read_lock();
+		timer_look(*key);
+		bpf_rcu_read_unlock();
+	}
 	return 0;
 }
 
 /* A node was met that has no queue: it became one just now. */
 static __always_inline void queues_wanted(void)
 {
-	struct vs_timer *t;
-	u32 zero = 0;
+	u32 which = TIMER_QUEUES;
+	struct vs_timer *t = bpf_map_lookup_elem(&vs_timers, &which);
 
-	t = bpf_map_lookup_elem(&vs_timers, &zero);
-	if (t && !t->making) {
-		t->making = true;
-		if (bpf_wq_start(&t->queues, 0))
-			t->making = false;
-	}
+	if (!t || t->making)
+		return;
+	t->making = true;
+	if (PREEMPT_RT)
+		/* With interrupts off bpf_wq_start() takes memory, which is refused there. */
+		vs_fire_after(which, 0);
+	else if (bpf_wq_start(&t->work, 0))
+		t->making = false;
 }
 
 #endif /* _VS_SCHED_TIMER_BPF_H */

@@ -154,22 +154,23 @@ unsafe extern "C" fn received(_: *mut c_void, sk: *const c::sock, length: c_int,
     let Some(sock) = (unsafe { Sock::new(sk) }) else {
         return;
     };
-    let empty = length == 0 && !sock.is_datagram();
-    if length < 0 || empty || flags & c::MSG_PEEK as c_int != 0 || !sock.is_tagged_kind() {
-        return;
-    }
     // SAFETY: Task context.
-    if unsafe { c::vs_current_is_kthread() } {
+    if !sock.is_tagged_kind() || unsafe { c::vs_current_is_kthread() } {
         return;
     }
     state::with(|s| {
         let tag = OwnTag::new(s);
         let work = tag.map_or(Work::at(VsId::ROOT), OwnTag::work);
+        // Also of a datagram that was only looked at, or did not fit: it is not the next one.
         let message = match (sock.is_datagram(), tag) {
             (false, _) => None,
             (true, None) => Some(VsId::ROOT),
             (true, Some(tag)) => Some(tag.take_message()),
         };
+        let empty = length == 0 && message.is_none();
+        if length < 0 || empty || flags & c::MSG_PEEK as c_int != 0 {
+            return;
+        }
         let wants = count(s, Gate::Recv, Who::of(work));
         if wants.is_some() || work.is_any() {
             receipt(s, sock, tag, work, message, wants);

@@ -73,34 +73,70 @@ bool vs_dev_is_local(const struct net_device *dev)
 	       netif_is_macvlan(dev);
 }
 
+/* A device hands over up to net.core.gro_normal_batch (8) packets before the first is looked at. */
+#define VS_NOTES 16
+
 struct vs_packet_note {
-	const struct sk_buff *skb; /* only compared, as is `head` */
+	/* Addresses, only compared. */
+	const struct sk_buff *skb;
 	const unsigned char *head;
+	const struct task_struct *task;
 	u32 tag;
+	bool softirq;
 };
 
-static DEFINE_PER_CPU(struct vs_packet_note, vs_notes);
+struct vs_packet_notes {
+	u32 last;
+	struct vs_packet_note notes[VS_NOTES];
+};
 
-/* Preemption off: on PREEMPT_RT another softirq could come between two of the fields. */
+static DEFINE_PER_CPU(struct vs_packet_notes, vs_notes);
+
+/*
+ * Preemption off: on PREEMPT_RT a softirq is preempted by others of the CPU, which are other
+ * threads.
+ */
 void vs_note(const struct sk_buff *skb, u32 tag)
 {
-	struct vs_packet_note *note;
+	struct vs_packet_notes *notes;
 
 	guard(preempt)();
-	note = this_cpu_ptr(&vs_notes);
-	note->skb = skb;
-	note->head = skb->head;
-	note->tag = tag;
+	notes = this_cpu_ptr(&vs_notes);
+	notes->last = (notes->last + 1) % VS_NOTES;
+	notes->notes[notes->last] = (struct vs_packet_note){
+		.skb = skb,
+		.head = skb->head,
+		.task = current,
+		.tag = tag,
+		.softirq = in_serving_softirq(),
+	};
 }
 
-/* A clone, which a packet socket causes, shares its data with the packet that arrived. */
+/*
+ * A clone, which a packet socket causes, shares its data with the packet that arrived.
+ *
+ * The newest note of these addresses is this packet's if it has arrived here, for no other packet
+ * has them while it lives. One that has arrived on another CPU, and was held back since (NFQUEUE,
+ * asynchronous decryption), could be taken for an earlier one at the same addresses: but it does
+ * not go on in the softirq that it arrived in, nor in one at all.
+ */
 u32 vs_note_of(const struct sk_buff *skb)
 {
-	const struct vs_packet_note *note;
+	const struct vs_packet_notes *notes;
+	u32 back;
 
 	guard(preempt)();
-	note = this_cpu_ptr(&vs_notes);
-	return note->head == skb->head && (note->skb == skb || skb->cloned) ? note->tag : 0;
+	notes = this_cpu_ptr(&vs_notes);
+	for (back = 0; back < VS_NOTES; back++) {
+		const struct vs_packet_note *note = &notes->notes[(notes->last - back) % VS_NOTES];
+
+		if (note->head != skb->head || (note->skb != skb && !skb->cloned))
+			continue;
+		return note->task == current && note->softirq == !!in_serving_softirq() ?
+			       note->tag :
+			       0;
+	}
+	return 0;
 }
 
 struct vs_tracepoint_search {

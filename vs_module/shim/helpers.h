@@ -28,9 +28,10 @@ struct net *vs_dev_net(const struct net_device *dev);
 bool vs_dev_is_local(const struct net_device *dev);
 
 /*
- * The tag of the packet that this CPU's device handed over last, for network
+ * The tags of the packets that devices handed over last on this CPU, for network
  * namespaces in which others may write to the packet itself. vs_note_of() is 0
- * unless `skb` is that packet. Softirq, or bottom halves off.
+ * unless `skb` is one of them, and this is the softirq, or the call, in which it
+ * was handed over. Softirq, or bottom halves off.
  */
 void vs_note(const struct sk_buff *skb, u32 tag);
 u32 vs_note_of(const struct sk_buff *skb);

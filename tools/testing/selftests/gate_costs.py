@@ -23,9 +23,10 @@ KINDS = ("fork", "tcp-bytes", "unix", "unix-byte", "udp-byte")
 STATES = ("no rule", "no match", "re-bound")
 GROWTH = 1.02
 RECORD = pathlib.Path("/vs/build/bench/reference.json")
+PREEMPT_RT = "PREEMPT_RT" in os.uname().version
 # The most that a figure may take more than without the module, in each of STATES and in any kernel.
 # What it takes more is the same to a few instructions in all rows of the kernel matrix, but for
-# fork.
+# fork: under PREEMPT_RT it takes half as much again, 5,100 to 7,200 of 314,000, and has no bound.
 BOUNDS = {
     "fork": (3800, 4100, 5550),
     "tcp-bytes": (3150, 6400, 6400),
@@ -67,8 +68,10 @@ def no_call_takes_more_than_its_bound():
         for figure, now in found[state].items():
             more, most = now - found[states.BASE][figure], BOUNDS[figure][number]
             base = found[states.BASE][figure]
-            print(f"# {state}: {figure}: {base:.0f} {more:+.0f}, at most {most:+}")
-            if more > most:
+            bounded = figure != "fork" or not PREEMPT_RT
+            bound = f"at most {most:+}" if bounded else "no bound under PREEMPT_RT"
+            print(f"# {state}: {figure}: {base:.0f} {more:+.0f}, {bound}")
+            if bounded and more > most:
                 beyond.append(f"{state}: {figure}: {more:+.0f} instructions, at most {most:+}")
     vs.eq(beyond, [], "beyond their bounds")
 

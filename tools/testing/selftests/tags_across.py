@@ -207,4 +207,44 @@ def way(topology):
 
 for made in veth, to_host, bridge, nat:
     way(made)
+
+
+@gates.case
+def together(dev):
+    """Datagrams that a device hands over several at once are each their sender's: all of them
+    arrive before the first is looked at
+    """
+    with contextlib.ExitStack() as stack:
+        ids = [dev.create(name) for name in TENANTS]
+        srv = dev.create("srv")
+        containers.bind_all(dev, srv)
+        dev.call("GATE_PACKET", on=1)
+        one, two, listens, host, port = veth(stack)
+        with two.inside():
+            # this has it poll, and what one poll finds is handed over together
+            vs.command("ethtool", "-K", "vs77", "gro", "on")
+        with one.inside():
+            # a sender that could have the device make segments would not be polled for
+            vs.command("ethtool", "-K", "vs77", "tso", "off")
+            vs.command("tc", "qdisc", "add", "dev", "vs77", "root", "netem", "slot", "50ms")
+        server = stack.enter_context(containers.serve(dev, srv, two, listens, DGRAM, port))
+        server.settimeout(30)
+        clients = {}
+        for id in ids:
+            gates.enter(dev, id)
+            with one.inside():
+                clients[id] = stack.enter_context(socket.socket(socket.AF_INET, DGRAM))
+        found = collections.Counter()
+        for _ in range(20):
+            for id in ids * 3:
+                gates.enter(dev, id)
+                clients[id].sendto(struct.pack("I", id), (host, port))
+            gates.enter(dev, srv)
+            for _ in ids * 3:
+                asker = struct.unpack("I", server.recv(9))[0]
+                found[asker, gates.tag()[1]] += 1
+        gates.enter(dev, vs.ROOT)
+        vs.eq(found, {(id, id): 60 for id in ids}, "(sender, service worked for): datagrams")
+
+
 vs.main()

@@ -50,6 +50,7 @@ impl Purpose {
             ProgramType::Syscall => Self::OnDemand,
             _ => match name.split_once("__") {
                 Some(("iter", _)) => Self::Iterator,
+                Some(("scheduler", _)) => Self::Scheduler,
                 Some((prefix, _)) => Gate::named(prefix).map_or(Self::Core, Self::Gate),
                 None => Self::Core,
             },
@@ -93,6 +94,10 @@ mod tests {
         );
         assert_eq!(
             Purpose::of("vs_enqueue", ProgramType::StructOps),
+            Purpose::Scheduler
+        );
+        assert_eq!(
+            Purpose::of("scheduler__fires", ProgramType::Tracing),
             Purpose::Scheduler
         );
         assert_eq!(

@@ -20,6 +20,9 @@ use crate::service::text;
 
 /// Name of its link's pin.
 pub const LINK: &str = "sched";
+/// The program by which the module's timers reach it, under PREEMPT_RT, and the name of its link's
+/// pin.
+pub const TIMERS: &str = "scheduler__fires";
 /// How the name of the map ends that holds its exit record.
 pub const EXIT_MAP: &str = ".data.uei";
 /// Name of that map's pin.
@@ -31,6 +34,9 @@ const SYNC: &str = "sync_services";
 const SYSFS: &str = "/sys/kernel/sched_ext";
 /// Name of the pin of the map of its counters: a u64 each, for each CPU.
 const STATS: &str = "vs_sched_stats";
+
+/// Name of the pin of the map of its timers, which end with it.
+const TIMER_MAP: &str = "vs_timers";
 
 macro_rules! counters {
     ($($index:ident)*) => { [$(($index, stringify!($index))),*] };
@@ -125,6 +131,12 @@ pub fn exit(pin: &Path) -> Option<Exit> {
     })
 }
 
+/// Is this kernel built with PREEMPT_RT, which has no timers for BPF?
+pub fn wants_timers() -> bool {
+    fs::read_to_string("/proc/sys/kernel/version")
+        .is_ok_and(|version| version.split_whitespace().any(|word| word == "PREEMPT_RT"))
+}
+
 /// Waits until our scheduler has ended, whose link is gone: the kernel's own takes over, accounts
 /// go on.
 pub fn wait_ended() -> Result<()> {
@@ -144,8 +156,10 @@ pub fn wait_ended() -> Result<()> {
 /// Takes a scheduler out of a set, and what belongs to it: publishing the set ends it, if it runs.
 pub fn forget(draft: &Draft) -> Result<()> {
     draft.remove(LINKS, LINK)?;
+    draft.remove(LINKS, TIMERS)?;
     draft.remove(ROOT, EXIT_PIN)?;
     draft.remove(ROOT, STATS)?;
+    draft.remove(ROOT, TIMER_MAP)?;
     draft.remove(PROGS, SYNC)
 }
 

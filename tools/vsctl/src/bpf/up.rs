@@ -90,7 +90,8 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
         Purpose::Core | Purpose::Iterator => !present.iter().any(|link| link == name),
         // it works on the scheduler's own maps, and so is loaded with it
         Purpose::OnDemand => scheduler,
-        Purpose::Scheduler => false,
+        // of the others libbpf decides
+        Purpose::Scheduler => scheduler && scheduler::wants_timers(),
     };
 
     let mut loaded = Vec::new();
@@ -279,6 +280,12 @@ fn start(object: &mut Object, draft: &Draft) -> Result<()> {
     {
         map.pin(draft.path(ROOT, scheduler::EXIT_PIN))
             .context(scheduler::EXIT_PIN)?;
+    }
+    for program in object
+        .progs_mut()
+        .filter(|program| program.name() == scheduler::TIMERS && program.autoload())
+    {
+        keep(attach(&program)?, scheduler::TIMERS, draft)?;
     }
     for mut map in object
         .maps_mut()
