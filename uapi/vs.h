@@ -42,6 +42,7 @@
 #define VS_GATE_MAX	64
 #define VS_ATTR_MAX	32
 #define VS_RESOURCE_MAX 8
+#define VS_END_MAX	8
 
 /*
  * A VS id is a number below vs_info.ids_max. Where one is expected in a rule,
@@ -326,6 +327,15 @@ struct vs_place_socket {
 	__u32 reason; /* out */
 };
 
+/* Why work in hand ended. */
+enum vs_end {
+	VS_END_RECEIPT, /* the task received something else */
+	VS_END_CLOSE,	/* the way by which it came was closed */
+	VS_END_WAIT,	/* the task waited for more */
+	VS_END_SLEEP,	/* the task slept after its reply */
+	VS_END_COUNT
+};
+
 struct vs_stat {
 	__u32 id;
 	__u32 reason;	    /* out */
@@ -339,6 +349,7 @@ struct vs_stat {
 	__u64 bytes_in;
 	__u64 packets_out;
 	__u64 bytes_out;
+	__u64 ends[VS_END_MAX]; /* work for it that ended, by enum vs_end */
 	/* calls seen, by enum vs_gate, the caller being of this VS */
 	__u64 hits[VS_GATE_MAX];
 };

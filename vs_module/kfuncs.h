@@ -91,6 +91,8 @@ VS_KFUNC(__u64) vs_gate_send(struct socket *sock, struct msghdr *msg, __u32 who)
 VS_KFUNC(__u64) vs_gate_close(__u32 who, __u64 work, __u64 closed);
 /* by: the way by which the task waits for more, 0: for events; serves: others are served by it. */
 VS_KFUNC(__u64) vs_gate_wait(__u32 who, __u64 work, __u64 by, bool serves);
+/* Something was received by the way `by` that no rule binds. */
+VS_KFUNC(__u64) vs_work_received(__u32 who, __u64 work, __u64 by, bool serves);
 /* The task has replied, and sleeps of its own accord. Under the lock of its run queue. */
 VS_KFUNC(__u64) vs_work_sleeps(__u32 who);
 /* The map of tags: the answer to vs_ask_tags(), taken from the task that asks alone. */

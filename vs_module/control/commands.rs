@@ -13,6 +13,7 @@ use crate::logic::hierarchy::{Attr, Change};
 use crate::logic::id::VsId;
 use crate::logic::rule::Gate;
 use crate::logic::why::Why;
+use crate::logic::work::End;
 use crate::shim::bindings as c;
 use crate::state::counter::Resource;
 use crate::state::stat::Count;
@@ -174,6 +175,9 @@ pub(crate) fn stat(stat: &mut c::vs_stat) -> Result<(), Failure> {
         };
         for resource in Resource::ALL {
             stat.refused[resource as usize] = stats.get(resource.refused());
+        }
+        for end in End::ALL {
+            stat.ends[end as usize] = stats.ends(end);
         }
         for gate in Gate::ALL {
             stat.hits[gate as usize] = stats.hits(gate);

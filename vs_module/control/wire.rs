@@ -69,7 +69,7 @@ structures! {
     vs_rule_test: 48, reason reason, reserved reserved;
     vs_place_task: 16, reason reason;
     vs_place_socket: 16, reason reason;
-    vs_stat: 656, reason reason;
+    vs_stat: 720, reason reason;
     vs_config_service: 208;
     vs_apply: 56, reason reason, reserved reserved;
     vs_gate_switch: 8;

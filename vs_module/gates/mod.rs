@@ -16,7 +16,7 @@ use crate::logic::classify::Call;
 use crate::logic::id::VsId;
 use crate::logic::rule::{props, Facts, Gate, ENTITIES};
 use crate::logic::tag::Tag;
-use crate::logic::work::{Way, Work};
+use crate::logic::work::{End, Way, Work};
 use crate::netfilter;
 use crate::shim::bindings as c;
 use crate::shim::skb::Skb;
@@ -263,8 +263,12 @@ fn answered(gate: Gate, who: Who, rule: Option<u32>, answer: Answer) -> u64 {
     answer.pack()
 }
 
-/// The verdict by which the task's work becomes `next`, whose way the gate's program knows.
-fn worked(gate: Gate, work: Work, rule: Option<u32>, next: Work) -> u64 {
+/// The verdict by which the task's work becomes `next`, whose way the gate's program knows. What
+/// work was in hand has ended by `end`.
+fn worked(s: &State, gate: Gate, end: End, work: Work, rule: Option<u32>, next: Work) -> u64 {
+    if work.is_any() && next != work {
+        s.service(work.cur()).ended(end);
+    }
     let cur = (next != work).then(|| next.cur());
     answered(gate, Who::of(work), rule, Answer::works_for(cur))
 }

@@ -11,7 +11,6 @@
 //! Context: task context, no lock held but in `splice`, that of a pipe. Nothing sleeps.
 
 use super::*;
-use crate::logic::work::{Way, Work};
 use crate::shim::probe::{self, Hook, Probe};
 use core::marker::PhantomData;
 use kernel::c_str;
@@ -206,10 +205,11 @@ fn receipt(
     };
     let next = work.received(way, verdict.to[0]);
     if next.cur() != work.cur() {
-        let answer = worked(Gate::Recv, work, verdict.rule, next);
+        let answer = worked(s, Gate::Recv, End::Receipt, work, verdict.rule, next);
         // SAFETY: Task context.
         unsafe { c::vs_bind_current(answer, next.object()) };
     } else if let Some(tag) = tag.filter(|_| next != work) {
+        s.service(work.cur()).ended(End::Receipt);
         tag.set_way(next);
     }
 }

@@ -86,6 +86,18 @@ int BPF_PROG(send__message, const struct sock *sk)
 	return tag && tag->sends && tag->sends == (__u64)sk ? VS_MESSAGE | tag->message : 0;
 }
 
+/* Something was received by `sk` that cannot be classified: work in hand ends. */
+static __always_inline void ends_by(struct sock *sk)
+{
+	struct vs_tag *tag = tag_of(bpf_get_current_task_btf());
+
+	if (sk && has_work(tag))
+		bind(tag,
+		     vs_work_received(who(tag), tag->work, sk->__sk_common.skc_cookie.counter,
+				      serves(sk)),
+		     0);
+}
+
 /* Keeps the VS of a datagram from where it is taken off the queue to the probe in received.rs. */
 static __always_inline void keep_message(__u32 message)
 {
@@ -129,6 +141,31 @@ int BPF_PROG(recv__skb_try_recv_datagram, struct sock *sk, struct sk_buff_head *
 	if (skb && sk->__sk_common.skc_family == AF_UNIX)
 		keep_message(vs_message_vs(skb->secmark));
 	return 0;
+}
+
+/*
+ * Bytes that splice() or sendfile() took from a socket, of which no tracepoint tells: a receipt
+ * that no rule binds.
+ */
+SEC("fexit/sock_splice_read")
+int BPF_PROG(recv__sock_splice_read, struct file *file, loff_t *pos, struct pipe_inode_info *pipe,
+	     size_t length, unsigned int flags, long ret)
+{
+	if (ret > 0)
+		ends_by(bpf_core_cast(file->private_data, struct socket)->sk);
+	return 0;
+}
+
+#define IPPROTO_TCP	     6
+#define TCP_ZEROCOPY_RECEIVE 35
+
+/* Likewise by mapping them, which is a socket option. */
+SEC("lsm/socket_getsockopt")
+int BPF_PROG(recv__socket_getsockopt, struct socket *sock, int level, int name, int ret)
+{
+	if (!ret && level == IPPROTO_TCP && name == TCP_ZEROCOPY_RECEIVE)
+		ends_by(sock->sk);
+	return ret;
 }
 
 /* The last reference to the socket's file is gone; a kernel socket has no inode here. */

@@ -131,7 +131,9 @@ unsafe extern "C" fn vs_gate_accept_body(conn: *const c::sock, who: u32) -> u64 
         };
         let work = who.work(0);
         worked(
+            s,
             Gate::Accept,
+            End::Receipt,
             work,
             verdict.rule,
             work.received(way, verdict.to[0]),
@@ -173,8 +175,17 @@ unsafe extern "C" fn vs_gate_send_body(
 #[no_mangle]
 extern "C" fn vs_gate_close_body(who: u32, object: u64, closed: u64) -> u64 {
     let work = Who::new(who).work(object);
-    with(|s| s.service(work.cur()).hit(Gate::Close));
-    worked(Gate::Close, work, None, work.closed(closed))
+    with(|s| {
+        s.service(work.cur()).hit(Gate::Close);
+        worked(s, Gate::Close, End::Close, work, None, work.closed(closed))
+    })
+}
+
+#[no_mangle]
+extern "C" fn vs_work_received_body(who: u32, object: u64, by: u64, serves: bool) -> u64 {
+    let work = Who::new(who).work(object);
+    let next = work.received(Way { object: by, serves }, None);
+    with(|s| worked(s, Gate::Recv, End::Receipt, work, None, next))
 }
 
 /// Softirq. The request carries its packet's service; the listener's, whose mark it may have here,

@@ -12,10 +12,12 @@ extern "C" fn vs_gate_wait_body(who: u32, object: u64, by: u64, serves: bool) ->
     let work = Who::new(who).work(object);
     let way = (by != 0).then_some(Way { object: by, serves });
     let next = work.waits(way);
-    if next != work {
-        with(|s| s.service(work.cur()).hit(Gate::Wait));
-    }
-    worked(Gate::Wait, work, None, next)
+    with(|s| {
+        if next != work {
+            s.service(work.cur()).hit(Gate::Wait);
+        }
+        worked(s, Gate::Wait, End::Wait, work, None, next)
+    })
 }
 
 /// The task has replied, and sleeps: under the lock of its run queue.
@@ -23,5 +25,5 @@ extern "C" fn vs_gate_wait_body(who: u32, object: u64, by: u64, serves: bool) ->
 extern "C" fn vs_work_sleeps_body(who: u32) -> u64 {
     let who = Who::new(who);
     let work = Work::new(who.home, who.cur, 0, true);
-    worked(Gate::Wait, work, None, work.sleeps())
+    with(|s| worked(s, Gate::Wait, End::Sleep, work, None, work.sleeps()))
 }

@@ -29,6 +29,24 @@ pub struct Way {
     pub serves: bool,
 }
 
+/// Why work in hand ended: `enum vs_end`, in its order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// The task received something else.
+    Receipt,
+    /// The way by which it came was closed.
+    Close,
+    /// The task waited for more.
+    Wait,
+    /// The task slept after its reply.
+    Sleep,
+}
+
+impl End {
+    /// All, in the order of their numbers.
+    pub const ALL: [End; 4] = [End::Receipt, End::Close, End::Wait, End::Sleep];
+}
+
 /// What a task works for.
 ///
 /// # Invariants

@@ -9,6 +9,7 @@
 use crate::logic::hierarchy::{Attr, Effective};
 use crate::logic::id::VsId;
 use crate::logic::rule::Gate;
+use crate::logic::work::End;
 use crate::shim::rcu::{read_once, RcuBox};
 use crate::state::counter::{Link, Resource};
 use crate::state::stat::{Count, Stats};
@@ -133,6 +134,11 @@ impl Service {
     /// A task began to work for it.
     pub(crate) fn rebound(&self) {
         self.stats.add(Count::Rebinds, 1);
+    }
+
+    /// Work for it has ended.
+    pub(crate) fn ended(&self, end: End) {
+        self.stats.ended(end);
     }
 
     /// A rule asked for the VS of something that had none, and a task at home here went home.

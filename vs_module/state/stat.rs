@@ -6,10 +6,11 @@
 //! CPUs never wait for one another. Reading adds them up.
 
 use crate::logic::rule::Gate;
+use crate::logic::work::End;
 use crate::shim::percpu::PerCpu;
 use kernel::prelude::*;
 
-/// Counters by meaning; the gates' follow after the last.
+/// Counters by meaning; those of the ends of work, and the gates', follow after the last.
 #[derive(Clone, Copy)]
 pub(crate) enum Count {
     /// CPU time, in nanoseconds.
@@ -28,7 +29,8 @@ pub(crate) enum Count {
     BytesOut,
 }
 
-const GATES: usize = Count::BytesOut as usize + 1;
+const ENDS: usize = Count::BytesOut as usize + 1;
+const GATES: usize = ENDS + End::ALL.len();
 const COUNTERS: usize = GATES + Gate::COUNT;
 
 /// The statistics of one service.
@@ -48,6 +50,15 @@ impl Stats {
     /// Any context.
     pub(crate) fn hit(&self, gate: Gate) {
         self.0.add(GATES + gate as usize, 1);
+    }
+
+    /// Any context.
+    pub(crate) fn ended(&self, end: End) {
+        self.0.add(ENDS + end as usize, 1);
+    }
+
+    pub(crate) fn ends(&self, end: End) -> u64 {
+        self.0.sum(ENDS + end as usize)
     }
 
     pub(crate) fn get(&self, count: Count) -> u64 {

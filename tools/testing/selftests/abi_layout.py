@@ -32,8 +32,8 @@ vs_rule_test 48: call 0, call_size 8, work 12, rule 16, matching 20, shapes 24, 
     reserved 44
 vs_place_task 16: pidfd 0, id 4, flags 8, reason 12
 vs_place_socket 16: fd 0, id 4, flags 8, reason 12
-vs_stat 656: id 0, reason 4, cpu_ns 8, tasks 16, sockets 24, rebinds 32, unattributed 40,
-    refused 48, packets_in 112, bytes_in 120, packets_out 128, bytes_out 136, hits 144
+vs_stat 720: id 0, reason 4, cpu_ns 8, tasks 16, sockets 24, rebinds 32, unattributed 40,
+    refused 48, packets_in 112, bytes_in 120, packets_out 128, bytes_out 136, ends 144, hits 208
 vs_socket 16: fd 0, id 4, flags 8, reason 12
 vs_config_service 208: name 0, id 64, parent 68, priority 72, detached 76, attr 80
 vs_apply 56: services 0, rules 8, nr_services 16, nr_rules 20, flags 24, reason 28, at_service 32,
@@ -44,7 +44,7 @@ vs_tags 8: on 0, reserved 4
 
 NUMBERS = """
 INFO c020b500, CREATE c050b501, DESTROY c028b502, CHANGE c058b503, SET_ATTR c010b504,
-QUERY c0e0b505, LIST c018b506, STAT c290b507, RULE_ADD c270b508, RULE_DEL c270b509,
+QUERY c0e0b505, LIST c018b506, STAT c2d0b507, RULE_ADD c270b508, RULE_DEL c270b509,
 RULE_LIST c018b50a, RULE_TEST c030b50b, PLACE_TASK c010b50c, PLACE_SOCKET c010b50d, APPLY c038b50e,
 GATE c008b50f, SOCKET c010b510, TAGS c008b511
 """

@@ -58,10 +58,10 @@ mod tests {
         });
         pin!(vs_place_task: 16 { pidfd: 0, id: 4, flags: 8, reason: 12 });
         pin!(vs_place_socket: 16 { fd: 0, id: 4, flags: 8, reason: 12 });
-        pin!(vs_stat: 656 {
+        pin!(vs_stat: 720 {
             id: 0, reason: 4, cpu_ns: 8, tasks: 16, sockets: 24, rebinds: 32, unattributed: 40,
             refused: 48, packets_in: 112, bytes_in: 120, packets_out: 128, bytes_out: 136,
-            hits: 144,
+            ends: 144, hits: 208,
         });
         pin!(vs_config_service: 208 {
             name: 0, id: 64, parent: 68, priority: 72, detached: 76, attr: 80,

@@ -77,6 +77,14 @@ record! {
         pub packets_out: u64,
         /// Bytes sent.
         pub bytes_out: u64,
+        /// Work for it that ended with the receipt of something else.
+        pub ends_receipt: u64,
+        /// With the close of the way by which it came.
+        pub ends_close: u64,
+        /// With a wait for more.
+        pub ends_wait: u64,
+        /// With a sleep after the reply.
+        pub ends_sleep: u64,
         /// Calls seen at each gate, the caller being of this service.
         pub hits: Vec<Hits>,
     }
@@ -114,6 +122,10 @@ pub fn row(services: &Services, stat: &vs_stat) -> Row {
         bytes_in: stat.bytes_in,
         packets_out: stat.packets_out,
         bytes_out: stat.bytes_out,
+        ends_receipt: stat.ends[VS_END_RECEIPT as usize],
+        ends_close: stat.ends[VS_END_CLOSE as usize],
+        ends_wait: stat.ends[VS_END_WAIT as usize],
+        ends_sleep: stat.ends[VS_END_SLEEP as usize],
         hits: hits.collect(),
     }
 }
@@ -172,6 +184,10 @@ pub fn since(old: &[Row], new: &[Row]) -> Vec<Row> {
             (&mut row.bytes_in, old.bytes_in),
             (&mut row.packets_out, old.packets_out),
             (&mut row.bytes_out, old.bytes_out),
+            (&mut row.ends_receipt, old.ends_receipt),
+            (&mut row.ends_close, old.ends_close),
+            (&mut row.ends_wait, old.ends_wait),
+            (&mut row.ends_sleep, old.ends_sleep),
         ] {
             *now = now.saturating_sub(then);
         }
@@ -256,12 +272,17 @@ fn table(rows: &[Row]) -> String {
 pub fn details(row: &Row) -> String {
     let mut out = format!(
         "cpu            {} s\ntasks          {}\nsockets        {}\nrebinds        {}\n\
+         work ended     by receipt {}, close {}, wait {}, sleep {}\n\
          unattributed   {}\nrefused        {}\n\
          received       {} packets, {} bytes\nsent           {} packets, {} bytes\n",
         seconds(row.cpu_ns),
         row.tasks,
         row.sockets,
         row.rebinds,
+        row.ends_receipt,
+        row.ends_close,
+        row.ends_wait,
+        row.ends_sleep,
         row.unattributed,
         row.refused,
         row.packets_in,
