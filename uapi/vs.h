@@ -295,7 +295,7 @@ struct vs_rule {
 };
 
 /*
- * What a call would be classified as: the same code that the gates run, without
+ * Classifies a call as the gates would, by the same code that they run, without
  * effects. The call is a struct vs_rule: `from` has ids, `props` says what is
  * known of the call; `to` and the lengths of prefixes do not count.
  */

@@ -279,7 +279,7 @@ BTF_ID_FLAGS(func, vs_fire_after)
 #endif
 BTF_KFUNCS_END(vs_kfuncs)
 
-/* What BPF programs may answer in the place of. */
+/* Functions in whose place BPF programs may answer. */
 BTF_KFUNCS_START(vs_replaced)
 BTF_ID_FLAGS(func, vs_message_of)
 BTF_ID_FLAGS(func, vs_sockets_counted)
@@ -316,8 +316,9 @@ int vs_register_kfuncs(void)
 void vs_end_kfuncs(void)
 {
 	/*
-	 * What was sent to a CPU before has come there with this, but may be run after it, in the
-	 * same interrupt: that is over when a grace period is, for which the module waits last.
+	 * A call that was sent to a CPU before has come there with this, but may be run after it,
+	 * in the same interrupt: that is over when a grace period is, for which the module waits
+	 * last.
 	 */
 	kick_all_cpus_sync();
 	vs_timers_exit();

@@ -135,7 +135,7 @@ VS_KFUNC(void) vs_tag_replaced(__u32 old, __u32 who);
 VS_KFUNC(void) vs_tag_release(__u32 old, __u32 who);
 /* The task that had the tag is gone. */
 VS_KFUNC(void) vs_task_gone(__u32 who);
-/* What core__place answers: 0, or the negative errno for which the tag is as it was. */
+/* The answer of core__place: 0, or the negative errno for which the tag is as it was. */
 VS_KFUNC(void) vs_placed(int error);
 
 /*
@@ -155,7 +155,7 @@ VS_KFUNC(__u64) vs_generation(void);
 VS_KFUNC(int) vs_cpu_node(__u32 vs, struct vs_cpu_node *out, __u32 out__sz);
 VS_KFUNC(void) vs_charge_cpu(__u32 vs, __u64 ns);
 /*
- * What the clock of a CPU's run queue would be if it were updated now; 0: no such
+ * The clock of a CPU's run queue, as if it were updated now; 0: no such
  * CPU. (scx_bpf_now() can be a tick old outside of the scheduler: it trusts a copy
  * that sched_ext leaves marked as valid where it has moved a task away.)
  */

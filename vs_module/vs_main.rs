@@ -58,7 +58,7 @@ struct Vs {
     _loaded: Loaded,
 }
 
-/// What all else rests on.
+/// The ground that all else rests on.
 struct Loaded;
 
 impl Loaded {

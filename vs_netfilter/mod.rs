@@ -49,7 +49,7 @@ static COUNTS: Atomic<bool> = Atomic::new(false);
 /// Do packets carry tags? Written under `SWITCH`.
 static CARRIES: Atomic<bool> = Atomic::new(false);
 
-/// What is attached.
+/// The probes that are attached.
 struct Probes {
     departs: Option<Probe<Departs>>,
     leaves: Option<Probe<Leaves>>,

@@ -30,7 +30,7 @@ use kernel::c_str;
 use kernel::ffi::c_void;
 use kernel::str::CStr;
 
-/// What is done with a packet at one tracepoint.
+/// A look at packets, at one tracepoint.
 ///
 /// # Safety
 ///
@@ -52,7 +52,7 @@ unsafe impl<H: PacketHook> Hook for H {
     }
 }
 
-/// What the kernel calls.
+/// The function that the kernel calls.
 ///
 /// # Safety
 ///
@@ -193,7 +193,7 @@ unsafe impl PacketHook for Arrives {
 }
 
 pub(super) mod seal {
-    //! What tells a packet that a device has handed over from one that a hook sends back: a number
+    //! Tells a packet that a device has handed over from one that a hook sends back, by a number
     //! that nobody but this module knows, in a field of the packet that no hook can write. Made
     //! anew each time that packets begin to carry tags.
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0
 
-//! What an IP packet says of itself: protocol, addresses, ports, and whether it is all there.
+//! Reads what an IP packet says of itself: protocol, addresses, ports, and whether it is all there.
 //!
 //! Pure and bounded: nothing here calls the kernel or allocates, each loop has a limit, and
 //! whatever bytes come in, the answer is a value, never a panic. The same file is compiled into
@@ -134,7 +134,7 @@ impl Packet {
                     protocol = extension[0];
                     at += FRAGMENT_HEADER;
                     if part == Part::Later {
-                        // What follows is the middle of the datagram.
+                        // The rest is the middle of the datagram.
                         break;
                     }
                     continue;

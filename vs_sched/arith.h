@@ -143,7 +143,7 @@ static inline void bucket_take(struct vs_bucket *b, u32 cap, u64 ns)
 /*
  * The nodes that wait, by virtual time: a binary heap of their ids, so what a change
  * takes grows with the logarithm of how many wait, not of how many there could be.
- * Who does not wait has the key VS_NEVER. Keys do not wrap: they are CPU times since
+ * A node that does not wait has the key VS_NEVER. Keys do not wrap: they are CPU times since
  * the start, and a little ahead.
  */
 #define VS_QUEUE_BITS 14

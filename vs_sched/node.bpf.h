@@ -226,7 +226,7 @@ static __noinline bool node_exhausted(u32 id, u64 at)
 }
 
 /*
- * What the order goes by: the node's virtual time as if each CPU that runs one
+ * The key of the order: the node's virtual time as if each CPU that runs one
  * of its tasks ran it for a whole slice, so that CPUs which choose at the same
  * time do not all choose the same node.
  */

@@ -51,7 +51,7 @@ static __noinline bool pinned_take(s32 cpu, struct vs_due *due)
 enum choice { IDLE, NODE, PINNED, KEEP, PARKED };
 
 /*
- * What runs next on this CPU: c->next is of which node. Called with the lock held.
+ * Chooses the node that runs next on this CPU, and says so in c->next. Called with the lock held.
  */
 static __always_inline enum choice choose(struct vs_claim *c, u64 at)
 {

@@ -56,7 +56,7 @@
  * for everybody. It is given up to EXTRA_SLICES to leave the section, and if it has to
  * wait inside of one after all, it counts as overdue after READER_AFTER = 0.5 s.
  *
- * What it is bad at:
+ * Its limits:
  * - Flattening (as in scx_flatcg): if many nodes below a light one wake at once,
  *   they can have more than their parent's share for some slices.
  * - A slice ends with a tick, so with N nodes waiting for one CPU the last one
@@ -113,7 +113,7 @@ void BPF_PROG(vs_enqueue, struct task_struct *p, u64 enq_flags)
 	struct vs_node *n;
 	u32 id;
 
-	/* What the kernel itself waits for does not wait for root's share. */
+	/* A task that the kernel itself waits for does not wait for root's share. */
 	if (!t || p->flags & PF_KTHREAD) {
 		s32 idle = idle_for(p, cpu, enq_flags);
 		u64 dsq = idle >= 0	     ? DSQ_LOCAL_ON | idle :
@@ -396,7 +396,7 @@ void BPF_PROG(vs_stopping, struct task_struct *p, bool runnable)
 }
 
 /*
- * What has been used shows in the order from now on. The CPU is given up where the
+ * The time that was used shows in the order from now on. The CPU is given up where the
  * node has used up its cap, and where the task works for another node than before that
  * does not deserve it. If it does, it keeps the CPU: a task that a woken one has
  * interrupted in an RCU read section is next without being chosen, and would have it
@@ -509,7 +509,7 @@ s32 BPF_PROG(vs_init)
 	}
 
 	queue_init(&queue);
-	/* What was used before is not held against anybody. */
+	/* Time that was used before is not held against anybody. */
 	bpf_for(id, 0, VS_ID_COUNT) {
 		node_at(id)->cap = VS_NO_CAP;
 		node_at(id)->seen = node_used(id);

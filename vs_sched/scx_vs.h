@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0 */
 /*
- * What scx_vs shows to user space: counters, and why it ended.
+ * The part of scx_vs that user space sees: counters, and why it ended.
  */
 #ifndef _VS_SCHED_SCX_VS_H
 #define _VS_SCHED_SCX_VS_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What has to happen without a scheduling event. Timers look
+ * The work that no scheduling event does. Timers look
  *
  * - every second, for tasks that have waited too long;
  * - every 10 ms, while nodes are parked, whether their caps have filled again;
@@ -188,7 +188,7 @@ static __noinline void look_for_overdue(u64 at)
 	s32 cpu;
 
 	overdue_looked = 0;
-	/* Who changes its place meanwhile may be missed, until the next look. */
+	/* A node that changes its place meanwhile may be missed, until the next look. */
 	bpf_for(place, 0, VS_ID_COUNT) {
 		if (place >= parked)
 			break;
@@ -229,7 +229,7 @@ static __noinline void timer_look(u32 which)
 	case TIMER_PARKED:
 		look_at_parked(at);
 		feed();
-		/* Who is the first one after this look starts it again. */
+		/* The first one after this look starts it again. */
 		if (parked)
 			timer_start(which, PARKED_EVERY);
 		break;

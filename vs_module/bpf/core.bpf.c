@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What every gate relies on, attached with any of them: the counts of tasks and
+ * The programs that every gate relies on, attached with any of them: counts of tasks and
  * sockets, the way of a request's tag to its connection, and placing.
  */
 #include "verdict.bpf.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0 */
 /*
- * What the iterators of list.bpf.c write, one record after another, and vsctl
+ * The records that the iterators of list.bpf.c write, one record after another, and vsctl
  * reads. Fixed layout, native byte order but for addresses; without implicit
  * padding. Sizes tell versions apart: both sides are built together.
  */

@@ -7,7 +7,7 @@
  * the task has run since it was settled last to the VS it is given. It has to be
  * called with the VS that was current until now, *before* the tag is written.
  *
- * What has been charged already is kept per CPU, not per task, so that tasks
+ * The part that has been charged is kept per CPU, not per task, so that tasks
  * without a tag (all of them root's) need no storage:
  *
  *   switch to A      settled = A's runtime             (account.bpf.c)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a gate does with vs.ko's verdict: it binds the running task. There is no
+ * Obeys vs.ko's verdict: a gate binds the running task. There is no
  * policy here, and one order that matters: settle(), then write.
  *
  * settle() charges the time up to now to the VS the task has worked for. If the
@@ -14,7 +14,7 @@
 #include "tag.bpf.h"
 #include "settle.bpf.h"
 
-/* What a refused system call fails with: a negative errno, or 0. */
+/* The errno that a refused system call fails with, negative, or 0. */
 static __always_inline int verdict_error(__u64 verdict)
 {
 	return -(int)(verdict >> VS_VERDICT_ERRNO & 0xfff);
@@ -37,7 +37,7 @@ static __always_inline __u16 verdict_home(__u64 verdict)
 
 /*
  * Makes the tag of a task, running or not, say `home` and `cur`; VS_UNCHANGED:
- * that one stays. The word is replaced as a whole, so that whoever replaces it
+ * that one stays. The word is replaced as a whole, so that its writer
  * knows what it said before, and references are neither lost nor dropped twice.
  * False: one of the services has just gone, or others were quicker each time.
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `uapi/vs.h` says, in the words of [`crate::logic`], and how an error is told.
+//! Translates `uapi/vs.h` into the words of [`crate::logic`], and errors into its reasons.
 
 use crate::logic::classify::{Classifier, SHAPES_MAX};
 use crate::logic::gate::Proto;
@@ -85,7 +85,7 @@ fn put_text<const N: usize>(text: &[u8]) -> [u8; N] {
     raw
 }
 
-/// What a rule of user space says of the call.
+/// The facts of a call, from a rule of user space.
 pub(crate) fn facts(raw: &c::vs_rule) -> Result<Facts<'_>, Why> {
     let has = |property: u32| raw.props & property != 0;
     let mut iface = [0; 16];
@@ -187,7 +187,7 @@ pub(crate) fn named(tree: &Tree, raw: &[u8; NAME_LEN]) -> Result<VsId, Why> {
     tree.named(&Name::new(raw)?).ok_or(Why::NoService)
 }
 
-// What the logic knows of the ABI, held to it.
+// Holds the constants of the logic to those of the ABI.
 const _: () = {
     assert!(c::VS_DEPTH_MAX as usize == DEPTH_MAX);
     assert!(c::VS_RULES_MAX as usize == RULES_MAX);

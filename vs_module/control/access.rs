@@ -8,7 +8,7 @@ use kernel::bindings;
 use kernel::ffi::c_int;
 use kernel::prelude::*;
 
-/// What a command does with what it names.
+/// The use that a command makes of what it names.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     /// It tells. The right to read the device is enough, so that an exporter need not be root.

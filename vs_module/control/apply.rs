@@ -43,7 +43,7 @@ struct Placed {
     service: *const Service,
 }
 
-/// What is to be done.
+/// The changes that are to be made.
 struct Plan {
     tree: Tree,
     turn: IdTurn,

@@ -266,7 +266,7 @@ pub(crate) fn tags(tags: &mut c::vs_tags) -> Result<(), Failure> {
     })
 }
 
-/// What is on: `VS_FEATURE_*`.
+/// The features that are on: `VS_FEATURE_*`.
 fn features() -> u64 {
     let flag = |on, feature: u64| if on { feature } else { 0 };
     flag(netfilter::is_on(), c::VS_FEATURE_PACKETS.into())

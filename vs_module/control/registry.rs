@@ -33,7 +33,7 @@ pub(crate) struct Registry {
     pub(crate) writer: Writer,
 }
 
-/// What holds on to a service.
+/// The kinds of things that hold on to a service.
 #[derive(Default)]
 pub(crate) struct Holders {
     pub(crate) children: u32,
@@ -103,7 +103,7 @@ impl Registry {
         Ok(id)
     }
 
-    /// What holds on to a service.
+    /// The kinds of things that hold on to a service.
     pub(crate) fn holders(&self, id: VsId) -> Holders {
         let count = |count| {
             self.writer
@@ -147,7 +147,7 @@ impl Registry {
         Err(self.holding(id))
     }
 
-    /// What it is whose tags carry `id`: a socket, else a task, be it only by its current VS.
+    /// Tells whose tags carry `id`: a socket's, else a task's, be it only as its current VS.
     pub(crate) fn holding(&self, id: VsId) -> Why {
         match self.holders(id) {
             Holders {
@@ -273,7 +273,7 @@ impl Registry {
     }
 }
 
-/// What becomes of an attribute.
+/// A change to an attribute.
 #[derive(Clone, Copy)]
 pub(crate) enum AttrOp {
     Set(u32),

@@ -133,7 +133,7 @@ fn classify_by_name(s: &State, call: Call<'_>, source: Source<'_>, wants: u32) -
     s.verdict(&mut call)
 }
 
-/// What becomes of a socket of which the rules say nothing.
+/// The owner of a socket of which the rules say nothing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Untold {
     /// It stays whose it is.
@@ -174,7 +174,7 @@ struct Use<'a> {
     sock: Option<Sock<'a>>,
     /// Whom the call names.
     peer: Option<Peer<'a>>,
-    /// Whose message is received, if it is not the socket's.
+    /// The VS of the message that is received, if it is not the socket's.
     message: Option<VsId>,
     untold: Untold,
 }
@@ -215,8 +215,8 @@ fn used(who: u32, call: Use<'_>) -> u64 {
     })
 }
 
-/// What the rules say to a call with a socket, which gets its new owner here; or the verdict that
-/// refuses the call. Not inlined: most calls need none of it.
+/// Asks the rules about a call with a socket, which gets its new owner here; fails with the verdict
+/// that refuses the call. Not inlined: most calls need none of it.
 #[inline(never)]
 fn labelled(
     s: &State,

@@ -22,7 +22,7 @@ kernel::sync::global_lock! {
     unsafe(uninit) static SWITCH: Mutex<Probes> = Probes { sent: None, received: None };
 }
 
-/// What is attached.
+/// The probes that are attached.
 struct Probes {
     sent: Option<Probe<Sent>>,
     received: Option<Probe<Received>>,

@@ -12,7 +12,7 @@ use crate::shim::bindings as c;
 use crate::state::{self, State};
 use kernel::prelude::*;
 
-/// What a tag says, in the word that kfuncs take: `VS_WHO()`.
+/// Home and current VS of a tag, in the word that kfuncs take: `VS_WHO()`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Who {
     /// Where the task was placed or born.
@@ -48,7 +48,7 @@ impl Who {
     }
 }
 
-/// What becomes of the running task and of its call, packed as `VS_VERDICT_*` says.
+/// The changes to the running task and to its call, packed as `VS_VERDICT_*` says.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Answer {
     /// Its new current VS. `None`: unchanged.

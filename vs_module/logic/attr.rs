@@ -37,7 +37,7 @@ macro_rules! each_attr {
     };
 }
 
-/// What the number behind an attribute means.
+/// The meaning of the number behind an attribute.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// A share, 1 to [`WEIGHT_MAX`].
@@ -79,14 +79,14 @@ macro_rules! define_attrs {
                 }
             }
 
-            /// What its number means.
+            /// The meaning of its number.
             pub const fn kind(self) -> Kind {
                 match self {
                     $(Attr::$attr => Kind::$kind,)*
                 }
             }
 
-            /// What root has unless it is told otherwise.
+            /// The value that root has unless it is told otherwise.
             pub const fn default(self) -> u32 {
                 match self {
                     $(Attr::$attr => $default,)*

@@ -9,7 +9,7 @@
 //! rules and services there are. Shapes are visited best rule first, so that the search ends as
 //! soon as no rule that is left could win.
 //!
-//! What is compiled never changes: each change of the rules, or of a priority, compiles anew.
+//! A compiled set never changes: each change of the rules, or of a priority, compiles anew.
 
 use super::id::VsId;
 use super::rule::{
@@ -35,7 +35,7 @@ pub struct Call<'a> {
     pub from: [VsId; ENTITIES],
     /// The VS that the caller works for, its home if it has no work in hand.
     pub work: VsId,
-    /// What is known of the call; a rule that asks for more does not match.
+    /// The known facts; a rule that asks for more does not match.
     pub facts: Facts<'a>,
 }
 
@@ -47,7 +47,7 @@ pub struct Match {
     pub to: [Target; ENTITIES],
 }
 
-/// What a look-up took.
+/// The cost of a look-up.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Cost {
     /// Shapes visited.

@@ -159,7 +159,7 @@ pub enum Trigger {
     Transformation,
 }
 
-/// What a call is about, and a rule can name.
+/// A thing that a call is about, and that a rule can name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Entity {
     /// Its name in a rule.
@@ -175,7 +175,7 @@ pub struct Entity {
 pub struct Row {
     /// The gate's name in a rule.
     pub name: &'static str,
-    /// What happens at the gate, as a sentence.
+    /// The event that passes the gate, as a sentence.
     pub about: &'static str,
     /// The entities of a call, the caller first. None: the gate counts and takes no rules.
     pub entities: &'static [Entity],
@@ -183,7 +183,7 @@ pub struct Row {
     pub props: u32,
     /// Its kind.
     pub trigger: Trigger,
-    /// What becomes of the entities if no rule says anything else.
+    /// The fate of the entities if no rule says anything else.
     pub untold: &'static str,
 }
 
@@ -295,7 +295,7 @@ macro_rules! define_properties {
         #[doc = $about:literal]
         $property:ident $abi:ident $bit:ident $name:literal $form:literal;
     )*) => {
-        /// What a rule can ask of a call beside services, in the order of the bits `VS_P_*`.
+        /// Properties that a rule can ask of a call, in the order of the bits `VS_P_*`.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         #[repr(u8)]
         pub enum Property {
@@ -315,11 +315,11 @@ macro_rules! define_properties {
             )*
             /// All there are.
             pub const ALL: u32 = 0 $(| $bit)*;
-            /// What a connection is known by.
+            /// Those of a connection.
             pub const ENDS: u32 = LOCAL | LPORT | PEER | PPORT;
-            /// What a task is known by.
+            /// Those of a task.
             pub const TASK: u32 = UID | GID | CGROUP;
-            /// What takes room to tell.
+            /// Those that take room to tell.
             pub const NAMES: u32 = PATH | UNIX | CGROUP;
         }
 
@@ -335,7 +335,7 @@ macro_rules! define_properties {
                 }
             }
 
-            /// What a value looks like.
+            /// The form of a value.
             pub const fn form(self) -> &'static str {
                 match self {
                     $(Property::$property => $form,)*

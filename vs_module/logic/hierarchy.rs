@@ -67,7 +67,7 @@ pub struct Node {
     own: [u32; Attr::COUNT],
 }
 
-/// What hot paths ask of a service.
+/// The values of a service that hot paths ask for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Effective {
     pub attrs: [u32; Attr::COUNT],
@@ -76,7 +76,7 @@ pub struct Effective {
     pub node: VsId,
 }
 
-/// What a service is to become.
+/// A change to a service.
 #[derive(Clone, Copy, Default)]
 pub struct Change {
     pub name: Option<[u8; NAME_LEN]>,

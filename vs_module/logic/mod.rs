@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0
 
-//! What vs.ko decides, without the kernel.
+//! The decisions of vs.ko, without the kernel.
 //!
 //! These files make no kernel call, hold no lock and know no RCU, so that the same text is
 //! compiled into the module and into the crate `vs-logic` (tools/logic), where unit and property

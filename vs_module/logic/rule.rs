@@ -25,7 +25,7 @@ pub const REF: u32 = 0xffff_fff0;
 /// Any VS, on the left side of a rule as it is kept: no id has this value.
 pub(super) const ANYONE: u16 = u16::MAX;
 
-/// What an entity's VS becomes.
+/// The new VS of an entity.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Target {
     Unchanged,
@@ -64,7 +64,7 @@ impl Target {
     }
 }
 
-/// What identifies a call: of a rule what it asks for, of a call what is known of it.
+/// The facts by which a call is known: of a rule those it asks for, of a call those there are.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     /// Which of the following count: `VS_P_*`.
@@ -122,7 +122,7 @@ struct Text {
     len: u16,
 }
 
-/// What a path must be: itself, or below a directory.
+/// The paths that a rule asks for: one, or all below a directory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Pattern {
     /// Of a directory with the slash at its end.
@@ -218,7 +218,7 @@ impl Rule {
         self.gate
     }
 
-    /// What becomes of each entity.
+    /// The new VS of each entity.
     pub fn targets(&self) -> &[Target; ENTITIES] {
         &self.to
     }
@@ -378,7 +378,7 @@ impl RuleSet {
         }
     }
 
-    /// What `rule` asks for; of a directory the text with the slash at its end.
+    /// The facts that `rule` asks for; of a directory the text with the slash at its end.
     pub fn facts(&self, rule: &Rule) -> Facts<'_> {
         Facts {
             props: rule.props,

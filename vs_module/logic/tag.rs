@@ -90,7 +90,7 @@ impl Generation {
         Generation(seed & (Self::LAST >> 1))
     }
 
-    /// What [`get`](Self::get) gave.
+    /// The generation that [`get`](Self::get) gave.
     pub const fn from_raw(raw: u32) -> Generation {
         // INVARIANT: The mask is the last one.
         Generation(raw & Self::LAST)

@@ -118,14 +118,14 @@ macro_rules! define_reasons {
                 Self::ALL.get((raw as usize).wrapping_sub(1)).copied()
             }
 
-            /// What was wrong.
+            /// The mistake.
             pub const fn what(self) -> &'static str {
                 match self {
                     $(Why::$why => $what,)*
                 }
             }
 
-            /// What to do about it.
+            /// The way to mend it.
             pub const fn advice(self) -> &'static str {
                 match self {
                     $(Why::$why => $advice,)*

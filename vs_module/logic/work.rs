@@ -22,7 +22,7 @@ use super::id::VsId;
 /// The way by which something comes: a connection, a datagram socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Way {
-    /// What it is known by, never 0.
+    /// Its number, never 0.
     pub object: u64,
     /// Whether others are served by it: a connection that was accepted, or a datagram socket that
     /// anybody may write to. Otherwise the task is a client by it.
@@ -47,7 +47,7 @@ impl End {
     pub const ALL: [End; 4] = [End::Receipt, End::Close, End::Wait, End::Sleep];
 }
 
-/// What a task works for.
+/// The work of a task.
 ///
 /// # Invariants
 ///

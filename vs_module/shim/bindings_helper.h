@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What bindgen reads for vs.ko. The kernel crate binds neither packets, nor
+ * The input of bindgen for vs.ko. The kernel crate binds neither packets, nor
  * netfilter, nor sockets, so the module has bindings of its own, for exactly
  * what bindgen_parameters names. They are made at each build, from the headers
  * and with the flags of the kernel that is built for.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What Rust cannot reach: static inlines, macros and bit fields of the kernel,
+ * Static inlines, macros and bit fields of the kernel, which Rust cannot reach,
  * as functions. They decide nothing, and what Rust can read in the structures'
  * plain fields, it reads itself.
  */

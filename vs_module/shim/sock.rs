@@ -23,7 +23,7 @@ pub(crate) struct Sock<'a>(NonNull<c::sock>, PhantomData<&'a c::sock>);
 /// host byte order.
 pub(crate) type End = ([u8; 16], u16);
 
-/// What kind of socket a [`Sock`] is.
+/// The kinds of sockets that a [`Sock`] can be.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Full,

@@ -15,7 +15,7 @@ use crate::state::stat::Count;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 
-/// What is limited.
+/// The resources that are limited.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Resource {
     Tasks,

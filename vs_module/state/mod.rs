@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What all planes share: the services by id, and the compiled rules.
+//! The state that all planes share: the services by id, and the compiled rules.
 //!
 //! Everything here is read under RCU, takes no lock, allocates nothing and may be called in any
 //! context but NMI. The registry alone writes it, under the mutex for changes; the table of sockets
@@ -59,7 +59,7 @@ static HITS: [Atomic<*mut HitPage>; RULES_MAX / HIT_PAGE] =
 const HIT_PAGE: usize = 512;
 type HitPage = [Atomic<u64>; HIT_PAGE];
 
-/// What becomes of the entities of a call.
+/// The new VS of each entity of a call.
 #[derive(Clone, Copy)]
 pub(crate) struct Verdict {
     /// By entity: its new VS, resolved. `None`: it stays what it is.
@@ -151,7 +151,7 @@ impl State {
         unsafe { &*service }.id()
     }
 
-    /// What the rules say to a call, without effects. Resolves the ids in it.
+    /// Asks the rules about a call, without effects. Resolves the ids in it.
     pub(crate) fn evaluate(&self, call: &mut Call<'_>, cost: &mut Cost) -> Verdict {
         call.from = call.from.map(|id| self.resolve(id));
         call.work = self.resolve(call.work);
@@ -190,7 +190,7 @@ impl State {
         verdict
     }
 
-    /// What the rules say to a call, whose ids are resolved; counts the rule's hit and what could
+    /// Asks the rules about a call, whose ids are resolved; counts the rule's hit and what could
     /// not be attributed.
     pub(crate) fn verdict(&self, call: &mut Call<'_>) -> Verdict {
         let verdict = self.evaluate(call, &mut Cost::default());

@@ -2,9 +2,9 @@
 
 //! A virtual service, as gates, scheduler and packets see it.
 //!
-//! What only the administrator asks for (name, priority, which attributes are its own) is in the
-//! tree, under the mutex for changes. Here is what hot paths need, worked out beforehand, so that
-//! none of them walks the tree but to take or give back what is limited.
+//! The part that only the administrator asks for (name, priority, which attributes are its own) is
+//! in the tree, under the mutex for changes. Here is what hot paths need, worked out beforehand, so
+//! that none of them walks the tree but to take or give back what is limited.
 
 use crate::logic::hierarchy::{Attr, Effective};
 use crate::logic::id::VsId;

@@ -213,7 +213,7 @@ pub(crate) fn track() {
 /// none be given any more. Under the mutex for changes; may sleep.
 pub(crate) fn untrack() {
     TRACKS.store(false, Release);
-    // Whoever has seen the old value has added its entry after this.
+    // A caller that has seen the old value has added its entry after this.
     rcu::synchronize();
     extern "C" fn see(entry: *mut c::vs_socket_entry) {
         if let Some(entry) = NonNull::new(entry) {
@@ -268,7 +268,7 @@ pub(crate) fn remainder(s: &State, cookie: u64) -> VsId {
     }
 }
 
-/// What a request for a connection carries: its tag, and a check value. The two fields that it lies
+/// The tag that a request for a connection carries, and a check value. The two fields that it lies
 /// in are those of an LSM that labels packets, and hold anything where no LSM does.
 #[derive(Clone, Copy)]
 pub(crate) struct Pledge {

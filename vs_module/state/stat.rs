@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is counted per service.
+//! Counts and times of each service.
 //!
 //! All counters are per CPU and lock-free, so that counting costs the same in any context and two
 //! CPUs never wait for one another. Reading adds them up.

@@ -51,7 +51,7 @@ impl Writer {
         unsafe { self.pointer(id).as_ref() }.filter(|service| service.id() == id)
     }
 
-    /// What the cell points to.
+    /// The service that the cell points to.
     pub(crate) fn pointer(&self, id: VsId) -> *const Service {
         CELLS[id.index()].service.load(Relaxed)
     }
@@ -269,7 +269,7 @@ impl Drop for Writer {
     /// The module goes: frees all. Nobody reads the state any more.
     fn drop(&mut self) {
         rcu::synchronize();
-        // What leads to another id's service is not to be looked at when that one is freed.
+        // A cell that leads to another id's service is not to be looked at when that one is freed.
         for id in VsId::all().filter(|id| self.service(*id).is_none()) {
             CELLS[id.index()]
                 .service

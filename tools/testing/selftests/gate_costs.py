@@ -29,13 +29,13 @@ PREEMPT_RT = "PREEMPT_RT" in os.uname().version
 # fork: under PREEMPT_RT it takes half as much again, 5,100 to 7,200 of 314,000, and has no bound.
 BOUNDS = {
     "fork": (3800, 4100, 5550),
-    "tcp-bytes": (3150, 6400, 6400),
-    "udp-byte": (2000, 3600, 4200),
+    "tcp-bytes": (2900, 6200, 7000),
+    "udp-byte": (1900, 3500, 3950),
     "unix-accept": (1100, 1550, 2400),
-    "unix-byte": (1100, 2500, 2500),
+    "unix-byte": (950, 2350, 2800),
     "unix-connect": (1600, 2050, 2350),
-    "unix-recv": (750, 1400, 2100),
-    "unix-send": (400, 1100, 400),
+    "unix-recv": (400, 1100, 1550),
+    "unix-send": (580, 1300, 1320),
 }
 
 

@@ -155,9 +155,11 @@ def server(dev):
         flush=True,
     )
     vs.within(found[0], 1, 100, "interruptions of whom it worked for last")
-    # what a server takes until it is bound is its own, which in a slow kernel is more of what it
-    # deserves: 30 were seen
-    vs.within(found[1], 40 if vs.SLOWNESS == 1 else 20, 100, "interruptions of another")
+    # Nearly always all 50. In one of some 75 runs the server's own virtual time is less than a
+    # slice behind the sender's at the start, so about 20 requests wait for the next tick
+    # (scheduler.md). In a slow kernel what it takes until it is bound is more of what it deserves:
+    # 30 were seen.
+    vs.within(found[1], 20, 100, "interruptions of another")
 
 
 @cpu.scheduled
