@@ -63,6 +63,7 @@ struct vs_tag {
 	/* VS it has worked for last beside its home, 0: none; a hint for the scheduler */
 	__u16 served;
 	__u64 work;   /* the way by which the work in hand came: a socket's cookie, 0: none */
+	__u64 since;  /* bpf_jiffies64() at the receipt that the work came with */
 	__u64 sends;  /* address of the socket that `message` is being sent by, or 0 */
 	__u8 replied; /* it has replied to the work in hand: see logic/work.rs */
 	__u8 reserved[7];
@@ -93,6 +94,8 @@ VS_KFUNC(__u64) vs_gate_close(__u32 who, __u64 work, __u64 closed);
 VS_KFUNC(__u64) vs_gate_wait(__u32 who, __u64 work, __u64 by, bool serves);
 /* Something was received by the way `by` that no rule binds. */
 VS_KFUNC(__u64) vs_work_received(__u32 who, __u64 work, __u64 by, bool serves);
+/* The work in hand came so many jiffies ago. */
+VS_KFUNC(__u64) vs_work_ages(__u32 who, __u64 age);
 /* The task has replied, and sleeps of its own accord. Under the lock of its run queue. */
 VS_KFUNC(__u64) vs_work_sleeps(__u32 who);
 /* The map of tags: the answer to vs_ask_tags(), taken from the task that asks alone. */

@@ -21,6 +21,7 @@
 //! unloads them in the reverse order: see [`Vs`].
 
 use crate::shim::bindings as c;
+use core::borrow::Borrow;
 use kernel::error::to_result;
 use kernel::prelude::*;
 
@@ -45,6 +46,19 @@ module! {
     authors: ["The Virtual Services authors"],
     description: "Virtual Services: work is charged to the party it is done for",
     license: "GPL",
+    params: {
+        work_age: u32 {
+            default: 600,
+            description: "Seconds after a receipt at which work in hand ends; 0: never",
+        },
+    },
+}
+
+/// Nanoseconds for which work in hand may last; 0: without end.
+fn work_age() -> u64 {
+    // 7.2 gives a reference, 7.3 a copy
+    let seconds: u32 = *module_parameters::work_age.value().borrow();
+    u64::from(seconds) * 1_000_000_000
 }
 
 /// The module, while it is loaded.

@@ -9,16 +9,9 @@
  * Both programs run on the CPU concerned, under its run queue's lock or with
  * interrupts off. See settle.bpf.h for what they share with the gates.
  */
-#include "verdict.bpf.h"
+#include "work.bpf.h"
 
 char _license[] SEC("license") = "GPL";
-
-static __always_inline u32 current_vs(struct task_struct *p)
-{
-	struct vs_tag *tag = tag_of(p);
-
-	return tag ? tag->cur : VS_ROOT;
-}
 
 #define TASK_INTERRUPTIBLE 1
 
@@ -65,6 +58,7 @@ int BPF_PROG(core__sched_tick)
 	struct task_struct *p = bpf_get_current_task_btf();
 	u32 zero = 0;
 	struct vs_cpu *cpu = bpf_map_lookup_elem(&vs_cpus, &zero);
+	struct vs_tag *tag;
 
 	if (!cpu || !p->pid)
 		return 0;
@@ -73,6 +67,9 @@ int BPF_PROG(core__sched_tick)
 		cpu->task = (u64)p;
 		return 0;
 	}
-	settle(p, current_vs(p));
+	tag = tag_of(p);
+	settle(p, tag ? tag->cur : VS_ROOT);
+	if (has_work(tag))
+		bind(tag, vs_work_ages(who(tag), bpf_jiffies64() - tag->since), 0);
 	return 0;
 }

@@ -93,6 +93,7 @@ static __always_inline void bind(struct vs_tag *tag, __u64 verdict, __u64 work)
 	} else {
 		tag->served = cur;
 		tag->work = work;
+		tag->since = bpf_jiffies64();
 	}
 }
 

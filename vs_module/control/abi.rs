@@ -214,6 +214,7 @@ const _: () = {
     assert!(c::VS_END_CLOSE == End::Close as u32);
     assert!(c::VS_END_WAIT == End::Wait as u32);
     assert!(c::VS_END_SLEEP == End::Sleep as u32);
+    assert!(c::VS_END_AGE == End::Age as u32);
     assert!(c::VS_RESOURCE_TASKS == Resource::Tasks as u32);
     assert!(c::VS_RESOURCE_SOCKETS == Resource::Sockets as u32);
 };

@@ -120,6 +120,12 @@ impl<'a> OwnTag<'a> {
         }
     }
 
+    /// Begins the age of the work anew.
+    fn renew(self) {
+        // SAFETY: By the type invariant.
+        unsafe { (*self.0.as_ptr()).since = c::vs_jiffies() };
+    }
+
     /// The VS of the datagram that was taken off a queue, which is told once: of the protocols
     /// whose datagrams are not seen, and of one that the kernel hid, it is nobody's.
     fn take_message(self) -> VsId {
@@ -208,9 +214,12 @@ fn receipt(
         let answer = worked(s, Gate::Recv, End::Receipt, work, verdict.rule, next);
         // SAFETY: Task context.
         unsafe { c::vs_bind_current(answer, next.object()) };
-    } else if let Some(tag) = tag.filter(|_| next != work) {
-        s.service(work.cur()).ended(End::Receipt);
-        tag.set_way(next);
+    } else if let Some(tag) = tag.filter(|_| next.is_any()) {
+        if next != work {
+            s.service(work.cur()).ended(End::Receipt);
+            tag.set_way(next);
+        }
+        tag.renew();
     }
 }
 

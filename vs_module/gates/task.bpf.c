@@ -29,6 +29,7 @@ int BPF_PROG(fork__task_alloc, struct task_struct *child, unsigned long clone_fl
 		/* it goes on with its parent's work */
 		if (tag && tag->cur == born.cur)
 			born.work = tag->work;
+		born.since = bpf_jiffies64();
 	}
 	if (born.both &&
 	    !bpf_task_storage_get(&vs_tags, child, &born, BPF_LOCAL_STORAGE_GET_F_CREATE)) {

@@ -20,6 +20,16 @@ extern "C" fn vs_gate_wait_body(who: u32, object: u64, by: u64, serves: bool) ->
     })
 }
 
+/// In the interrupt of the tick.
+#[no_mangle]
+extern "C" fn vs_work_ages_body(who: u32, age: u64) -> u64 {
+    let work = Who::new(who).work(0);
+    // SAFETY: Only computes.
+    let age = unsafe { c::vs_jiffies_to_ns(age) };
+    let next = work.ages(age, crate::work_age());
+    with(|s| worked(s, Gate::Wait, End::Age, work, None, next))
+}
+
 /// The task has replied, and sleeps: under the lock of its run queue.
 #[no_mangle]
 extern "C" fn vs_work_sleeps_body(who: u32) -> u64 {

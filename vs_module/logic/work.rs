@@ -8,7 +8,8 @@
 //! - the next receipt, on a way by which others are served or by which this work came;
 //! - the close of the way by which it came;
 //! - a wait for more, on such a way or on events of any kind;
-//! - a sleep after the task has replied.
+//! - a sleep after the task has replied;
+//! - its age limit, since the last receipt.
 //!
 //! Then the task works for its home again. A wait for the answer of another server belongs to the
 //! work and ends nothing; nor does the answer, which brings no work of its own meanwhile. A child
@@ -40,11 +41,13 @@ pub enum End {
     Wait,
     /// The task slept after its reply.
     Sleep,
+    /// Nothing of all that, for longer than work may last.
+    Age,
 }
 
 impl End {
     /// All, in the order of their numbers.
-    pub const ALL: [End; 4] = [End::Receipt, End::Close, End::Wait, End::Sleep];
+    pub const ALL: [End; 5] = [End::Receipt, End::Close, End::Wait, End::Sleep, End::Age];
 }
 
 /// The work of a task.
@@ -164,6 +167,15 @@ impl Work {
     /// The task sleeps of its own accord.
     pub fn sleeps(self) -> Self {
         match self.replied {
+            true => Self::at(self.home),
+            false => self,
+        }
+    }
+
+    /// The last receipt is `age` ago, and work may last for `limit` (0: without end), both in the
+    /// same unit.
+    pub fn ages(self, age: u64, limit: u64) -> Self {
+        match limit != 0 && age >= limit {
             true => Self::at(self.home),
             false => self,
         }

@@ -7,6 +7,7 @@
 #include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/fs_struct.h>
+#include <linux/jiffies.h>
 #include <linux/netdevice.h>
 #include <linux/pid_namespace.h>
 #include <linux/sched/signal.h>
@@ -236,6 +237,16 @@ bool vs_current_sees_as_host(const struct path *path)
 	same = init->fs && READ_ONCE(init->fs->root.dentry) == root.dentry;
 	task_unlock(init);
 	return same && path_is_under(path, &root);
+}
+
+u64 vs_jiffies(void)
+{
+	return get_jiffies_64();
+}
+
+u64 vs_jiffies_to_ns(u64 jiffies)
+{
+	return jiffies64_to_nsecs(jiffies);
 }
 
 struct task_struct *vs_group_leader(struct task_struct *task)

@@ -64,6 +64,9 @@ u32 vs_cred_egid(const struct cred *cred);
 int vs_current_cgroup_path(char *buf, size_t len);
 bool vs_current_sees_as_host(const struct path *path); /* under RCU */
 
+u64 vs_jiffies(void); /* as bpf_jiffies64() */
+u64 vs_jiffies_to_ns(u64 jiffies);
+
 /* threads, under RCU; after the last one comes NULL */
 struct task_struct *vs_group_leader(struct task_struct *task);
 struct task_struct *vs_next_thread(struct task_struct *task);

@@ -123,6 +123,15 @@ fn a_sleep_ends_work_only_after_the_reply() {
 }
 
 #[test]
+fn work_ends_with_its_age() {
+    let work = at_work();
+    assert_eq!(work.ages(9, 10), work);
+    assert_eq!(work.ages(10, 10), at_home());
+    assert_eq!(work.ages(u64::MAX, 0), work, "without end");
+    assert_eq!(at_home().ages(10, 10), at_home());
+}
+
+#[test]
 fn closing_ends_only_what_came_that_way() {
     assert_eq!(at_work().closed(8), at_work());
     assert_eq!(at_work().closed(7), at_home());

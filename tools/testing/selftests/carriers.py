@@ -154,7 +154,7 @@ def fast_open(dev):
                     vs.eq(got, (caller, caller), f"{way.__name__}: the connection")
                     connection.close()
                     sock.close()
-                # a task bound to a's request: current, not home
+                # a task bound to a's request: its home's, or by a rule the one's that it works for
                 front = server_of(dev, px)
                 number = dev.add("accept", [px], containers.BY_SOCKET)
                 peer = gates.client(dev, a, front)
@@ -163,11 +163,19 @@ def fast_open(dev):
                 request = front.accept()[0]
                 vs.eq(gates.tag(), (px, a), "bound")
                 way(sock)
+                ruled = dev.add("connect", [px], [vs.ANY, vs.REF(0)])
+                other = socket.socket()
+                way(other)
+                dev.delete(ruled)
                 gates.enter(dev, vs.ROOT)
-                got, connection = accepted(dev, srv, server)
-                vs.eq((gates.vs_of(sock), *got), (a, a, a), f"{way.__name__}, by a bound task")
+                for one, wanted in (sock, px), (other, a):
+                    got, connection = accepted(dev, srv, server)
+                    vs.eq(
+                        (gates.vs_of(one), *got), (wanted,) * 3, f"{way.__name__}, by a bound task"
+                    )
+                    connection.close()
                 dev.delete(number)
-                for one in sock, connection, request, peer, front:
+                for one in sock, other, request, peer, front:
                     one.close()
                 # by rule
                 number = dev.add(

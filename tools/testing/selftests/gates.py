@@ -109,7 +109,7 @@ def tag(tid=0):
     tags = _bpf(_OBJ_GET, _Object(pathname=ctypes.addressof(path), flags=1 << 3))  # BPF_F_RDONLY
     pidfd = _libc.syscall(_PIDFD_OPEN, tid or threading.get_native_id(), _PIDFD_THREAD)
     try:
-        key, value = ctypes.c_int(pidfd), ctypes.create_string_buffer(32)
+        key, value = ctypes.c_int(pidfd), ctypes.create_string_buffer(40)
         _bpf(
             _MAP_LOOKUP_ELEM,
             _Element(map=tags, key=ctypes.addressof(key), value=ctypes.addressof(value)),

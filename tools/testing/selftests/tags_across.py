@@ -218,7 +218,7 @@ def together(dev):
         ids = [dev.create(name) for name in TENANTS]
         srv = dev.create("srv")
         containers.bind_all(dev, srv)
-        dev.call("GATE_PACKET", on=1)
+        dev.packets(1)
         one, two, listens, host, port = veth(stack)
         with two.inside():
             # this has it poll, and what one poll finds is handed over together

@@ -370,7 +370,7 @@ def ends(dev):
     server.serve(0)
     server.conns[0].close()  # close
     found = {id: list(dev.stat(id).ends)[: uapi.VS_END_COUNT] for id in (a, b)}
-    vs.eq(found, {a: [1, 1, 0, 1], b: [0, 0, 1, 0]}, "receipt, close, wait, sleep")
+    vs.eq(found, {a: [1, 1, 0, 1, 0], b: [0, 0, 1, 0, 0]}, "by reason")
 
 
 @gates.case

@@ -85,6 +85,8 @@ record! {
         pub ends_wait: u64,
         /// With a sleep after the reply.
         pub ends_sleep: u64,
+        /// With its age limit.
+        pub ends_age: u64,
         /// Calls seen at each gate, the caller being of this service.
         pub hits: Vec<Hits>,
     }
@@ -126,6 +128,7 @@ pub fn row(services: &Services, stat: &vs_stat) -> Row {
         ends_close: stat.ends[VS_END_CLOSE as usize],
         ends_wait: stat.ends[VS_END_WAIT as usize],
         ends_sleep: stat.ends[VS_END_SLEEP as usize],
+        ends_age: stat.ends[VS_END_AGE as usize],
         hits: hits.collect(),
     }
 }
@@ -188,6 +191,7 @@ pub fn since(old: &[Row], new: &[Row]) -> Vec<Row> {
             (&mut row.ends_close, old.ends_close),
             (&mut row.ends_wait, old.ends_wait),
             (&mut row.ends_sleep, old.ends_sleep),
+            (&mut row.ends_age, old.ends_age),
         ] {
             *now = now.saturating_sub(then);
         }
@@ -272,7 +276,7 @@ fn table(rows: &[Row]) -> String {
 pub fn details(row: &Row) -> String {
     let mut out = format!(
         "cpu            {} s\ntasks          {}\nsockets        {}\nrebinds        {}\n\
-         work ended     by receipt {}, close {}, wait {}, sleep {}\n\
+         work ended     by receipt {}, close {}, wait {}, sleep {}, age {}\n\
          unattributed   {}\nrefused        {}\n\
          received       {} packets, {} bytes\nsent           {} packets, {} bytes\n",
         seconds(row.cpu_ns),
@@ -283,6 +287,7 @@ pub fn details(row: &Row) -> String {
         row.ends_close,
         row.ends_wait,
         row.ends_sleep,
+        row.ends_age,
         row.unattributed,
         row.refused,
         row.packets_in,
