@@ -60,6 +60,8 @@ def sound(dev, command):
     elif command in ("PLACE_SOCKET", "SOCKET"):
         made.kept = socket.socket()
         vs.fill(made, fd=made.kept.fileno(), id=vs.ROOT)
+    elif command == "GATE":
+        vs.fill(made, gate=uapi.VS_GATE_PACKET, on=0)
     elif command == "APPLY":
         made.kept = (
             (uapi.vs_config_service * 1)(vs.config_service(name)),
@@ -219,7 +221,7 @@ def reserved_fields(dev):
                 )
             tried.add(command)
     vs.eq(
-        {"DESTROY", "CHANGE", "RULE_ADD", "RULE_DEL", "RULE_TEST", "APPLY", "GATE"} <= tried,
+        {"DESTROY", "CHANGE", "RULE_ADD", "RULE_DEL", "RULE_TEST", "APPLY", "TAGS"} <= tried,
         True,
         f"tried {tried}",
     )
@@ -265,13 +267,13 @@ def unknown_flags(dev):
         "PLACE_SOCKET": {"flags": 1},
         "SOCKET": {"flags": 1},
         "APPLY": {"flags": 1 << 2},
-        "GATE": {"on": 2},
+        "GATE": {"gate": uapi.VS_GATE_COUNT, "on": 2},
         "TAGS": {"on": 2},
     }
     for command, fields in wrong.items():
         for name, value in fields.items():
             argument = sound(dev, command)
-            setattr(argument, name, getattr(argument, name) | value)
+            setattr(argument, name, value | getattr(argument, name))
             vs.eq(
                 name_of(unchanged(dev, lambda: issue(dev, command, argument))),
                 "EINVAL",

@@ -43,7 +43,7 @@ is "what the entity becomes" \
 	"$(vsctl rule test accept task=pg peer=10.1.1.1 | sed -n 's/^task *//p')" "pg -> b"
 is "the other's VS" "$(vsctl rule test accept task=pg conn=a | sed -n 's/^task *//p')" "pg -> a"
 is "the caller's work" "$(vsctl rule test --work a accept task=vip | sed -n 's/^task *//p')" \
-	"vip -> vip"
+	"vip stays"
 is "every loser is told, with its reason" "$(why accept task=pg peer=10.1.1.1)" \
 	"names no service on its left side, the other names a service of priority 0
 has 1 conditions, the other 2

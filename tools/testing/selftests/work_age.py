@@ -5,7 +5,6 @@
 """Work in hand ends at its age limit, where nothing else ends it."""
 
 import os
-import socket
 import time
 
 import gates
