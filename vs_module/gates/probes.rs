@@ -126,6 +126,9 @@ impl<'a> OwnTag<'a> {
         let tag = self.0.as_ptr();
         // SAFETY: By the type invariant.
         unsafe {
+            if (*tag).sends != 0 {
+                return VsId::ROOT; // it is that of a datagram which the task has sent
+            }
             let message = VsId::from_bits((*tag).message.into());
             (*tag).message = 0;
             message

@@ -67,7 +67,7 @@ int BPF_PROG(send__socket_sendmsg, struct socket *sock, struct msghdr *msg, int 
 	if (message != VS_UNCHANGED && !tag)
 		tag = tag_made(task);
 	if (tag) {
-		tag->message = message;
+		tag->message = message != VS_UNCHANGED ? message : VS_ROOT;
 		tag->sends = message != VS_UNCHANGED ? (__u64)sk : 0;
 	}
 	return obey(tag, verdict);
