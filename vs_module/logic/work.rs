@@ -25,7 +25,7 @@ pub struct Way {
     /// What it is known by, never 0.
     pub object: u64,
     /// Whether others are served by it: a connection that was accepted, or a datagram socket that
-    /// anybody may write to. Otherwise the task is a client by it.
+    /// is bound. Otherwise the task is a client by it.
     pub serves: bool,
 }
 
