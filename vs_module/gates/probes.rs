@@ -157,12 +157,19 @@ unsafe extern "C" fn received(_: *mut c_void, sk: *const c::sock, length: c_int,
         return;
     };
     // SAFETY: Task context.
-    if !sock.is_tagged_kind() || unsafe { c::vs_current_is_kthread() } {
+    if unsafe { c::vs_current_is_kthread() } {
         return;
     }
     state::with(|s| {
         let tag = OwnTag::new(s);
         let work = tag.map_or(Work::at(VsId::ROOT), OwnTag::work);
+        if !sock.is_tagged_kind() {
+            // No rule can tell whose it is.
+            if work.is_any() && length > 0 && flags & c::MSG_PEEK as c_int == 0 {
+                worked_on(s, sock, tag, work, &Verdict::UNCHANGED);
+            }
+            return;
+        }
         // Also of a datagram that was only looked at, or did not fit: it is not the next one.
         let message = match (sock.is_datagram(), tag) {
             (false, _) => None,
@@ -199,9 +206,13 @@ fn receipt(
     let Ok(verdict) = labelled(s, Who::of(work), sock, call, wants) else {
         return;
     };
-    if verdict.to[0].is_none() && !work.is_any() {
-        return;
+    if verdict.to[0].is_some() || work.is_any() {
+        worked_on(s, sock, tag, work, &verdict);
     }
+}
+
+/// What the task works for after a receipt by `sock`, on which the rules have said `verdict`.
+fn worked_on(s: &State, sock: Sock<'_>, tag: Option<OwnTag<'_>>, work: Work, verdict: &Verdict) {
     let way = Way {
         object: sock.made_cookie(),
         serves: work.is_any() && sock.serves(),
