@@ -202,10 +202,8 @@ fn receipt(
         message,
         ..Use::of(Gate::Recv, Some(sock), Untold::Keep)
     };
-    // A service that has no room for the socket does not get it, and nothing else changes.
-    let Ok(verdict) = labelled(s, Who::of(work), sock, call, wants) else {
-        return;
-    };
+    // A service that has no room for the socket does not get it, and the receipt is nobody's.
+    let verdict = labelled(s, Who::of(work), sock, call, wants).unwrap_or(Verdict::UNCHANGED);
     if verdict.to[0].is_some() || work.is_any() {
         worked_on(s, sock, tag, work, &verdict);
     }
