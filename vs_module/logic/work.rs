@@ -22,7 +22,8 @@ use super::id::VsId;
 /// The way by which something comes: a connection, a datagram socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Way {
-    /// What it is known by, never 0.
+    /// What it is known by. 0: the kernel has not been asked for its number, so it is not the way
+    /// of any work.
     pub object: u64,
     /// Whether others are served by it: a connection that was accepted, or a datagram socket that
     /// is bound. Otherwise the task is a client by it.
@@ -121,7 +122,7 @@ impl Work {
 
     /// Whether `way` is one by which the next work comes.
     fn is_served_by(self, way: Way) -> bool {
-        way.serves || self.is_any() && way.object == self.object
+        way.serves || self.object != 0 && way.object == self.object
     }
 
     /// Something was received by `way`; `bound` is the service that a rule names, if one does.
