@@ -106,7 +106,8 @@ impl<'a> OwnTag<'a> {
         // SAFETY: By the type invariant; home and cur are one word, which others replace at once.
         unsafe {
             let who = Who::new((&raw const (*tag).__bindgen_anon_1.both).read_volatile());
-            Work::new(who.home, who.cur, (*tag).work, (*tag).replied != 0)
+            let replied = u32::from((*tag).replied) == c::VS_REPLIED;
+            Work::new(who.home, who.cur, (*tag).work, replied)
         }
     }
 
@@ -117,6 +118,17 @@ impl<'a> OwnTag<'a> {
         unsafe {
             (*tag).work = work.object();
             (*tag).replied = work.has_replied().into();
+        }
+    }
+
+    /// A task that had replied, and has tried to send more, has still replied.
+    fn has_sent(self) {
+        let tag = self.0.as_ptr();
+        // SAFETY: By the type invariant.
+        unsafe {
+            if u32::from((*tag).replied) == c::VS_REPLIES {
+                (*tag).replied = c::VS_REPLIED as u8;
+            }
         }
     }
 
@@ -242,11 +254,12 @@ unsafe impl Hook for Sent {
 ///
 /// As for [`received`].
 unsafe extern "C" fn sent(_: *mut c_void, sk: *const c::sock, length: c_int, _flags: c_int) {
-    if length < 0 {
-        return;
-    }
     state::with(|s| {
         let Some(tag) = OwnTag::new(s) else { return };
+        tag.has_sent();
+        if length < 0 {
+            return;
+        }
         let work = tag.work();
         if !work.is_any() || work.has_replied() {
             return;
