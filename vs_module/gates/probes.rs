@@ -257,9 +257,11 @@ unsafe extern "C" fn sent(_: *mut c_void, sk: *const c::sock, length: c_int, _fl
     state::with(|s| {
         let Some(tag) = OwnTag::new(s) else { return };
         tag.has_sent();
-        if length < 0 {
+        let gone = [EPIPE, ECONNRESET].map(|error| error.to_errno()).contains(&length);
+        if length < 0 && !gone {
             return;
         }
+        // A reply that the client is not there for any more is one, too.
         let work = tag.work();
         if !work.is_any() || work.has_replied() {
             return;
