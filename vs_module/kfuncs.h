@@ -65,9 +65,12 @@ struct vs_tag {
 	__u64 work;   /* the way by which the work in hand came: a socket's cookie, 0: none */
 	__u64 since;  /* bpf_jiffies64() at the receipt that the work came with */
 	__u64 sends;  /* address of the socket that `message` is being sent by, or 0 */
-	__u8 replied; /* it has replied to the work in hand: see logic/work.rs */
+	__u8 replied; /* it has replied to the work in hand (VS_REPLIED): see logic/work.rs */
 	__u8 reserved[7];
 };
+
+#define VS_REPLIED 1
+#define VS_REPLIES 2 /* and just sends more: a sleep is a wait for the receiver */
 
 /*
  * The gates, one each. They count the call, classify it, put the tag on the

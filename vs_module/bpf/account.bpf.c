@@ -42,7 +42,7 @@ int BPF_PROG(core__sched_switch, bool preempt, struct task_struct *prev, struct 
 		vs_charge(cpu, tag ? tag->cur : VS_ROOT, runtime - settled);
 	*(volatile u64 *)&cpu->task = (u64)next;
 	/* settle() finds nothing left to charge: prev does not run any more */
-	if (tag && tag->replied && !preempt && prev_state & TASK_INTERRUPTIBLE)
+	if (tag && tag->replied == VS_REPLIED && !preempt && prev_state & TASK_INTERRUPTIBLE)
 		bind(tag, vs_work_sleeps(who(tag)), 0);
 	return 0;
 }

@@ -85,7 +85,13 @@ static __always_inline void bind(struct vs_tag *tag, __u64 verdict, __u64 work)
 		if (!tag)
 			return;
 	}
-	if (!tag_write(task, tag, home, cur) || cur == VS_UNCHANGED)
+	if (!tag_write(task, tag, home, cur)) {
+		/* It has just gone. Its work is not that of the one before. */
+		cur = tag->home;
+		if (home != VS_UNCHANGED || !tag_write(task, tag, VS_UNCHANGED, cur))
+			return;
+	}
+	if (cur == VS_UNCHANGED)
 		return;
 	tag->replied = 0;
 	if (cur == tag->home) {

@@ -6,6 +6,8 @@
 #include "verdict.bpf.h"
 
 #define AF_INET6	   10
+#define AF_NETLINK	   16
+#define AF_ALG		   38
 #define SOCK_BINDADDR_LOCK 4
 #define SOCK_BINDPORT_LOCK 8
 #define SOCK_CONNECT_BIND  16
@@ -17,7 +19,8 @@ static __always_inline bool has_work(const struct vs_tag *tag)
 
 /*
  * Whether a socket is a server's: a connection that was accepted, or a datagram socket
- * that is bound for anybody to write to. Else the task is somebody's client by it.
+ * that is bound. Else the task is somebody's client by it. Where it cannot be told the
+ * socket is a server's: to take a request for an answer would charge the wrong tenant.
  */
 static __always_inline bool serves(struct sock *sk)
 {
@@ -30,7 +33,7 @@ static __always_inline bool serves(struct sock *sk)
 		return unix_sk->addr && (sk->sk_type != SOCK_DGRAM || !unix_sk->peer);
 	}
 	if (family != AF_INET && family != AF_INET6)
-		return false;
+		return family != AF_NETLINK && family != AF_ALG; /* the kernel answers */
 	/*
 	 * connect() leaves one of the two; of a connection that is accepted the one
 	 * was never set, and the other was taken off when it was cloned from the
@@ -38,7 +41,8 @@ static __always_inline bool serves(struct sock *sk)
 	 */
 	if (sk->sk_type == SOCK_STREAM && sk->sk_protocol == IPPROTO_TCP)
 		return !(locks & (SOCK_CONNECT_BIND | SOCK_BINDPORT_LOCK));
-	return locks & (SOCK_BINDADDR_LOCK | SOCK_BINDPORT_LOCK) && !sk->__sk_common.skc_dport;
+	/* servers have a connected socket for each client, too (DTLS, QUIC) */
+	return sk->sk_type != SOCK_DGRAM || locks & (SOCK_BINDADDR_LOCK | SOCK_BINDPORT_LOCK);
 }
 
 /* Whether the next work of a task that has some can come by this socket: Work::is_served_by(). */

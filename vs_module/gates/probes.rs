@@ -106,7 +106,8 @@ impl<'a> OwnTag<'a> {
         // SAFETY: By the type invariant; home and cur are one word, which others replace at once.
         unsafe {
             let who = Who::new((&raw const (*tag).__bindgen_anon_1.both).read_volatile());
-            Work::new(who.home, who.cur, (*tag).work, (*tag).replied != 0)
+            let replied = u32::from((*tag).replied) == c::VS_REPLIED;
+            Work::new(who.home, who.cur, (*tag).work, replied)
         }
     }
 
@@ -126,12 +127,26 @@ impl<'a> OwnTag<'a> {
         unsafe { (*self.0.as_ptr()).since = c::vs_jiffies() };
     }
 
+    /// A task that had replied, and has tried to send more, has still replied.
+    fn has_sent(self) {
+        let tag = self.0.as_ptr();
+        // SAFETY: By the type invariant.
+        unsafe {
+            if u32::from((*tag).replied) == c::VS_REPLIES {
+                (*tag).replied = c::VS_REPLIED as u8;
+            }
+        }
+    }
+
     /// The VS of the datagram that was taken off a queue, which is told once: of the protocols
     /// whose datagrams are not seen, and of one that the kernel hid, it is nobody's.
     fn take_message(self) -> VsId {
         let tag = self.0.as_ptr();
         // SAFETY: By the type invariant.
         unsafe {
+            if (*tag).sends != 0 {
+                return VsId::ROOT; // it is that of a datagram which the task has sent
+            }
             let message = VsId::from_bits((*tag).message.into());
             (*tag).message = 0;
             message
@@ -160,12 +175,19 @@ unsafe extern "C" fn received(_: *mut c_void, sk: *const c::sock, length: c_int,
         return;
     };
     // SAFETY: Task context.
-    if !sock.is_tagged_kind() || unsafe { c::vs_current_is_kthread() } {
+    if unsafe { c::vs_current_is_kthread() } {
         return;
     }
     state::with(|s| {
         let tag = OwnTag::new(s);
         let work = tag.map_or(Work::at(VsId::ROOT), OwnTag::work);
+        if !sock.is_tagged_kind() {
+            // No rule can tell whose it is.
+            if work.is_any() && length > 0 && flags & c::MSG_PEEK as c_int == 0 {
+                worked_on(s, sock, tag, work, &Verdict::UNCHANGED);
+            }
+            return;
+        }
         // Also of a datagram that was only looked at, or did not fit: it is not the next one.
         let message = match (sock.is_datagram(), tag) {
             (false, _) => None,
@@ -198,13 +220,15 @@ fn receipt(
         message,
         ..Use::of(Gate::Recv, Some(sock), Untold::Keep)
     };
-    // A service that has no room for the socket does not get it, and nothing else changes.
-    let Ok(verdict) = labelled(s, Who::of(work), sock, call, wants) else {
-        return;
-    };
-    if verdict.to[0].is_none() && !work.is_any() {
-        return;
+    // A service that has no room for the socket does not get it, and the receipt is nobody's.
+    let verdict = labelled(s, Who::of(work), sock, call, wants).unwrap_or(Verdict::UNCHANGED);
+    if verdict.to[0].is_some() || work.is_any() {
+        worked_on(s, sock, tag, work, &verdict);
     }
+}
+
+/// What the task works for after a receipt by `sock`, on which the rules have said `verdict`.
+fn worked_on(s: &State, sock: Sock<'_>, tag: Option<OwnTag<'_>>, work: Work, verdict: &Verdict) {
     let way = Way {
         object: sock.made_cookie(),
         serves: work.is_any() && sock.serves(),
@@ -239,11 +263,14 @@ unsafe impl Hook for Sent {
 ///
 /// As for [`received`].
 unsafe extern "C" fn sent(_: *mut c_void, sk: *const c::sock, length: c_int, _flags: c_int) {
-    if length < 0 {
-        return;
-    }
     state::with(|s| {
         let Some(tag) = OwnTag::new(s) else { return };
+        tag.has_sent();
+        let gone = [EPIPE, ECONNRESET].map(|error| error.to_errno()).contains(&length);
+        if length < 0 && !gone {
+            return;
+        }
+        // A reply that the client is not there for any more is one, too.
         let work = tag.work();
         if !work.is_any() || work.has_replied() {
             return;

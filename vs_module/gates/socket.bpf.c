@@ -54,8 +54,6 @@ int BPF_PROG(send__socket_sendmsg, struct socket *sock, struct msghdr *msg, int 
 	if (ret)
 		return ret;
 	tag = tag_of(task);
-	if (sk && has_work(tag) && tag->replied && is_served_by(tag, sk))
-		tag->replied = 0; /* while it sends, a sleep is a wait for the receiver */
 	if (msg->msg_flags & MSG_FASTOPEN) {
 		/* It connects without connect(). */
 		ret = obey(tag, vs_gate_fastopen(sock, msg, who(tag)));
@@ -67,10 +65,13 @@ int BPF_PROG(send__socket_sendmsg, struct socket *sock, struct msghdr *msg, int 
 	if (message != VS_UNCHANGED && !tag)
 		tag = tag_made(task);
 	if (tag) {
-		tag->message = message;
+		tag->message = message != VS_UNCHANGED ? message : VS_ROOT;
 		tag->sends = message != VS_UNCHANGED ? (__u64)sk : 0;
 	}
-	return obey(tag, verdict);
+	ret = obey(tag, verdict);
+	if (!ret && sk && has_work(tag) && tag->replied && is_served_by(tag, sk))
+		tag->replied = VS_REPLIES;
+	return ret;
 }
 
 /*

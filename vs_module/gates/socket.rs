@@ -106,7 +106,7 @@ unsafe extern "C" fn vs_gate_fastopen_body(
 }
 
 /// Under locks of the socket, bottom halves off. It cannot refuse: a connection for which its VS
-/// has no room stays nobody's.
+/// has no room stays nobody's, and ends work as one that no rule binds.
 ///
 /// # Safety
 ///
@@ -121,10 +121,7 @@ unsafe extern "C" fn vs_gate_accept_body(conn: *const c::sock, who: u32) -> u64 
     with(|s| {
         let wants = count(s, Gate::Accept, who);
         let call = Use::of(Gate::Accept, Some(conn), Untold::HomesIfNobodys);
-        let verdict = match labelled(s, who, conn, call, wants) {
-            Ok(verdict) => verdict,
-            Err(refusal) => return refusal,
-        };
+        let verdict = labelled(s, who, conn, call, wants).unwrap_or(Verdict::UNCHANGED);
         let way = Way {
             object: conn.made_cookie(),
             serves: true,

@@ -47,9 +47,9 @@ int BPF_PROG(wait__do_sys_poll, struct pollfd *fds, unsigned int count, struct t
 	return 0;
 }
 
-SEC("fentry/core_sys_select")
-int BPF_PROG(wait__core_sys_select, int count, void *in, void *out, void *except,
-	     struct timespec64 *end)
+/* Of 32-bit tasks as well. */
+SEC("fentry/do_select")
+int BPF_PROG(wait__do_select, int count, void *fds, struct timespec64 *end)
 {
 	if (count && waits(end))
 		go_home();

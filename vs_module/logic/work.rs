@@ -12,8 +12,10 @@
 //! - its age limit, since the last receipt.
 //!
 //! Then the task works for its home again. A wait for the answer of another server belongs to the
-//! work and ends nothing; nor does the answer, which brings no work of its own meanwhile. A child
-//! is born at its parent's home, without work.
+//! work and ends nothing; nor does the answer, which brings no work of its own meanwhile. But if a
+//! rule gives what comes to a third service, it is no answer of this work's: after the reply it is
+//! the next work, before it nobody can tell, and the task works for its home. A child is born at
+//! its parent's home, without work.
 //!
 //! Nothing here is a guess: a task works for its home, or for the service that a rule named at its
 //! last receipt.
@@ -23,10 +25,10 @@ use super::id::VsId;
 /// The way by which something comes: a connection, a datagram socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Way {
-    /// Its number, never 0.
+    /// Its number. 0: the kernel has not been asked for one, so it is not the way of any work.
     pub object: u64,
     /// Whether others are served by it: a connection that was accepted, or a datagram socket that
-    /// anybody may write to. Otherwise the task is a client by it.
+    /// is bound. Otherwise the task is a client by it.
     pub serves: bool,
 }
 
@@ -124,14 +126,26 @@ impl Work {
 
     /// Whether `way` is one by which the next work comes.
     fn is_served_by(self, way: Way) -> bool {
-        way.serves || self.is_any() && way.object == self.object
+        way.serves || self.object != 0 && way.object == self.object
+    }
+
+    /// Whether `way` is one by which a task with work asks other servers.
+    fn is_asked_by(self, way: Way) -> bool {
+        self.is_any() && !self.is_served_by(way)
     }
 
     /// Something was received by `way`; `bound` is the service that a rule names, if one does.
     pub fn received(self, way: Way, bound: Option<VsId>) -> Self {
         match bound {
+            // another tenant's: an answer by a connection that is used for several, or new work
+            Some(cur) if self.is_asked_by(way) && cur != self.cur && cur != self.home => {
+                match self.replied {
+                    true => self.bound(cur, way.object),
+                    false => Self::at(self.home),
+                }
+            }
             // the answer of another server, which belongs to the work
-            _ if self.is_any() && !self.is_served_by(way) => self,
+            _ if self.is_asked_by(way) => self,
             Some(cur) => self.bound(cur, way.object),
             // a client's receipt that no rule binds ends nothing, as there is nothing
             None => Self::at(self.home),

@@ -162,7 +162,8 @@ impl<'a> Sock<'a> {
     }
 
     /// Is a full socket a server's: a connection that was accepted, or a datagram socket that is
-    /// bound for anybody to write to? Else a task is somebody's client by it. `serves()` of
+    /// bound? Else a task is somebody's client by it. Where it cannot be told the socket is a
+    /// server's: to take a request for an answer would charge the wrong tenant. `serves()` of
     /// `bpf/work.bpf.h` says the same.
     pub(crate) fn serves(self) -> bool {
         match self.family() {
@@ -185,10 +186,13 @@ impl<'a> Sock<'a> {
                     // and the other was taken off when it was cloned from the listener
                     return locks & (c::SOCK_CONNECT_BIND | c::SOCK_BINDPORT_LOCK) == 0;
                 }
+                // servers have a connected socket for each client, too (DTLS, QUIC)
                 let bound = locks & (c::SOCK_BINDADDR_LOCK | c::SOCK_BINDPORT_LOCK) != 0;
-                bound && self.peer().is_none_or(|(_, port)| port == 0)
+                bound || !self.is_datagram()
             }
-            _ => false,
+            // the kernel answers
+            c::AF_NETLINK | c::AF_ALG => false,
+            _ => true,
         }
     }
 

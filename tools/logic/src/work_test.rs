@@ -97,10 +97,25 @@ fn a_receipt_that_no_rule_binds_ends_the_work() {
 
 #[test]
 fn an_answer_of_another_server_belongs_to_the_work() {
-    for bound in [None, Some(id(3))] {
+    for bound in [None, Some(id(2)), Some(id(HOME))] {
         assert_eq!(at_work().received(client(9), bound), at_work());
     }
     assert_eq!(at_work().waits(Some(client(9))), at_work());
+}
+
+#[test]
+fn what_is_another_tenants_is_no_answer() {
+    assert_eq!(at_work().received(client(9), Some(id(3))), at_home());
+    let next = at_work().replied(server(7)).received(client(9), Some(id(3)));
+    assert_eq!((next.cur(), next.object()), (id(3), 9));
+}
+
+#[test]
+fn a_way_without_a_number_is_not_that_of_the_work() {
+    let work = at_home().born(None, Some(id(2)));
+    assert_eq!((work.cur(), work.object()), (id(2), 0));
+    assert_eq!(work.replied(client(0)).sleeps(), work);
+    assert_eq!(work.waits(Some(client(0))), work);
 }
 
 #[test]
@@ -154,16 +169,25 @@ proptest! {
     #[test]
     fn a_task_works_for_its_home_or_for_what_it_received_last(events in events()) {
         let mut work = at_home();
-        // what the last receipt on a server's way brought, or on any while there was no work
+        // what the last receipt on a server's way brought, or on any while there was no work, or
+        // one that cannot be an answer
         let mut brought = None;
         for event in events {
             let before = work;
             work = after(work, event);
             match event {
                 Event::Received(object, bound)
-                    if way(object).serves || !before.is_any() || object == before.object() =>
+                    if way(object).serves
+                        || !before.is_any()
+                        || object == before.object()
+                        || before.has_replied()
+                            && bound.is_some_and(|to| ![before.cur(), before.home()].contains(&id(to))) =>
                 {
                     brought = bound.map(id);
+                }
+                // what goes on then can only be the same tenant's
+                Event::Received(_, Some(to)) if work.is_any() => {
+                    prop_assert!(work.cur() == id(to) || work.home() == id(to));
                 }
                 Event::Placed(_) => brought = None,
                 _ => (),
