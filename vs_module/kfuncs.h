@@ -127,8 +127,6 @@ VS_KFUNC(void) vs_sk_follow(struct sock *sk, struct sock *other);
 /* The VS of a socket of any kind; of a full one, by the numbers that name it. */
 VS_KFUNC(__u32) vs_sk_vs(struct sock_common *sk);
 VS_KFUNC(__u32) vs_named_vs(__u64 cookie, __u64 address);
-/* The VS of a datagram with this secmark, taken off a socket's queue. */
-VS_KFUNC(__u32) vs_message_vs(__u32 secmark);
 
 /*
  * Tags of tasks, before and after a change. vs_tag_hold() takes the references
@@ -191,8 +189,9 @@ void vs_fires(u32 which);
 void vs_place(struct task_struct *task, u32 vs);
 
 /*
- * Where core__bind attaches: gives the running task's tag the VS of a verdict,
- * and `work` as the way by which that work came. Empty in itself. Preemption off,
+ * Where core__bind attaches: gives the running task's tag, which is made if need
+ * be, the VS of a verdict, and `work` as the way by which that work came. Empty in
+ * itself. Preemption off,
  * for a program at a function's entry is left out if another task is in the midst
  * of it on this CPU.
  */

@@ -29,7 +29,12 @@ int BPF_PROG(core__place, struct task_struct *task, __u32 vs)
 SEC("fentry/vs_bind")
 int BPF_PROG(core__bind, __u64 verdict, __u64 work)
 {
-	bind(tag_of(bpf_get_current_task_btf()), verdict, work);
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct vs_tag *tag = tag_made(task);
+
+	/* With an unchanged verdict it has a tag now, and no more. */
+	if (tag)
+		bind(tag, verdict, work);
 	return 0;
 }
 

@@ -14,18 +14,24 @@ use super::*;
 use crate::shim::probe::{self, Hook, Probe};
 use core::marker::PhantomData;
 use kernel::c_str;
+use kernel::error::to_result;
 use kernel::prelude::*;
 use kernel::str::CStr;
 
 kernel::sync::global_lock! {
     // SAFETY: `register` is called before there is anybody who could turn something on.
-    unsafe(uninit) static SWITCH: Mutex<Probes> = Probes { sent: None, received: None };
+    unsafe(uninit) static SWITCH: Mutex<Probes> = Probes {
+        sent: None,
+        received: None,
+        taken: None,
+    };
 }
 
 /// The probes that are attached.
 struct Probes {
     sent: Option<Probe<Sent>>,
     received: Option<Probe<Received>>,
+    taken: Option<Taken>,
 }
 
 /// The probes as a part of the module; dropping it takes them off.
@@ -62,8 +68,16 @@ pub(crate) fn set(gate: Gate, on: bool) -> Result {
             probe::put(&mut probes.sent, new, on);
         }
         Gate::Recv => {
+            let taken = match on && probes.taken.is_none() {
+                true => Some(Taken::new()?),
+                false => None,
+            };
             let new = probe::wanted(&probes.received, on)?;
+            // Nothing fails from here on.
             probe::put(&mut probes.received, new, on);
+            if !on || taken.is_some() {
+                probes.taken = taken;
+            }
         }
         _ => return Err(EINVAL),
     }
@@ -138,8 +152,18 @@ impl<'a> OwnTag<'a> {
         }
     }
 
+    /// Keeps the VS of a datagram that was taken off a queue.
+    fn keep_message(self, message: VsId) {
+        let tag = self.0.as_ptr();
+        // SAFETY: By the type invariant.
+        unsafe {
+            (*tag).message = message.get();
+            (*tag).sends = 0;
+        }
+    }
+
     /// The VS of the datagram that was taken off a queue, which is told once: of the protocols
-    /// whose datagrams are not seen, and of one that the kernel hid, it is nobody's.
+    /// whose datagrams are not seen it is nobody's.
     fn take_message(self) -> VsId {
         let tag = self.0.as_ptr();
         // SAFETY: By the type invariant.
@@ -152,6 +176,63 @@ impl<'a> OwnTag<'a> {
             message
         }
     }
+}
+
+/// Datagrams that are taken off sockets' queues are seen, while this is there.
+struct Taken(());
+
+impl Taken {
+    /// `ENOENT`: this kernel has not the functions at which they are seen. May sleep.
+    fn new() -> Result<Self> {
+        // SAFETY: One at a time, by the lock of `SWITCH`; process context.
+        to_result(unsafe { c::vs_taken_watch() })?;
+        Ok(Taken(()))
+    }
+}
+
+impl Drop for Taken {
+    /// When this returns, [`vs_taken`] does not run any more. May sleep.
+    fn drop(&mut self) {
+        // SAFETY: It was begun.
+        unsafe { c::vs_taken_end() };
+    }
+}
+
+/// A datagram was taken off a queue, or looked at there: its VS is kept for [`received`], which
+/// follows in the same call.
+///
+/// # Safety
+///
+/// Both are valid; `sk` is a full socket.
+#[no_mangle]
+unsafe extern "C" fn vs_taken(sk: *const c::sock, skb: *const c::sk_buff) {
+    // SAFETY: By the requirement of this function.
+    let Some(sock) = (unsafe { Sock::new(sk) }) else {
+        return;
+    };
+    let Some(skb) = NonNull::new(skb.cast_mut()) else {
+        return;
+    };
+    // SAFETY: Any context.
+    if !sock.is_datagram() || !sock.is_tagged_kind() || unsafe { c::vs_serves_kernel() } {
+        return;
+    }
+    // SAFETY: By the requirement of this function; it is only read.
+    let skb = unsafe { Skb::from_raw(skb) };
+    state::with(|s| {
+        let message = s.believe(Tag::from_raw(skb.secmark()));
+        if let Some(tag) = OwnTag::new(s) {
+            return tag.keep_message(message);
+        }
+        // A task without a tag has a message of root's already.
+        if !message.is_root() {
+            // SAFETY: Task context. Without memory the message is nobody's.
+            unsafe { c::vs_bind_current(Answer::UNCHANGED.pack(), 0) };
+            if let Some(tag) = OwnTag::new(s) {
+                tag.keep_message(message);
+            }
+        }
+    });
 }
 
 /// Something was received.
@@ -174,8 +255,8 @@ unsafe extern "C" fn received(_: *mut c_void, sk: *const c::sock, length: c_int,
     let Some(sock) = (unsafe { Sock::new(sk) }) else {
         return;
     };
-    // SAFETY: Task context.
-    if unsafe { c::vs_current_is_kthread() } {
+    // SAFETY: Any context.
+    if unsafe { c::vs_serves_kernel() } {
         return;
     }
     state::with(|s| {
@@ -266,7 +347,9 @@ unsafe extern "C" fn sent(_: *mut c_void, sk: *const c::sock, length: c_int, _fl
     state::with(|s| {
         let Some(tag) = OwnTag::new(s) else { return };
         tag.has_sent();
-        let gone = [EPIPE, ECONNRESET].map(|error| error.to_errno()).contains(&length);
+        let gone = [EPIPE, ECONNRESET]
+            .map(|error| error.to_errno())
+            .contains(&length);
         if length < 0 && !gone {
             return;
         }

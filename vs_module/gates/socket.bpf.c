@@ -99,21 +99,6 @@ static __always_inline void ends_by(struct sock *sk)
 		     0);
 }
 
-/* Keeps the VS of a datagram from where it is taken off the queue to the probe in received.rs. */
-static __always_inline void keep_message(__u32 message)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct vs_tag *tag = tag_of(task);
-
-	/* A task without a tag has a message of root's already. */
-	if (!tag && message != VS_ROOT)
-		tag = tag_made(task);
-	if (tag) {
-		tag->message = message;
-		tag->sends = 0;
-	}
-}
-
 /*
  * A datagram is about to be queued: its tag is written where only the socket layer can write to it
  * any more.
@@ -124,24 +109,6 @@ int BPF_PROG(recv__socket_sock_rcv_skb, struct sock *sk, struct sk_buff *skb, in
 	if (!ret && sk->sk_type == SOCK_DGRAM)
 		vs_datagram(sk, skb);
 	return ret;
-}
-
-SEC("fexit/__skb_recv_udp")
-int BPF_PROG(recv__skb_recv_udp, struct sock *sk, unsigned int flags, int *off, int *err,
-	     struct sk_buff *skb)
-{
-	if (skb)
-		keep_message(vs_message_vs(skb->secmark));
-	return 0;
-}
-
-SEC("fexit/__skb_try_recv_datagram")
-int BPF_PROG(recv__skb_try_recv_datagram, struct sock *sk, struct sk_buff_head *queue,
-	     unsigned int flags, int *off, int *err, struct sk_buff **last, struct sk_buff *skb)
-{
-	if (skb && sk->__sk_common.skc_family == AF_UNIX)
-		keep_message(vs_message_vs(skb->secmark));
-	return 0;
 }
 
 /*

@@ -329,8 +329,3 @@ extern "C" fn vs_named_vs_body(cookie: u64, address: u64) -> u32 {
         .get()
         .into()
 }
-
-#[no_mangle]
-extern "C" fn vs_message_vs_body(secmark: u32) -> u32 {
-    with(|s| s.believe(Tag::from_raw(secmark))).get().into()
-}

@@ -39,6 +39,7 @@
 #include "helpers.h"
 #include "../kfuncs.h"
 #include "layout.h"
+#include "taken.h"
 
 /*
  * bindgen does not evaluate macros with a cast or sizeof in them, but it does

@@ -191,9 +191,9 @@ bool vs_sk_is_kernel(const struct sock *sk)
 	return sk_fullsock(sk) && sk->sk_kern_sock;
 }
 
-bool vs_current_is_kthread(void)
+bool vs_serves_kernel(void)
 {
-	return current->flags & PF_KTHREAD;
+	return !in_task() || current->flags & PF_KTHREAD;
 }
 
 const struct cred *vs_current_cred(void)

@@ -56,7 +56,8 @@ void vs_trace_bind(u32 gate, u32 home, u32 cur, u32 new_home, u32 new_cur, u32 r
 void vs_trace_refuse(u32 gate, u32 service, int error);
 void vs_trace_apply(u32 services, u32 rules, u64 generation);
 
-bool vs_current_is_kthread(void);
+/* a kernel thread runs, or an interrupt: not the system call of a task */
+bool vs_serves_kernel(void);
 /* the running task; the path is that of its cgroup in the default hierarchy, under RCU */
 const struct cred *vs_current_cred(void);
 u32 vs_cred_euid(const struct cred *cred);
