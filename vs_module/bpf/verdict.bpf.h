@@ -70,6 +70,8 @@ static __always_inline bool tag_write(struct task_struct *task, struct vs_tag *t
 	return false;
 }
 
+#define PF_IO_WORKER 0x00000010 /* a thread of an io_uring */
+
 /*
  * Binds the running task as the verdict says. `tag` is its tag or NULL; `work` is
  * the way by which the work came that it has from now on, 0: none is known.
@@ -82,6 +84,8 @@ static __always_inline void bind(struct vs_tag *tag, __u64 verdict, __u64 work)
 
 	if (cur == VS_UNCHANGED && home == VS_UNCHANGED)
 		return;
+	if (task->flags & PF_IO_WORKER && home == VS_UNCHANGED)
+		return; /* it does others' calls in turn, and none of their work */
 	if (!tag) {
 		tag = tag_made(task);
 		if (!tag)
