@@ -37,9 +37,10 @@ static __always_inline __u16 verdict_home(__u64 verdict)
 
 /*
  * Makes the tag of a task, running or not, say `home` and `cur`; VS_UNCHANGED:
- * that one stays; VS_GOES_HOME, as `cur`: what the tag says as home by then. The word is replaced as a whole, so that whoever replaces it
- * knows what it said before, and references are neither lost nor dropped twice.
- * False: one of the services has just gone, or others were quicker each time.
+ * that one stays; VS_GOES_HOME, as `cur`: what the tag says as home by then. The word is replaced
+ * as a whole, so that whoever replaces it knows what it said before, and references are neither
+ * lost nor dropped twice. False: one of the services has just gone, or others were quicker each
+ * time.
  */
 static __always_inline bool tag_write(struct task_struct *task, struct vs_tag *tag, __u16 home,
 				      __u16 cur)

@@ -106,7 +106,9 @@ fn an_answer_of_another_server_belongs_to_the_work() {
 #[test]
 fn what_is_another_tenants_is_no_answer() {
     assert_eq!(at_work().received(client(9), Some(id(3))), at_home());
-    let next = at_work().replied(server(7)).received(client(9), Some(id(3)));
+    let next = at_work()
+        .replied(server(7))
+        .received(client(9), Some(id(3)));
     assert_eq!((next.cur(), next.object()), (id(3), 9));
 }
 

@@ -6,7 +6,6 @@ is over.
 """
 
 import ctypes
-import errno
 import mmap
 import os
 import select
@@ -255,7 +254,10 @@ def select_of_32_bits(dev):
     area = libc.mmap(None, size, 7, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_32BIT, -1, 0)
     # push rbx; push rsi..: select(nfds=edi, in=esi, 0, 0, tv=edx) by int 0x80, number 142
     code = bytes.fromhex(
-        "53" "55" "57" "56"  # push rbx, rbp, rdi, rsi
+        "53"
+        "55"
+        "57"
+        "56"  # push rbx, rbp, rdi, rsi
         "89fb"  # mov ebx, edi
         "89f1"  # mov ecx, esi
         "89d7"  # mov edi, edx
@@ -263,7 +265,11 @@ def select_of_32_bits(dev):
         "31f6"  # xor esi, esi
         "b88e000000"  # mov eax, 142
         "cd80"  # int 0x80
-        "5e" "5f" "5d" "5b" "c3"
+        "5e"
+        "5f"
+        "5d"
+        "5b"
+        "c3"
     )
     ctypes.memmove(area, code, len(code))
     call = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_uint, ctypes.c_uint)(area)
