@@ -40,6 +40,7 @@ struct task_struct;
 #define VS_VERDICT_MESSAGE 32 /* bits 32-47, of send: VS of the datagram */
 #define VS_VERDICT_ERRNO   48 /* bits 48-62: positive errno, 0: go on */
 #define VS_UNCHANGED	   0xffff
+#define VS_GOES_HOME	   0xfffe /* as CUR: the task's home, wherever it is placed by now */
 
 #define VS_MESSAGE (1 << 16) /* see vs_message_of() */
 

@@ -37,9 +37,10 @@ static __always_inline __u16 verdict_home(__u64 verdict)
 
 /*
  * Makes the tag of a task, running or not, say `home` and `cur`; VS_UNCHANGED:
- * that one stays. The word is replaced as a whole, so that its writer
- * knows what it said before, and references are neither lost nor dropped twice.
- * False: one of the services has just gone, or others were quicker each time.
+ * that one stays; VS_GOES_HOME, as `cur`: what the tag says as home by then. The word is replaced
+ * as a whole, so that its writer knows what it said before, and references are neither
+ * lost nor dropped twice. False: one of the services has just gone, or others were quicker each
+ * time.
  */
 static __always_inline bool tag_write(struct task_struct *task, struct vs_tag *tag, __u16 home,
 				      __u16 cur)
@@ -51,7 +52,9 @@ static __always_inline bool tag_write(struct task_struct *task, struct vs_tag *t
 
 		if (home != VS_UNCHANGED)
 			new.home = home;
-		if (cur != VS_UNCHANGED)
+		if (cur == VS_GOES_HOME)
+			new.cur = new.home;
+		else if (cur != VS_UNCHANGED)
 			new.cur = cur;
 		if (new.both == old.both)
 			return true;
@@ -68,6 +71,8 @@ static __always_inline bool tag_write(struct task_struct *task, struct vs_tag *t
 	return false;
 }
 
+#define PF_IO_WORKER 0x00000010 /* a thread of an io_uring */
+
 /*
  * Binds the running task as the verdict says. `tag` is its tag or NULL; `work` is
  * the way by which the work came that it has from now on, 0: none is known.
@@ -80,6 +85,8 @@ static __always_inline void bind(struct vs_tag *tag, __u64 verdict, __u64 work)
 
 	if (cur == VS_UNCHANGED && home == VS_UNCHANGED)
 		return;
+	if (task->flags & PF_IO_WORKER && home == VS_UNCHANGED)
+		return; /* it does others' calls in turn, and none of their work */
 	if (!tag) {
 		tag = tag_made(task);
 		if (!tag)
@@ -87,14 +94,14 @@ static __always_inline void bind(struct vs_tag *tag, __u64 verdict, __u64 work)
 	}
 	if (!tag_write(task, tag, home, cur)) {
 		/* It has just gone. Its work is not that of the one before. */
-		cur = tag->home;
+		cur = VS_GOES_HOME;
 		if (home != VS_UNCHANGED || !tag_write(task, tag, VS_UNCHANGED, cur))
 			return;
 	}
 	if (cur == VS_UNCHANGED)
 		return;
 	tag->replied = 0;
-	if (cur == tag->home) {
+	if (cur == VS_GOES_HOME || cur == tag->home) {
 		tag->work = 0;
 	} else {
 		tag->served = cur;

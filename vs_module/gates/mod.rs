@@ -270,7 +270,17 @@ fn worked(s: &State, gate: Gate, end: End, work: Work, rule: Option<u32>, next: 
         s.service(work.cur()).ended(end);
     }
     let cur = (next != work).then(|| next.cur());
-    answered(gate, Who::of(work), rule, Answer::works_for(cur))
+    let answer = answered(gate, Who::of(work), rule, Answer::works_for(cur));
+    match next != work && !next.is_any() {
+        true => home_of(answer),
+        false => answer,
+    }
+}
+
+/// A verdict by which the task goes home: to where it is at home by the time that its tag is
+/// written, for it can be placed in between.
+fn home_of(answer: u64) -> u64 {
+    answer & !(0xffff << c::VS_VERDICT_CUR) | u64::from(c::VS_GOES_HOME) << c::VS_VERDICT_CUR
 }
 
 #[inline(never)]

@@ -56,6 +56,15 @@ int BPF_PROG(wait__do_select, int count, void *fds, struct timespec64 *end)
 	return 0;
 }
 
+/* What comes while it waits is received in the midst of it, by this task. */
+SEC("fentry/io_cqring_wait")
+int BPF_PROG(wait__io_cqring_wait, struct io_ring_ctx *ring, int count)
+{
+	if (count > 0)
+		go_home();
+	return 0;
+}
+
 SEC("fentry/security_socket_accept")
 int BPF_PROG(wait__security_socket_accept, struct socket *sock, struct socket *conn)
 {
