@@ -177,13 +177,13 @@ proptest! {
         for event in events {
             let before = work;
             work = after(work, event);
+            let is_third = |to: u32| ![before.cur(), before.home()].contains(&id(to));
             match event {
                 Event::Received(object, bound)
                     if way(object).serves
                         || !before.is_any()
                         || object == before.object()
-                        || before.has_replied()
-                            && bound.is_some_and(|to| ![before.cur(), before.home()].contains(&id(to))) =>
+                        || before.has_replied() && bound.is_some_and(is_third) =>
                 {
                     brought = bound.map(id);
                 }

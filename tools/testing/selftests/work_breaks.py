@@ -234,7 +234,7 @@ def two_queues(dev):
         gates.enter(dev, server.s)
         jobs[id] = mine, theirs
     found = []
-    for id, (mine, theirs) in jobs.items():
+    for mine, theirs in jobs.values():
         theirs.send(b"job")
         mine.recv(99)
         found.append(gates.tag()[1])
