@@ -159,7 +159,7 @@ def connected_datagrams(dev):
         sock.connect(peer.getsockname())
         ends[id] = peer, sock
     found = []
-    for id, (peer, sock) in ends.items():
+    for peer, sock in ends.values():
         peer.send(b"request")
         sock.recv(99)
         found.append(gates.tag()[1])
