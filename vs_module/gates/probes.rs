@@ -347,9 +347,7 @@ unsafe extern "C" fn sent(_: *mut c_void, sk: *const c::sock, length: c_int, _fl
     state::with(|s| {
         let Some(tag) = OwnTag::new(s) else { return };
         tag.has_sent();
-        let gone = [EPIPE, ECONNRESET]
-            .map(|error| error.to_errno())
-            .contains(&length);
+        let gone = [c::EPIPE, c::ECONNRESET].contains(&length.unsigned_abs());
         if length < 0 && !gone {
             return;
         }
