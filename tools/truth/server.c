@@ -24,6 +24,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "message.h"
@@ -518,7 +519,7 @@ static void epoll_64(int listener)
 
 static void after_wait(void)
 {
-	own("background work after the wait");
+	own("own work after the wait");
 }
 
 static void epoll_before(int listener)
@@ -528,7 +529,7 @@ static void epoll_before(int listener)
 
 static void after_round(void)
 {
-	own("background work after the last reply");
+	own("own work before the wait");
 }
 
 static void epoll_after(int listener)
@@ -536,14 +537,26 @@ static void epoll_after(int listener)
 	loop(listener, MANY, serve_some, NULL, after_round);
 }
 
+/* How often the calling thread has slept. */
+static long sleeps(void)
+{
+	struct rusage usage;
+
+	must(getrusage(RUSAGE_THREAD, &usage));
+	return usage.ru_nvcsw;
+}
+
 static bool serve_and_sleep(int fd)
 {
 	struct timespec pause = { .tv_nsec = 200 * US };
 	bool served = serve_some(fd);
+	long slept = sleeps();
 
 	if (served) {
 		nanosleep(&pause, NULL);
-		own("own work after the reply and a sleep");
+		/* the timer can go off before the thread is off the CPU: then it has not slept */
+		if (sleeps() > slept)
+			own("after the reply and a sleep");
 	}
 	return served;
 }
@@ -748,21 +761,88 @@ static bool proxy(int fd)
 	return true;
 }
 
+/* The server behind another one. */
+static struct sockaddr_in address_behind = { .sin_family = AF_INET };
+
+static int listening_behind(void)
+{
+	socklen_t size = sizeof(address_behind);
+	int fd = must(socket(AF_INET, SOCK_STREAM, 0));
+
+	address_behind.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	must(bind(fd, (void *)&address_behind, size));
+	must(listen(fd, MANY));
+	must(getsockname(fd, (void *)&address_behind, &size));
+	return fd;
+}
+
+static int connected_behind(void)
+{
+	int fd = must(socket(AF_INET, SOCK_STREAM, 0));
+
+	must(connect(fd, (void *)&address_behind, sizeof(address_behind)));
+	return fd;
+}
+
 static void splice_proxy(int listener)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET };
-	socklen_t size = sizeof(address);
-	int other = must(socket(AF_INET, SOCK_STREAM, 0));
+	int other = listening_behind();
 
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	must(bind(other, (void *)&address, size));
-	must(listen(other, 1));
-	must(getsockname(other, (void *)&address, &size));
-	behind = must(socket(AF_INET, SOCK_STREAM, 0));
-	must(connect(behind, (void *)&address, size));
+	behind = connected_behind();
 	start(echo, (void *)(long)take_connection(other));
 	must(pipe(spliced));
 	loop(listener, MANY, proxy, NULL, NULL);
+}
+
+/*
+ * A server that asks another for each request, by a connection of its own. The answer says what
+ * the other one saw: the request is right if it is on both sides.
+ */
+static void answer(int listener)
+{
+	for (;;) {
+		int fd = take_connection(listener);
+		struct message message;
+
+		while (take(fd, &message, 1)) {
+			struct turn turn = work(&message);
+
+			message.text[0] = turn.verdict;
+			must(send(fd, &message, sizeof(message), MSG_NOSIGNAL));
+			add(all->of[turn.tenant].cpu, now(CLOCK_THREAD_CPUTIME_ID) - turn.begun);
+		}
+		close(fd);
+	}
+}
+
+static bool ask_behind(int fd)
+{
+	struct message request, reply;
+	struct turn turn;
+	int other;
+
+	if (!take(fd, &request, 1))
+		return false;
+	turn = work(&request);
+	other = connected_behind();
+	must(send(other, &request, sizeof(request), 0));
+	must(recv(other, &reply, sizeof(reply), MSG_WAITALL));
+	close(other);
+	if (reply.text[0] > (int)turn.verdict)
+		turn.verdict = reply.text[0];
+	look(&turn, "after the other server's answer");
+	must(send(fd, &request, sizeof(request), MSG_NOSIGNAL));
+	finish(&turn);
+	return true;
+}
+
+static void asking(int listener)
+{
+	int other = listening_behind();
+
+	if (!must(fork()))
+		answer(other);
+	loop(listener, MANY, ask_behind, NULL, NULL);
 }
 
 static const struct {
@@ -790,6 +870,7 @@ static const struct {
 	{ "recvmmsg", datagrams_many },
 	{ "passing", passing },
 	{ "splice", splice_proxy },
+	{ "asking", asking },
 };
 
 static int listening(void)
