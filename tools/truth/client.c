@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include "message.h"
 
-#define ROOM 64
+#define ROOM	 64
 #define PAUSE_US 1000
 
 static struct place server;

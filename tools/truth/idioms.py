@@ -61,8 +61,6 @@ IDIOMS = [
         "splice",
         reason="what is spliced is not received: from there on the server works for itself",
     ),
-    Idiom(
-        "asks another server", "asking", rules=(ACCEPT, RECV, "connect task=s => socket=task")
-    ),
+    Idiom("asks another server", "asking", rules=(ACCEPT, RECV, "connect task=s => socket=task")),
     Idiom("container to container", "epoll-64", apart=True),
 ]

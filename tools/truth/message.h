@@ -18,14 +18,14 @@ struct message {
 	char text[15];
 };
 
-#define must(call)                                                                  \
-	({                                                                          \
-		__typeof__(call) result_ = (call);                                  \
-		if (result_ < 0) {                                                  \
+#define must(call)                                                                     \
+	({                                                                             \
+		__typeof__(call) result_ = (call);                                     \
+		if (result_ < 0) {                                                     \
 			fprintf(stderr, "%s:%d: %m: %s\n", __FILE__, __LINE__, #call); \
-			_exit(1);                                                   \
-		}                                                                   \
-		result_;                                                            \
+			_exit(1);                                                      \
+		}                                                                      \
+		result_;                                                               \
 	})
 
 /* The nanoseconds of a clock. */

@@ -72,7 +72,20 @@ def wrk(more):
 
 def pgbench(more):
     command = glob.glob("/usr/lib/postgresql/*/bin/pgbench")[0]
-    return [command, "-n", "-S", "-h", "127.0.0.1", "-U", "a", "-c", str(more), "-t", "100", "bench"]
+    return [
+        command,
+        "-n",
+        "-S",
+        "-h",
+        "127.0.0.1",
+        "-U",
+        "a",
+        "-c",
+        str(more),
+        "-t",
+        "100",
+        "bench",
+    ]
 
 
 def dig(more):

@@ -29,12 +29,12 @@
 #include <unistd.h>
 #include "message.h"
 
-#define TENANTS 3
-#define THREADS 4
+#define TENANTS	 3
+#define THREADS	 4
 #define EXAMPLES 8
-#define MANY 64
-#define US 1000
-#define RESTART 20 /* requests that a worker serves before it makes another in its place */
+#define MANY	 64
+#define US	 1000
+#define RESTART	 20 /* requests that a worker serves before it makes another in its place */
 
 /* The CPU time of a request of each tenant, and of a stretch of the server's own. */
 static const long burnt[TENANTS] = { 200 * US, 500 * US, 300 * US }, burnt_own = 100 * US;
