@@ -18,6 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "testing/so
 import load
 import vs
 from idioms import ACCEPT, FORK, RECV
+from process import until_waiting, used
 
 TENANTS, SERVER = ("a", "b", "c"), "s"
 # who asks, and how much more than the least
@@ -40,11 +41,10 @@ class Held:
             start_new_session=True,
         )
         dev.place(self.process.pid, service)
-        time.sleep(0.1)  # it waits
-        scheduled = pathlib.Path(f"/proc/{self.process.pid}/schedstat")
-        self.before = int(scheduled.read_text(encoding="ascii").split()[0])
+        self.before = 0
 
     def tell(self):
+        self.before = used(self.process.pid)
         self.process.stdin.write("\n")
         self.process.stdin.close()
 
@@ -52,10 +52,10 @@ class Held:
         """Waits; returns what it said, and the CPU time in ns that it used once it was told."""
         said = self.process.stdout.read()
         self.process.stdout.close()
-        _, status, used = os.wait4(self.process.pid, 0)
+        _, status, usage = os.wait4(self.process.pid, 0)
         self.process.returncode = os.waitstatus_to_exitcode(status)
         vs.eq(self.process.returncode, 0, f"{self.process.args}: {said}")
-        return said, (used.ru_utime + used.ru_stime) * 1e9 - self.before
+        return said, (usage.ru_utime + usage.ru_stime) * 1e9 - self.before
 
 
 def redis_client(more):
@@ -130,7 +130,8 @@ class Server:
             vs.until(empty, PATIENCE, "all tasks have gone")
 
     def phases(self, dev, ids):
-        requests, right, home, wrong, how = 0, 0, 0, 0, []
+        requests, right, home, wrong, how, phases = 0, 0, 0, 0, [], []
+        all_ids = ids | {"root": vs.ROOT}
         for number, asking in enumerate(PHASES):
             clients = {
                 name: Held(dev, ids[name], self.client(more), subprocess.PIPE)
@@ -141,22 +142,30 @@ class Server:
                 for name in asking
                 if self.after
             }
-            before = {name: dev.stat(id).cpu_ns for name, id in ids.items()}
+            until_waiting(*(one.process.pid for one in [*clients.values(), *last.values()]))
+            before = {name: dev.stat(id).cpu_ns for name, id in all_ids.items()}
             own = dict.fromkeys(TENANTS, 0)
             for held in clients, last:
                 for one in held.values():
                     one.tell()
                 for name, one in held.items():
-                    said, used = one.end()
-                    own[name] += used
+                    said, spent = one.end()
+                    own[name] += spent
                     if held is clients:
                         requests += self.count(said, asking[name])
             if not self.after:
                 time.sleep(0.3)  # what the server does as the connections end
             charged = {
                 name: dev.stat(id).cpu_ns - before[name] - own.get(name, 0)
-                for name, id in ids.items()
+                for name, id in all_ids.items()
             }
+            phases.append(
+                {
+                    "asking": asking,
+                    "clients_ms": {name: round(own[name] / 1e6, 3) for name in asking},
+                    "charged_ms": {name: round(ns / 1e6, 3) for name, ns in charged.items()},
+                }
+            )
             home += charged[SERVER]
             for name in TENANTS:
                 if name not in asking and charged[name] > 0:
@@ -175,6 +184,7 @@ class Server:
             "cpu_right_pct": round(100 * right / (right + home + wrong), 2),
             "reason": self.reason,
             "unit": "CPU ms",
+            "phases": phases,
             "how_wrong": how,
         }
 
