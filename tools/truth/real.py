@@ -166,6 +166,8 @@ class Server:
                     "charged_ms": {name: round(ns / 1e6, 3) for name, ns in charged.items()},
                 }
             )
+            if short := [name for name in asking if charged[name] < 0]:
+                raise AssertionError(f"{short} were charged less than their clients used: {phases}")
             home += charged[SERVER]
             for name in TENANTS:
                 if name not in asking and charged[name] > 0:
