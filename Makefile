@@ -12,7 +12,7 @@ PREFIX ?= /usr/local
 
 export KERNEL ICOUNT JOBS
 
-.PHONY: help setup modules tools demo check check-host check-guest check-rows check-debug check-kernel lint format bench soak docs shell preflight install clean distclean
+.PHONY: help setup modules tools demo check check-host check-guest check-rows check-debug check-kernel lint format bench soak truth docs shell preflight install clean distclean
 .NOTPARALLEL:
 
 help: ## print this
@@ -33,6 +33,7 @@ tools: setup ## build vsctl, its companions, and what the tests need compiled
 	$(ENTER) cargo build --release --manifest-path tools/Cargo.toml
 	$(ENTER) make -s -C tools/testing
 	$(ENTER) make -s -C tools/bench
+	$(ENTER) make -s -C tools/truth
 
 demo: modules tools ## two tenants share one PostgreSQL, with and without VS
 	tools/demo/run
@@ -68,6 +69,9 @@ MINUTES ?= 60
 soak: modules tools ## an hour (MINUTES=n) of servers, stress, reconfiguration and reloads in one guest, SEED=n to repeat one
 	tools/demo/database
 	$(VM)/run --memory 3G --timeout $$(($(MINUTES) * 60 + 1800)) -- tools/testing/soak/run $(MINUTES) $(SEED)
+
+truth: modules tools ## what VS charges to each of three tenants, against what servers of all idioms know, SEED=n to repeat
+	tools/truth/run $(if $(SEED),--seed $(SEED)) $(IDIOMS)
 
 docs: setup ## build Documentation/ as a book into build/book, and check its links
 	tools/docs/build

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""The idioms of servers that `make truth` runs, with the rules that Documentation/gates.md advises
+for each, and why some are not right.
+"""
+
+import dataclasses
+
+RECV = "recv task=s => task=msg"
+ACCEPT = "accept task=s => task=conn"
+FORK = "fork task=s => child=task task=home"
+
+POOL = "the workers do not read the request: nothing tells the kernel whose it is"
+
+
+@dataclasses.dataclass
+class Idiom:
+    """One idiom: what server.c calls it, its rules, and how its clients ask."""
+
+    name: str
+    server: str
+    kind: str = "tcp"
+    rules: tuple = (RECV,)
+    connections: int = 4  # of each client
+    each: int = 20  # requests, until a connection is closed and made anew
+    depth: int = 1  # requests in one segment
+    reason: str = ""
+    apart: bool = False  # the clients are in network namespaces of their own
+
+
+IDIOMS = [
+    Idiom("same thread, one at a time", "one", connections=1, each=5, rules=(ACCEPT, RECV)),
+    Idiom("fork per connection", "fork", rules=(ACCEPT, FORK)),
+    Idiom("prefork, worker restarted", "prefork", rules=(ACCEPT, RECV), connections=1, each=7),
+    Idiom("accept, threads read", "threads-read", rules=(ACCEPT, RECV), connections=1, each=7),
+    Idiom("pool behind a futex", "pool-futex", reason=POOL),
+    Idiom("pool behind a pipe", "pool-pipe", reason=POOL),
+    Idiom("pool behind an eventfd", "pool-eventfd", reason=POOL),
+    Idiom("pool behind a unix socket", "pool-unix", reason=POOL),
+    Idiom("thread cache", "thread-cache", rules=(ACCEPT, RECV), each=7),
+    Idiom("event loop, 1 ready", "epoll-1"),
+    Idiom("event loop, 2 ready", "epoll-2"),
+    Idiom("event loop, 64 ready", "epoll-64", connections=22, each=50),
+    Idiom("event loop, own work after the wait", "epoll-before"),
+    Idiom("event loop, own work before the wait", "epoll-after"),
+    Idiom("own work after reply and sleep", "sleep-after"),
+    Idiom(
+        "event loop, requests in turns",
+        "in-turns",
+        rules=(),
+        reason="one thread works on several requests at once; so it is not bound",
+    ),
+    Idiom("requests pipelined", "epoll-64", depth=2),
+    Idiom("UDP, one thread", "datagrams", "udp"),
+    Idiom("UDP, three threads, one socket", "datagrams-3", "udp"),
+    Idiom("UDP, recvmmsg", "recvmmsg", "udp"),
+    Idiom("unix stream", "epoll-64", "stream"),
+    Idiom("unix datagram", "datagrams", "dgram"),
+    Idiom("descriptor passing", "passing", rules=(ACCEPT, RECV), connections=1, each=7),
+    Idiom(
+        "splice proxy",
+        "splice",
+        reason="what is spliced is not received: from there on the server works for itself",
+    ),
+    Idiom("asks another server", "asking", rules=(ACCEPT, RECV, "connect task=s => socket=task")),
+    Idiom("container to container", "epoll-64", apart=True),
+]
