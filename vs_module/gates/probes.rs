@@ -302,7 +302,13 @@ fn receipt(
         ..Use::of(Gate::Recv, Some(sock), Untold::Keep)
     };
     // A service that has no room for the socket does not get it, and the receipt is nobody's.
-    let verdict = labelled(s, Who::of(work), sock, call, wants).unwrap_or(Verdict::UNCHANGED);
+    let mut verdict = labelled(s, Who::of(work), sock, call, wants).unwrap_or(Verdict::UNCHANGED);
+    // SAFETY: Task context.
+    if verdict.to[0].is_some() && !unsafe { c::vs_receives_one(sock.is_datagram()) } {
+        // It came with others: which of them is served first cannot be told.
+        verdict.to[0] = None;
+        s.service(work.home()).unattributed();
+    }
     if verdict.to[0].is_some() || work.is_any() {
         worked_on(s, sock, tag, work, &verdict);
     }

@@ -17,6 +17,8 @@
 #include <linux/stddef.h>
 #include <linux/tracepoint.h>
 #include <linux/user_namespace.h>
+#include <asm/syscall.h>
+#include <asm/unistd.h>
 #include <net/af_unix.h>
 #include <net/inet_sock.h>
 #include <net/inet_timewait_sock.h>
@@ -189,6 +191,47 @@ u32 vs_sk_userlocks(const struct sock *sk)
 bool vs_sk_is_kernel(const struct sock *sk)
 {
 	return sk_fullsock(sk) && sk->sk_kern_sock;
+}
+
+static bool vs_compat_receives_one(struct pt_regs *regs, int nr, bool datagrams)
+{
+#ifdef CONFIG_IA32_EMULATION
+	const int sys_recvmmsg = 19; /* of socketcall(): SYS_RECVMMSG */
+
+	switch (nr) {
+	case __NR_ia32_read:
+	case __NR_ia32_readv:
+	case __NR_ia32_recvfrom:
+	case __NR_ia32_recvmsg:
+		return true;
+	case __NR_ia32_socketcall:
+		return !datagrams || (u32)regs->bx != sys_recvmmsg;
+	case __NR_ia32_recvmmsg:
+	case __NR_ia32_recvmmsg_time64:
+		return !datagrams || (u32)regs->dx == 1;
+	}
+#endif
+	return false;
+}
+
+bool vs_receives_one(bool datagrams)
+{
+	struct pt_regs *regs = task_pt_regs(current);
+	int nr = syscall_get_nr(current, regs);
+
+	if (in_ia32_syscall())
+		return vs_compat_receives_one(regs, nr, datagrams);
+	switch (nr) {
+	case __NR_read:
+	case __NR_readv:
+	case __NR_preadv2:
+	case __NR_recvfrom:
+	case __NR_recvmsg:
+		return true;
+	case __NR_recvmmsg:
+		return !datagrams || (u32)regs->dx == 1;
+	}
+	return false;
 }
 
 bool vs_serves_kernel(void)

@@ -39,6 +39,11 @@ u32 vs_note_of(const struct sk_buff *skb);
 /* sockets of any kind, a request's and a time-wait one included */
 bool vs_sk_is_stack(const struct sock *sk);
 bool vs_sk_is_kernel(const struct sock *sk);
+/*
+ * Does the running system call receive one message and return with it? Not one that receives a
+ * batch (recvmmsg() of datagrams, io_uring), of which nobody can tell which one is served first.
+ */
+bool vs_receives_one(bool datagrams);
 u32 vs_sk_userlocks(const struct sock *sk); /* SOCK_*_LOCK of a full socket */
 bool vs_sk_is_hosts(const struct sock *sk); /* in the initial network namespace */
 

@@ -5,6 +5,7 @@
 placed once a server runs, and no state is reset between its steps.
 """
 
+import ctypes
 import errno
 import os
 import select
@@ -106,6 +107,60 @@ def datagrams(dev):
             vs.eq(gates.tag(), (s, id or s), f"{family}")
         server.recv(99)
         vs.eq(gates.tag(), (s, a), f"{family}: an empty datagram is one, too")
+
+
+class _Message(ctypes.Structure):
+    """struct mmsghdr of one buffer."""
+
+    _fields_ = [
+        ("name", ctypes.c_uint64),
+        ("namelen", ctypes.c_uint64),
+        ("iov", ctypes.c_uint64),
+        ("iovlen", ctypes.c_uint64),
+        ("control", ctypes.c_uint64),
+        ("controllen", ctypes.c_uint64),
+        ("flags", ctypes.c_uint64),
+        ("len", ctypes.c_uint64),
+    ]
+
+
+def receive_many(sock, count):
+    """recvmmsg() of so many messages; how many came."""
+    buffers = [ctypes.create_string_buffer(99) for _ in range(count)]
+    vectors = (ctypes.c_uint64 * (2 * count))(
+        *(word for one in buffers for word in (ctypes.addressof(one), 99))
+    )
+    messages = (_Message * count)()
+    for n, message in enumerate(messages):
+        message.iov, message.iovlen = ctypes.addressof(vectors) + 16 * n, 1
+    libc = ctypes.CDLL(None, use_errno=True)
+    return libc.syscall(299, sock.fileno(), messages, count, socket.MSG_DONTWAIT, None)
+
+
+@gates.case
+def batches(dev):
+    """Of datagrams that one call fetches together none is the work in hand; one alone is, and so is
+    what recvmmsg() fetches from a connection
+    """
+    server = Server(dev, "a", "b")
+    dev.add("recv", [server.s], BY_MESSAGE)
+    gates.enter(dev, server.s)
+    sock = gates.listener(INET, DGRAM)
+    senders = [gates.client(dev, id, sock, DGRAM) for id in server.ids]
+    gates.enter(dev, server.s)
+    for sender in senders:
+        sender.send(b"x")
+    server.serve(0)
+    before = dev.stat(server.s).unattributed
+    vs.eq(receive_many(sock, 5), 2, "datagrams")
+    server.is_home("two together")
+    vs.eq(dev.stat(server.s).unattributed - before, 2, "unattributed")
+    senders[1].send(b"x")
+    vs.eq(receive_many(sock, 1), 1, "datagrams")
+    server.is_at_work(1, "one")
+    server.peers[0].send(b"request")
+    vs.eq(receive_many(server.conns[0], 3), 1, "messages")
+    server.is_at_work(0, "of a connection")
 
 
 def threads_home(function):
