@@ -52,7 +52,12 @@ IDIOMS = [
     Idiom("requests pipelined", "epoll-64", depth=2),
     Idiom("UDP, one thread", "datagrams", "udp"),
     Idiom("UDP, three threads, one socket", "datagrams-3", "udp"),
-    Idiom("UDP, recvmmsg", "recvmmsg", "udp"),
+    Idiom(
+        "UDP, recvmmsg",
+        "recvmmsg",
+        "udp",
+        reason="of datagrams that one call fetches it cannot be told which is served first",
+    ),
     Idiom("unix stream", "epoll-64", "stream"),
     Idiom("unix datagram", "datagrams", "dgram"),
     Idiom("descriptor passing", "passing", rules=(ACCEPT, RECV), connections=1, each=7),
