@@ -370,11 +370,14 @@ def statistics_begin_at_zero(dev):
         [
             getattr(got, name)
             for name, _ in got._fields_
-            if name not in ("id", "reason", "refused", "hits")
+            if name not in ("id", "reason", "refused", "ends", "hits")
         ],
         [0] * 9,
     )
-    vs.eq((list(got.refused), list(got.hits)), ([0] * uapi.VS_RESOURCE_MAX, [0] * uapi.VS_GATE_MAX))
+    vs.eq(
+        (list(got.refused), list(got.ends), list(got.hits)),
+        ([0] * uapi.VS_RESOURCE_MAX, [0] * uapi.VS_END_MAX, [0] * uapi.VS_GATE_MAX),
+    )
 
 
 vs.main()
