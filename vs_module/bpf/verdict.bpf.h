@@ -92,6 +92,8 @@ static __always_inline void bind(struct vs_tag *tag, __u64 verdict, __u64 work)
 		if (!tag)
 			return;
 	}
+	/* First: a tick that comes in between looks at the age of what it finds. */
+	tag->since = bpf_jiffies64();
 	if (!tag_write(task, tag, home, cur)) {
 		/* It has just gone. Its work is not that of the one before. */
 		cur = VS_GOES_HOME;
@@ -106,7 +108,6 @@ static __always_inline void bind(struct vs_tag *tag, __u64 verdict, __u64 work)
 	} else {
 		tag->served = cur;
 		tag->work = work;
-		tag->since = bpf_jiffies64();
 	}
 }
 

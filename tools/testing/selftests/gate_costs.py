@@ -28,7 +28,7 @@ PREEMPT_RT = "PREEMPT_RT" in os.uname().version
 # What it takes more is the same to a few instructions in all rows of the kernel matrix, but for
 # fork: under PREEMPT_RT it takes half as much again, 5,100 to 7,200 of 314,000, and has no bound.
 BOUNDS = {
-    "fork": (3800, 4100, 5550),
+    "fork": (4000, 4500, 5700),
     "tcp-bytes": (2900, 6200, 7000),
     "udp-byte": (1900, 3500, 3950),
     "unix-accept": (1100, 1550, 2400),
