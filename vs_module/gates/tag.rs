@@ -2,7 +2,7 @@
 
 //! A task's tag, as the gates hand it over, and the verdict they get back.
 //!
-//! The tag itself lives in BPF task local storage (`gates/tag.bpf.h`). What vs.ko keeps are
+//! The tag itself lives in BPF task local storage (`bpf/tag.bpf.h`). What vs.ko keeps are
 //! references: a tag counts as a task of its home VS, and its current VS is held while it is
 //! another one, so that no id that a tag says is given to another service.
 

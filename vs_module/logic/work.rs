@@ -152,7 +152,8 @@ impl Work {
         }
     }
 
-    /// Something is about to be sent by `way`: until it is, a sleep is a wait for the receiver.
+    /// Something is about to be sent by `way`: until it is, a sleep is a wait for the receiver. In
+    /// the module the program at `socket_sendmsg` does this, by `VS_REPLIES` in the tag.
     pub fn replies(self, way: Way) -> Self {
         Work {
             replied: self.replied && !self.is_served_by(way),

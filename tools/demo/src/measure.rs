@@ -203,8 +203,8 @@ fn command_line(pid: u32) -> String {
         .to_owned()
 }
 
-/// What a child of a postmaster does, by the title PostgreSQL gives it (`postgres: ROLE DATABASE
-/// PEER STATE`), and whether its connection is set up.
+/// Tells the role of a postmaster's child by the title PostgreSQL gives it (`postgres: ROLE
+/// DATABASE PEER STATE`), and whether its connection is set up.
 fn worker(title: &str, owner: Option<Tenant>) -> (Role, bool) {
     let mut words = title
         .strip_prefix("postgres: ")

@@ -36,7 +36,7 @@ fn at_work() -> Work {
     at_home().received(server(7), Some(id(2)))
 }
 
-/// What can happen to a task. Ways of an even number serve.
+/// The events of a task. Ways of an even number serve.
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Received(u64, Option<u32>),
@@ -217,8 +217,8 @@ proptest! {
         }
     }
 
-    /// Whatever went before, once a task has waited for events, or has slept after its reply, it
-    /// works for its home.
+    /// A task that has waited for events, or has slept after its reply, works for its home, after
+    /// any other events.
     #[test]
     fn a_task_that_waits_is_at_home(events in events()) {
         let work = events.into_iter().fold(at_home(), after);

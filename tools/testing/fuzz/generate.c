@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * What commands are fed with: see generate.h. Values come from small sets, so that rules and calls
- * meet.
+ * Draws the arguments of commands: see generate.h. Values come from small sets, so that rules and
+ * calls meet.
  */
 #include <errno.h>
 #include <stdio.h>

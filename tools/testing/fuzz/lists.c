@@ -92,7 +92,7 @@ void do_list(struct fuzz *f)
 }
 
 /*
- * What holds whatever was done in whatever order: every parent is there, depth and number of
+ * Checks what holds after any commands in any order: every parent is there, depth and number of
  * children are right.
  */
 void well_formed(struct fuzz *f)

@@ -25,7 +25,7 @@ GROWTH = 1.02
 RECORD = pathlib.Path("/vs/build/bench/reference.json")
 PREEMPT_RT = "PREEMPT_RT" in os.uname().version
 # The most that a figure may take more than without the module, in each of STATES and in any kernel.
-# What it takes more is the same to a few instructions in all rows of the kernel matrix, but for
+# The difference is the same to a few instructions in all rows of the kernel matrix, but for
 # fork: under PREEMPT_RT it takes half as much again, 5,100 to 7,200 of 314,000, and has no bound.
 BOUNDS = {
     "fork": (4000, 4500, 5700),

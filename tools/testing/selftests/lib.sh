@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# What selftests in bash share: TAP, and exit 0, 1 (a check failed) or 4 (skipped, the reason is
+# The library of selftests in bash: TAP, and exit 0, 1 (a check failed) or 4 (skipped, the reason is
 # said).
 #
 #	. "${0%/*}/lib.sh"
