@@ -334,6 +334,7 @@ enum vs_end {
 	VS_END_WAIT,	/* the task waited for more */
 	VS_END_SLEEP,	/* the task slept after its reply */
 	VS_END_AGE,	/* nothing of all that for longer than work may last */
+	VS_END_REPLY,	/* the task replied to others */
 	VS_END_COUNT
 };
 

@@ -40,7 +40,10 @@ struct task_struct;
 #define VS_VERDICT_MESSAGE 32 /* bits 32-47, of send: VS of the datagram */
 #define VS_VERDICT_ERRNO   48 /* bits 48-62: positive errno, 0: go on */
 #define VS_UNCHANGED	   0xffff
-#define VS_GOES_HOME	   0xfffe /* as CUR: the task's home, wherever it is placed by now */
+/* As CUR. */
+#define VS_GOES_HOME   0xfffe /* the task's home, wherever it is placed by now */
+#define VS_HAS_REPLIED 0xfffd /* unchanged, and the task has replied: see logic/work.rs */
+#define VS_GOES_ON     0xfffc /* unchanged, and what is sent now is more of the reply */
 
 #define VS_MESSAGE (1 << 16) /* see vs_message_of() */
 
@@ -66,12 +69,10 @@ struct vs_tag {
 	__u64 work;   /* the way by which the work in hand came: a socket's cookie, 0: none */
 	__u64 since;  /* bpf_jiffies64() at the receipt that the work came with */
 	__u64 sends;  /* address of the socket that `message` is being sent by, or 0 */
-	__u8 replied; /* it has replied to the work in hand (VS_REPLIED): see logic/work.rs */
+	__u64 open;   /* CPU ns since the reply, which are nobody's yet; changed atomically */
+	__u8 replied; /* it has replied to the work in hand: see logic/work.rs */
 	__u8 reserved[7];
 };
-
-#define VS_REPLIED 1
-#define VS_REPLIES 2 /* and just sends more: a sleep is a wait for the receiver */
 
 /*
  * The gates, one each. They count the call, classify it, put the tag on the

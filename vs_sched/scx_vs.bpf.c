@@ -206,7 +206,7 @@ void BPF_PROG(vs_dispatch, s32 cpu, struct task_struct *prev)
 
 	c->keeps = t && prev->scx.flags & TASK_QUEUED;
 	if (t && c->keeps) {
-		settle_counted(prev, vs_of(prev));
+		settle_counted(prev, tag_of(prev));
 		task_charge(prev, t);
 		c->keep = task_node(prev, t);
 		reads = goes_on(prev, t);
@@ -390,7 +390,7 @@ void BPF_PROG(vs_stopping, struct task_struct *p, bool runnable)
 
 	if (!t)
 		return;
-	settle_counted(p, vs_of(p));
+	settle_counted(p, tag_of(p));
 	task_charge(p, t);
 	task_node(p, t);
 }
@@ -414,7 +414,7 @@ void BPF_PROG(vs_tick, struct task_struct *p)
 
 	if (!t)
 		return;
-	settle_counted(p, vs_of(p));
+	settle_counted(p, tag_of(p));
 	task_charge(p, t);
 	others = scx_bpf_dsq_nr_queued(DSQ_PINNED | cpu);
 	old = t->node;

@@ -7,6 +7,7 @@ import dataclasses
 
 RECV = "recv task=s => task=msg"
 ACCEPT = "accept task=s => task=conn"
+SEND = "send task=s => task=socket"
 FORK = "fork task=s => child=task task=home"
 
 POOL = "the workers do not read the request: nothing tells the kernel whose it is"
@@ -43,6 +44,8 @@ IDIOMS = [
     Idiom("event loop, own work after the wait", "epoll-before"),
     Idiom("event loop, own work before the wait", "epoll-after"),
     Idiom("own work after reply and sleep", "sleep-after"),
+    Idiom("event loop, replies in parts", "parts"),
+    Idiom("event loop, replies at the end", "late", rules=(RECV, SEND)),
     Idiom(
         "event loop, requests in turns",
         "in-turns",

@@ -48,6 +48,7 @@ static struct {
 	} of[TENANTS];
 	struct {
 		unsigned long done, wrong;
+		long cpu;
 	} own;
 	unsigned long examples;
 	struct {
@@ -63,16 +64,23 @@ static struct place place;
 
 #define add(counter, amount) __atomic_add_fetch(&(counter), amount, __ATOMIC_RELAXED)
 
-/* What the kernel has on the calling thread. */
-static void tag(uint16_t *home, uint16_t *current)
+/* A task's tag, as the kernel has it: struct vs_tag. */
+struct tag {
+	uint16_t home, current, message, served;
+	uint64_t work, since, sends, open;
+	uint8_t replied, reserved[7];
+};
+
+/* The calling thread's. */
+static struct tag tag(void)
 {
 	static __thread pid_t known;
 	static __thread int self;
-	uint16_t value[16] = {};
+	struct tag value = {};
 	union bpf_attr lookup = {
 		.map_fd = tags,
 		.key = (uintptr_t)&self,
-		.value = (uintptr_t)value,
+		.value = (uintptr_t)&value,
 	};
 
 	if (known != gettid()) {
@@ -81,27 +89,29 @@ static void tag(uint16_t *home, uint16_t *current)
 		known = gettid();
 	}
 	must(syscall(SYS_bpf, BPF_MAP_LOOKUP_ELEM, &lookup, sizeof(lookup)));
-	*home = value[0];
-	*current = value[1];
+	return value;
 }
 
-/* Holds the tag against what the caller knows: it works for `tenant`, or (-1) for nobody. */
+/*
+ * Holds the tag against what the caller knows: it works for `tenant`, or (-1) for nobody. After a
+ * reply the kernel leaves it open until it knows more, and what it makes of that shows in the CPU
+ * time.
+ */
 static enum verdict judge(int tenant, const char *at)
 {
-	uint16_t home, current;
+	struct tag has = tag();
 	unsigned long number;
 
-	tag(&home, &current);
-	if (tenant >= 0 && current == ids[tenant])
+	if (tenant >= 0 && has.current == ids[tenant])
 		return RIGHT;
-	if (current == server_id)
+	if (has.current == server_id || (tenant < 0 && has.replied))
 		return HOME;
 	number = add(all->examples, 1) - 1;
 	if (number < EXAMPLES) {
 		all->example[number].knew = tenant < 0 ? '-' : 'a' + tenant;
 		strncpy(all->example[number].at, at, sizeof(all->example[number].at) - 1);
-		all->example[number].home = home;
-		all->example[number].current = current;
+		all->example[number].home = has.home;
+		all->example[number].current = has.current;
 	}
 	return WRONG;
 }
@@ -177,11 +187,13 @@ static void serve(int fd, const struct message *request)
 /* Does something that is nobody's request. */
 static void own(const char *at)
 {
+	long begun = now(CLOCK_THREAD_CPUTIME_ID);
 	enum verdict first = judge(-1, at), second;
 
 	burn(burnt_own);
 	second = judge(-1, at);
 	add(all->own.done, 1);
+	add(all->own.cpu, now(CLOCK_THREAD_CPUTIME_ID) - begun);
 	if (first == WRONG || second == WRONG)
 		add(all->own.wrong, 1);
 }
@@ -566,6 +578,31 @@ static void sleep_after(int listener)
 	loop(listener, MANY, serve_and_sleep, NULL, NULL);
 }
 
+/* Replies in parts, and works on the next part after the one before is sent. */
+static bool serve_in_parts(int fd)
+{
+	const int parts = 4;
+	struct message request;
+	struct turn turn;
+
+	if (!take(fd, &request, 1))
+		return false;
+	turn = begin(&request);
+	for (int i = 0; i < parts; i++) {
+		burn(burnt[turn.tenant] / parts);
+		look(&turn, i ? "between the parts" : "before the reply");
+		must(send(fd, (char *)&request + i * sizeof(request) / parts,
+			  sizeof(request) / parts, MSG_NOSIGNAL));
+	}
+	finish(&turn);
+	return true;
+}
+
+static void parts(int listener)
+{
+	loop(listener, MANY, serve_in_parts, NULL, after_round);
+}
+
 /* The requests of a round are all read first, then worked on in turns, then answered. */
 static struct item slices[MANY];
 static int nr_slices;
@@ -606,6 +643,41 @@ static void work_in_turns(void)
 static void in_turns(int listener)
 {
 	loop(listener, MANY, keep, NULL, work_in_turns);
+}
+
+/* The requests of a round are worked on as they are read, and answered at its end. */
+static bool work_now(int fd)
+{
+	struct item item = { .fd = fd };
+	struct turn turn;
+	int count = take(fd, &item.request, 1);
+
+	if (count) {
+		turn = work(&item.request);
+		add(all->of[turn.tenant].cpu, now(CLOCK_THREAD_CPUTIME_ID) - turn.begun);
+		add(all->of[turn.tenant].verdict[turn.verdict], 1);
+		slices[nr_slices++] = item;
+	}
+	return count;
+}
+
+static void answer_late(void)
+{
+	for (int i = 0; i < nr_slices; i++) {
+		int tenant = slices[i].request.tenant - 'a';
+		long begun = now(CLOCK_THREAD_CPUTIME_ID);
+
+		must(send(slices[i].fd, &slices[i].request, sizeof(struct message), MSG_NOSIGNAL));
+		add(all->of[tenant].cpu, now(CLOCK_THREAD_CPUTIME_ID) - begun);
+		add(all->of[tenant].served, 1);
+	}
+	nr_slices = 0;
+	own("own work after the late replies");
+}
+
+static void late(int listener)
+{
+	loop(listener, MANY, work_now, NULL, answer_late);
 }
 
 static void *datagrams_thread(void *fd)
@@ -864,6 +936,8 @@ static const struct {
 	{ "epoll-before", epoll_before },
 	{ "epoll-after", epoll_after },
 	{ "sleep-after", sleep_after },
+	{ "parts", parts },
+	{ "late", late },
 	{ "in-turns", in_turns },
 	{ "datagrams", datagrams },
 	{ "datagrams-3", datagrams_3 },
@@ -899,7 +973,8 @@ static void report(void)
 	}
 	printf("\"served\": %lu, \"right\": %lu, \"home\": %lu, \"wrong\": %lu, ", served,
 	       verdict[RIGHT], verdict[HOME], verdict[WRONG]);
-	printf("\"own\": %lu, \"own_wrong\": %lu, \"examples\": [", all->own.done, all->own.wrong);
+	printf("\"own\": %lu, \"own_cpu\": %ld, \"own_wrong\": %lu, \"examples\": [", all->own.done,
+	       all->own.cpu, all->own.wrong);
 	for (unsigned long i = 0; i < count && i < EXAMPLES; i++)
 		printf("%s{\"knew\": \"%c\", \"at\": \"%s\", \"home\": %u, \"current\": %u}",
 		       i ? ", " : "", all->example[i].knew, all->example[i].at,

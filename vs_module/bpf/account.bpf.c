@@ -39,10 +39,10 @@ int BPF_PROG(core__sched_switch, bool preempt, struct task_struct *prev, struct 
 	*(volatile u64 *)&cpu->task = 0; /* so that nobody settles a task by the other's figure */
 	settled = __sync_lock_test_and_set(&cpu->settled, next->se.sum_exec_runtime);
 	if (task == (u64)prev && prev->pid && runtime > settled)
-		vs_charge(cpu, tag ? tag->cur : VS_ROOT, runtime - settled);
+		charge(cpu, tag, runtime - settled);
 	*(volatile u64 *)&cpu->task = (u64)next;
 	/* settle() finds nothing left to charge: prev does not run any more */
-	if (tag && tag->replied == VS_REPLIED && !preempt && prev_state & TASK_INTERRUPTIBLE)
+	if (tag && is_open(tag) && !preempt && prev_state & TASK_INTERRUPTIBLE)
 		bind(tag, vs_work_sleeps(who(tag)), 0);
 	return 0;
 }
@@ -68,7 +68,7 @@ int BPF_PROG(core__sched_tick)
 		return 0;
 	}
 	tag = tag_of(p);
-	settle(p, tag ? tag->cur : VS_ROOT);
+	settle(p, tag);
 	if (has_work(tag))
 		bind(tag, vs_work_ages(who(tag), bpf_jiffies64() - tag->since), 0);
 	return 0;

@@ -12,14 +12,17 @@ SEC("fentry/vs_place")
 int BPF_PROG(core__place, struct task_struct *task, __u32 vs)
 {
 	struct vs_tag *tag = tag_made(task);
+	__u16 home = tag ? tag->home : VS_ROOT;
 
 	if (!tag) {
 		vs_placed(-12); /* ENOMEM */
 	} else if (!tag_write(task, tag, vs, vs)) {
 		vs_placed(-11); /* EAGAIN: others were quicker each time */
 	} else {
-		if (vs != VS_UNCHANGED)
+		if (vs != VS_UNCHANGED) {
 			tag->work = tag->replied = 0;
+			close_reply(tag, home);
+		}
 		vs_placed(0);
 	}
 	return 0;
@@ -51,7 +54,8 @@ static __always_inline void task_gone(struct task_struct *task, struct vs_tag *t
 {
 	if (!tag || !tag->both)
 		return;
-	settle(task, tag->cur);
+	settle(task, tag);
+	close_reply(tag, tag->home);
 	vs_task_gone(__sync_lock_test_and_set(&tag->both, VS_WHO(VS_ROOT, VS_ROOT)));
 }
 

@@ -4,8 +4,13 @@
  *
  * The kernel knows how long a task has run (se.sum_exec_runtime), not for whom.
  * settle() splits that figure where the task's VS changes: it charges what
- * the task has run since it was settled last to the VS it is given. It has to be
- * called with the VS that was current until now, *before* the tag is written.
+ * the task has run since it was settled last to its current VS. It has to be
+ * called *before* the tag is written.
+ *
+ * After a reply to the work in hand it is open whether the task still works on it
+ * (logic/work.rs). What it runs is kept in its tag until the next event tells: then
+ * close_reply() charges it to the one VS or the other. The scheduler does not wait
+ * for that: it has the time used by the current VS, and is corrected if it was not.
  *
  * The part that has been charged is kept per CPU, not per task, so that tasks
  * without a tag (all of them root's) need no storage:
@@ -93,11 +98,11 @@ static __noinline struct vs_share *vs_share_of(u32 vs)
 	return share;
 }
 
-static __always_inline void vs_charge(struct vs_cpu *cpu, u32 vs, u64 ns)
+/* For the scheduler: `vs` has used so much, or less by it if it is negative. */
+static __always_inline void use_cpu(struct vs_cpu *cpu, u32 vs, u64 ns)
 {
 	struct vs_share *share;
 
-	vs_charge_cpu(vs, ns);
 	if (!cpu->scheduler)
 		return;
 	share = vs_share_of(vs);
@@ -111,6 +116,47 @@ static __always_inline void vs_charge(struct vs_cpu *cpu, u32 vs, u64 ns)
 			return;
 	}
 	__sync_fetch_and_add(&share->used, ns);
+}
+
+/*
+ * Whether it is open for which VS the task of this tag works. One that has been placed meanwhile
+ * may still say that it has replied.
+ */
+static __always_inline bool is_open(const struct vs_tag *tag)
+{
+	return tag->replied && tag->cur != tag->home;
+}
+
+/* A task of this tag (NULL: root's) has used so much. */
+static __always_inline void charge(struct vs_cpu *cpu, struct vs_tag *tag, u64 ns)
+{
+	u32 vs = tag ? tag->cur : VS_ROOT;
+
+	if (tag && is_open(tag))
+		__sync_fetch_and_add(&tag->open, ns);
+	else
+		vs_charge_cpu(vs, ns);
+	use_cpu(cpu, vs, ns);
+}
+
+/*
+ * What a task has used since its reply is `vs`'s, which is known now. Before the tag is
+ * written; the task is settled, or does not run.
+ */
+static __always_inline void close_reply(struct vs_tag *tag, u32 vs)
+{
+	u64 ns = __sync_lock_test_and_set(&tag->open, 0);
+	struct vs_cpu *cpu;
+	u32 zero = 0;
+
+	if (!ns)
+		return;
+	vs_charge_cpu(vs, ns);
+	cpu = bpf_map_lookup_elem(&vs_cpus, &zero);
+	if (!cpu || vs == tag->cur)
+		return;
+	use_cpu(cpu, tag->cur, -ns);
+	use_cpu(cpu, vs, ns);
 }
 
 /* The runtime of a task that runs on `cpu`, as of now. */
@@ -137,10 +183,10 @@ static __always_inline u64 vs_runtime(struct task_struct *p, u32 cpu)
 }
 
 /*
- * Charges what `p` has run since it was last settled to `vs`; nothing if it does
- * not run: it was settled when it stopped.
+ * Charges what `p`, whose tag is given, has run since it was last settled; nothing if it
+ * does not run: it was settled when it stopped.
  */
-static __always_inline void settle_by(struct task_struct *p, u32 vs, bool counted)
+static __always_inline void settle_by(struct task_struct *p, struct vs_tag *tag, bool counted)
 {
 	u32 zero = 0, nr = p->thread_info.cpu;
 	struct vs_cpu *cpu = bpf_map_lookup_percpu_elem(&vs_cpus, &zero, nr);
@@ -154,13 +200,13 @@ static __always_inline void settle_by(struct task_struct *p, u32 vs, bool counte
 		return; /* it has stopped meanwhile, and `settled` may be another's */
 	if (runtime > settled &&
 	    __sync_val_compare_and_swap(&cpu->settled, settled, runtime) == settled)
-		vs_charge(cpu, vs, runtime - settled);
+		charge(cpu, tag, runtime - settled);
 }
 
 /* Up to this instant, wherever the task is. */
-static __always_inline void settle(struct task_struct *p, u32 vs)
+static __always_inline void settle(struct task_struct *p, struct vs_tag *tag)
 {
-	settle_by(p, vs, false);
+	settle_by(p, tag, false);
 }
 
 /*
@@ -168,9 +214,9 @@ static __always_inline void settle(struct task_struct *p, u32 vs)
  * the run queue, in the course of a switch or a tick. By the clock it would be too
  * much: what is beyond the kernel's figure, the kernel counts for the next task.
  */
-static __always_inline void settle_counted(struct task_struct *p, u32 vs)
+static __always_inline void settle_counted(struct task_struct *p, struct vs_tag *tag)
 {
-	settle_by(p, vs, true);
+	settle_by(p, tag, true);
 }
 
 #endif /* _VS_SETTLE_BPF_H */

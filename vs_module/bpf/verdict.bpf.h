@@ -3,7 +3,8 @@
  * Obeys vs.ko's verdict: a gate binds the running task. There is no
  * policy here, and one order that matters: settle(), then write.
  *
- * settle() charges the time up to now to the VS the task has worked for. If the
+ * settle() charges the time up to now to the VS the task has worked for, unless that
+ * is open. If the
  * task is preempted between the two, the context switch settles again with the
  * tag still unchanged: no time is lost, and what falls between settling and
  * writing is the old VS's if the task was switched out there, else the new one's.
@@ -61,7 +62,7 @@ static __always_inline bool tag_write(struct task_struct *task, struct vs_tag *t
 		if (!vs_tag_hold(old.both, new.both))
 			return false;
 		if (new.cur != old.cur)
-			settle(task, old.cur);
+			settle(task, tag);
 		if (__sync_val_compare_and_swap(&tag->both, old.both, new.both) == old.both) {
 			vs_tag_replaced(old.both, new.both);
 			return true;
@@ -92,6 +93,18 @@ static __always_inline void bind(struct vs_tag *tag, __u64 verdict, __u64 work)
 		if (!tag)
 			return;
 	}
+	if (cur == VS_HAS_REPLIED) {
+		settle(task, tag);
+		tag->replied = 1;
+		return;
+	}
+	if (tag->replied) {
+		settle(task, tag);
+		close_reply(tag, cur == VS_GOES_ON ? tag->cur : tag->home);
+		tag->replied = 0;
+	}
+	if (cur == VS_GOES_ON)
+		return;
 	/* First: a tick that comes in between looks at the age of what it finds. */
 	tag->since = bpf_jiffies64();
 	if (!tag_write(task, tag, home, cur)) {
@@ -102,7 +115,6 @@ static __always_inline void bind(struct vs_tag *tag, __u64 verdict, __u64 work)
 	}
 	if (cur == VS_UNCHANGED)
 		return;
-	tag->replied = 0;
 	if (cur == VS_GOES_HOME || cur == tag->home) {
 		tag->work = 0;
 	} else {

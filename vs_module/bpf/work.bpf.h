@@ -45,10 +45,4 @@ static __always_inline bool serves(struct sock *sk)
 	return sk->sk_type != SOCK_DGRAM || locks & (SOCK_BINDADDR_LOCK | SOCK_BINDPORT_LOCK);
 }
 
-/* Whether the next work of a task that has some can come by this socket: Work::is_served_by(). */
-static __always_inline bool is_served_by(const struct vs_tag *tag, struct sock *sk)
-{
-	return serves(sk) || bpf_get_socket_cookie(sk) == tag->work;
-}
-
 #endif /* _VS_WORK_BPF_H */

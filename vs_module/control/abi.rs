@@ -215,6 +215,7 @@ const _: () = {
     assert!(c::VS_END_WAIT == End::Wait as u32);
     assert!(c::VS_END_SLEEP == End::Sleep as u32);
     assert!(c::VS_END_AGE == End::Age as u32);
+    assert!(c::VS_END_REPLY == End::Reply as u32);
     assert!(c::VS_RESOURCE_TASKS == Resource::Tasks as u32);
     assert!(c::VS_RESOURCE_SOCKETS == Resource::Sockets as u32);
 };

@@ -11,12 +11,12 @@
 //! stack, so that preemption needs no care.
 
 use crate::gates::sock::{NameBuffer, Peer};
-use crate::gates::tag::{refusal, Answer, Who};
+use crate::gates::tag::{refusal, with_cur, Answer, OwnTag, Who};
 use crate::logic::classify::Call;
 use crate::logic::id::VsId;
 use crate::logic::rule::{props, Facts, Gate, ENTITIES};
 use crate::logic::tag::Tag;
-use crate::logic::work::{End, Way, Work};
+use crate::logic::work::{End, Reply, Way, Work};
 use crate::netfilter;
 use crate::shim::bindings as c;
 use crate::shim::skb::Skb;
@@ -203,12 +203,7 @@ fn used(who: u32, call: Use<'_>) -> u64 {
         wants => match labelled(s, who, sock, call, wants) {
             Err(refusal) => refusal,
             Ok(verdict) => {
-                let answer = Answer {
-                    // Of the other protocols a message cannot be told from its socket on the way.
-                    message: verdict.to[2]
-                        .filter(|_| call.gate == Gate::Send && sock.proto() == c::VS_PROTO_UDP),
-                    ..Answer::works_for(verdict.to[0])
-                };
+                let answer = Answer::works_for(verdict.to[0]);
                 answered(call.gate, who, verdict.rule, answer)
             }
         },
@@ -255,6 +250,23 @@ fn labelled(
     Ok(verdict)
 }
 
+/// `sock` as the way of a reply to `work`; what the work does not ask for is left out.
+fn reply_by(s: &State, sock: Sock<'_>, work: Work) -> Reply {
+    let object = sock.cookie();
+    let came_by = object != 0 && object == work.object();
+    Reply {
+        way: Way {
+            object,
+            serves: came_by || sock.serves(),
+        },
+        owner: match came_by {
+            true => work.cur(),
+            false => s.resolve(sock.owner(s)),
+        },
+        streams: !sock.is_datagram(),
+    }
+}
+
 /// The verdict on the running task, which is traced if something changes for it.
 fn answered(gate: Gate, who: Who, rule: Option<u32>, answer: Answer) -> u64 {
     if answer.cur.is_some_and(|cur| cur != who.cur) || answer.home.is_some() {
@@ -272,15 +284,10 @@ fn worked(s: &State, gate: Gate, end: End, work: Work, rule: Option<u32>, next: 
     let cur = (next != work).then(|| next.cur());
     let answer = answered(gate, Who::of(work), rule, Answer::works_for(cur));
     match next != work && !next.is_any() {
-        true => home_of(answer),
+        // to where it is at home by the time that its tag is written: it can be placed in between
+        true => with_cur(answer, c::VS_GOES_HOME),
         false => answer,
     }
-}
-
-/// A verdict by which the task goes home: to where it is at home by the time that its tag is
-/// written, for it can be placed in between.
-fn home_of(answer: u64) -> u64 {
-    answer & !(0xffff << c::VS_VERDICT_CUR) | u64::from(c::VS_GOES_HOME) << c::VS_VERDICT_CUR
 }
 
 #[inline(never)]

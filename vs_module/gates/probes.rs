@@ -13,7 +13,6 @@
 
 use super::*;
 use crate::shim::probe::{self, Hook, Probe};
-use core::marker::PhantomData;
 use kernel::c_str;
 use kernel::error::to_result;
 use kernel::prelude::*;
@@ -97,86 +96,6 @@ pub(crate) fn forget_tags() {
     let _one = SWITCH.lock();
     // SAFETY: As above.
     unsafe { c::vs_forget_tags() };
-}
-
-/// The running task's tag.
-///
-/// # Invariants
-///
-/// The pointer is valid for `'a`, for which the kernel is under RCU. The running task alone writes
-/// the fields that are written here.
-#[derive(Clone, Copy)]
-struct OwnTag<'a>(NonNull<c::vs_tag>, PhantomData<&'a State>);
-
-impl<'a> OwnTag<'a> {
-    /// `None`: it has none, and is root's.
-    fn new(_rcu: &'a State) -> Option<Self> {
-        // SAFETY: Under RCU, says the argument.
-        // INVARIANT: It stays as long as that.
-        NonNull::new(unsafe { c::vs_current_tag() }).map(|tag| OwnTag(tag, PhantomData))
-    }
-
-    fn work(self) -> Work {
-        let tag = self.0.as_ptr();
-        // SAFETY: By the type invariant; home and cur are one word, which others replace at once.
-        unsafe {
-            let who = Who::new((&raw const (*tag).__bindgen_anon_1.both).read_volatile());
-            let replied = u32::from((*tag).replied) == c::VS_REPLIED;
-            Work::new(who.home, who.cur, (*tag).work, replied)
-        }
-    }
-
-    /// Writes the part of the work that no count hangs on.
-    fn set_way(self, work: Work) {
-        let tag = self.0.as_ptr();
-        // SAFETY: By the type invariant.
-        unsafe {
-            (*tag).work = work.object();
-            (*tag).replied = work.has_replied().into();
-        }
-    }
-
-    /// Begins the age of the work anew.
-    fn renew(self) {
-        // SAFETY: By the type invariant.
-        unsafe { (*self.0.as_ptr()).since = c::vs_jiffies() };
-    }
-
-    /// A task that had replied, and has tried to send more, has still replied.
-    fn has_sent(self) {
-        let tag = self.0.as_ptr();
-        // SAFETY: By the type invariant.
-        unsafe {
-            if u32::from((*tag).replied) == c::VS_REPLIES {
-                (*tag).replied = c::VS_REPLIED as u8;
-            }
-        }
-    }
-
-    /// Keeps the VS of a datagram that was taken off a queue.
-    fn keep_message(self, message: VsId) {
-        let tag = self.0.as_ptr();
-        // SAFETY: By the type invariant.
-        unsafe {
-            (*tag).message = message.get();
-            (*tag).sends = 0;
-        }
-    }
-
-    /// The VS of the datagram that was taken off a queue, which is told once: of the protocols
-    /// whose datagrams are not seen it is nobody's.
-    fn take_message(self) -> VsId {
-        let tag = self.0.as_ptr();
-        // SAFETY: By the type invariant.
-        unsafe {
-            if (*tag).sends != 0 {
-                return VsId::ROOT; // it is that of a datagram which the task has sent
-            }
-            let message = VsId::from_bits((*tag).message.into());
-            (*tag).message = 0;
-            message
-        }
-    }
 }
 
 /// Datagrams that are taken off sockets' queues are seen, while this is there.
@@ -322,14 +241,15 @@ fn worked_on(s: &State, sock: Sock<'_>, tag: Option<OwnTag<'_>>, work: Work, ver
         serves: work.is_any() && sock.serves(),
     };
     let next = work.received(way, verdict.to[0]);
-    if next.cur() != work.cur() {
+    // What a task has done since its reply was its own, if it has got more of the same tenant's.
+    if next.cur() != work.cur() || work.has_replied() && next != work {
         let answer = worked(s, Gate::Recv, End::Receipt, work, verdict.rule, next);
         // SAFETY: Task context.
         unsafe { c::vs_bind_current(answer, next.object()) };
     } else if let Some(tag) = tag.filter(|_| next.is_any()) {
         if next != work {
             s.service(work.cur()).ended(End::Receipt);
-            tag.set_way(next);
+            tag.set_way(next.object());
         }
         tag.renew();
     }
@@ -350,15 +270,9 @@ unsafe impl Hook for Sent {
 /// # Safety
 ///
 /// As for [`received`].
-unsafe extern "C" fn sent(_: *mut c_void, sk: *const c::sock, length: c_int, _flags: c_int) {
+unsafe extern "C" fn sent(_: *mut c_void, sk: *const c::sock, _length: c_int, _flags: c_int) {
     state::with(|s| {
         let Some(tag) = OwnTag::new(s) else { return };
-        tag.has_sent();
-        let gone = [c::EPIPE, c::ECONNRESET].contains(&length.unsigned_abs());
-        if length < 0 && !gone {
-            return;
-        }
-        // A reply that the client is not there for any more is one, too.
         let work = tag.work();
         if !work.is_any() || work.has_replied() {
             return;
@@ -367,13 +281,10 @@ unsafe extern "C" fn sent(_: *mut c_void, sk: *const c::sock, length: c_int, _fl
         let Some(sock) = (unsafe { Sock::new(sk) }) else {
             return;
         };
-        let way = Way {
-            object: sock.cookie(),
-            serves: sock.serves(),
-        };
-        let next = work.replied(way);
-        if next != work {
-            tag.set_way(next);
+        if work.sent(reply_by(s, sock, work)) != work {
+            let replied = with_cur(Answer::UNCHANGED.pack(), c::VS_HAS_REPLIED);
+            // SAFETY: Task context.
+            unsafe { c::vs_bind_current(replied, 0) };
         }
     });
 }

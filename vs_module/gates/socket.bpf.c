@@ -68,9 +68,9 @@ int BPF_PROG(send__socket_sendmsg, struct socket *sock, struct msghdr *msg, int 
 		tag->message = message != VS_UNCHANGED ? message : VS_ROOT;
 		tag->sends = message != VS_UNCHANGED ? (__u64)sk : 0;
 	}
-	ret = obey(tag, verdict);
-	if (!ret && sk && has_work(tag) && tag->replied && is_served_by(tag, sk))
-		tag->replied = VS_REPLIES;
+	ret = verdict_error(verdict);
+	if (!ret && verdict_cur(verdict) != VS_UNCHANGED)
+		bind(tag, verdict, bpf_get_socket_cookie(sk));
 	return ret;
 }
 

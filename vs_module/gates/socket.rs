@@ -160,13 +160,57 @@ unsafe extern "C" fn vs_gate_send_body(
     };
     // With a connection, a name is the caller's word for what it will not be asked about.
     let peer = peer.filter(|_| sock.is_some_and(|sock| !sock.is_stream()));
-    used(
-        who,
-        Use {
-            peer,
-            ..Use::of(Gate::Send, sock, Untold::Keep)
-        },
-    )
+    let Some(sock) = sock else {
+        return Answer::UNCHANGED.pack();
+    };
+    let who = Who::new(who);
+    let call = Use {
+        peer,
+        ..Use::of(Gate::Send, Some(sock), Untold::Keep)
+    };
+    with(|s| {
+        let wants = match sock.is_tagged_kind() {
+            true => count(s, Gate::Send, who),
+            false => None,
+        };
+        let verdict = match wants {
+            None => Verdict::UNCHANGED,
+            wants => match labelled(s, who, sock, call, wants) {
+                Err(refusal) => return refusal,
+                Ok(verdict) => verdict,
+            },
+        };
+        let answer = Answer {
+            // Of the other protocols a message cannot be told from its socket on the way.
+            message: verdict.to[2].filter(|_| sock.proto() == c::VS_PROTO_UDP),
+            ..Answer::UNCHANGED
+        };
+        if verdict.to[0].is_none() && who.cur == who.home {
+            return answer.pack();
+        }
+        sends(s, who, sock, &verdict, answer)
+    })
+}
+
+/// The rest of [`vs_gate_send_body`], where a rule binds the task, or it has work in hand, of which
+/// this is the reply or not.
+#[inline(never)]
+fn sends(s: &State, who: Who, sock: Sock<'_>, verdict: &Verdict, answer: Answer) -> u64 {
+    let bound = verdict.to[0];
+    let work = OwnTag::new(s).map_or(who.work(0), OwnTag::work);
+    let mut reply = reply_by(s, sock, work);
+    if bound.is_some() {
+        reply.way.object = sock.made_cookie();
+    }
+    if work.goes_on(reply, bound) {
+        return match work.has_replied() {
+            true => with_cur(answer.pack(), c::VS_GOES_ON),
+            false => answer.pack(),
+        };
+    }
+    let next = work.sends(reply, bound);
+    let answered = worked(s, Gate::Send, End::Reply, work, verdict.rule, next);
+    with_cur(answer.pack(), u32::from((answered >> c::VS_VERDICT_CUR) as u16))
 }
 
 #[no_mangle]

@@ -10,6 +10,8 @@ use crate::logic::id::VsId;
 use crate::logic::work::Work;
 use crate::shim::bindings as c;
 use crate::state::{self, State};
+use core::marker::PhantomData;
+use core::ptr::NonNull;
 use kernel::prelude::*;
 
 /// Home and current VS of a tag, in the word that kfuncs take: `VS_WHO()`.
@@ -45,6 +47,71 @@ impl Who {
     /// The VS that is to be held: the current one, unless the task is counted there.
     fn held(self) -> Option<VsId> {
         (self.cur != self.home).then_some(self.cur)
+    }
+}
+
+/// The running task's tag.
+///
+/// # Invariants
+///
+/// The pointer is valid for `'a`, for which the kernel is under RCU. The running task alone writes
+/// the fields that are written here.
+#[derive(Clone, Copy)]
+pub(crate) struct OwnTag<'a>(NonNull<c::vs_tag>, PhantomData<&'a State>);
+
+impl<'a> OwnTag<'a> {
+    /// `None`: it has none, and is root's.
+    pub(crate) fn new(_rcu: &'a State) -> Option<Self> {
+        // SAFETY: Under RCU, says the argument.
+        // INVARIANT: It stays as long as that.
+        NonNull::new(unsafe { c::vs_current_tag() }).map(|tag| OwnTag(tag, PhantomData))
+    }
+
+    /// The work in hand.
+    pub(crate) fn work(self) -> Work {
+        let tag = self.0.as_ptr();
+        // SAFETY: By the type invariant; home and cur are one word, which others replace at once.
+        unsafe {
+            let who = Who::new((&raw const (*tag).__bindgen_anon_1.both).read_volatile());
+            Work::new(who.home, who.cur, (*tag).work, (*tag).replied != 0)
+        }
+    }
+
+    /// The work goes on, and came by `object` last.
+    pub(crate) fn set_way(self, object: u64) {
+        // SAFETY: By the type invariant.
+        unsafe { (*self.0.as_ptr()).work = object };
+    }
+
+    /// Begins the age of the work anew.
+    pub(crate) fn renew(self) {
+        // SAFETY: By the type invariant.
+        unsafe { (*self.0.as_ptr()).since = c::vs_jiffies() };
+    }
+
+    /// Keeps the VS of a datagram that was taken off a queue.
+    pub(crate) fn keep_message(self, message: VsId) {
+        let tag = self.0.as_ptr();
+        // SAFETY: By the type invariant.
+        unsafe {
+            (*tag).message = message.get();
+            (*tag).sends = 0;
+        }
+    }
+
+    /// The VS of the datagram that was taken off a queue, which is told once: of the protocols
+    /// whose datagrams are not seen it is nobody's.
+    pub(crate) fn take_message(self) -> VsId {
+        let tag = self.0.as_ptr();
+        // SAFETY: By the type invariant.
+        unsafe {
+            if (*tag).sends != 0 {
+                return VsId::ROOT; // it is that of a datagram which the task has sent
+            }
+            let message = VsId::from_bits((*tag).message.into());
+            (*tag).message = 0;
+            message
+        }
     }
 }
 
@@ -85,12 +152,18 @@ impl Answer {
         }
     }
 
+    /// As kfuncs return it.
     pub(crate) fn pack(self) -> u64 {
         let id = |id: Option<VsId>| id.map_or(u64::from(c::VS_UNCHANGED), |id| id.get().into());
         id(self.cur) << c::VS_VERDICT_CUR
             | id(self.home) << c::VS_VERDICT_HOME
             | id(self.message) << c::VS_VERDICT_MESSAGE
     }
+}
+
+/// The same verdict with another current VS, or what else `VS_VERDICT_CUR` can say.
+pub(crate) fn with_cur(verdict: u64, cur: u32) -> u64 {
+    verdict & !(0xffff << c::VS_VERDICT_CUR) | u64::from(cur) << c::VS_VERDICT_CUR
 }
 
 /// The verdict that refuses the call.

@@ -8,6 +8,7 @@
 //! - the next receipt, on a way by which others are served or by which this work came;
 //! - the close of the way by which it came;
 //! - a wait for more, on such a way or on events of any kind;
+//! - a reply to others;
 //! - a sleep after the task has replied;
 //! - its age limit, since the last receipt.
 //!
@@ -16,6 +17,10 @@
 //! rule gives what comes to a third service, it is no answer of this work's: after the reply it is
 //! the next work, before it nobody can tell, and the task works for its home. A child is born at
 //! its parent's home, without work.
+//!
+//! After a reply it is open whether the task still works for the same service: what it does may be
+//! the next part of the reply, or its own. The next event tells. If that is more of the reply, the
+//! time since the last part was the work's; if the work ends, it was the home's.
 //!
 //! Nothing here is a guess: a task works for its home, or for the service that a rule named at its
 //! last receipt.
@@ -32,6 +37,18 @@ pub struct Way {
     pub serves: bool,
 }
 
+/// A way by which the task sends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reply {
+    /// The way.
+    pub way: Way,
+    /// The service that it belongs to.
+    pub owner: VsId,
+    /// Whether all that is sent by it goes to the same receiver: a connection, not a datagram
+    /// socket.
+    pub streams: bool,
+}
+
 /// Why work in hand ended: `enum vs_end`, in its order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum End {
@@ -45,11 +62,20 @@ pub enum End {
     Sleep,
     /// Nothing of all that, for longer than work may last.
     Age,
+    /// The task replied to others.
+    Reply,
 }
 
 impl End {
     /// All, in the order of their numbers.
-    pub const ALL: [End; 5] = [End::Receipt, End::Close, End::Wait, End::Sleep, End::Age];
+    pub const ALL: [End; 6] = [
+        End::Receipt,
+        End::Close,
+        End::Wait,
+        End::Sleep,
+        End::Age,
+        End::Reply,
+    ];
 }
 
 /// The work of a task.
@@ -101,7 +127,7 @@ impl Work {
         self.object
     }
 
-    /// Whether the task has replied to it.
+    /// Whether the task has replied to it, so that it is open whether it still works on it.
     pub fn has_replied(self) -> bool {
         self.replied
     }
@@ -152,20 +178,47 @@ impl Work {
         }
     }
 
-    /// Something is about to be sent by `way`: until it is, a sleep is a wait for the receiver. In
-    /// the module the program at `socket_sendmsg` does this, by `VS_REPLIES` in the tag.
-    pub fn replies(self, way: Way) -> Self {
-        Work {
-            replied: self.replied && !self.is_served_by(way),
-            ..self
+    /// Whether what is sent is a reply to this work.
+    fn is_replied_by(self, reply: Reply) -> bool {
+        let Reply { way, owner, .. } = reply;
+        self.is_any()
+            && (self.object != 0 && way.object == self.object || way.serves && owner == self.cur)
+    }
+
+    /// Whether what is about to be sent is a part of the reply to this work, the first or another
+    /// one; `bound` as for [`sends`](Self::sends).
+    pub fn goes_on(self, reply: Reply, bound: Option<VsId>) -> bool {
+        // another datagram can be another one's
+        let more = reply.streams || !self.replied;
+        self.is_replied_by(reply) && more && bound.is_none_or(|cur| cur == self.cur)
+    }
+
+    /// Something is about to be sent; `bound` is the service that a rule names as the one that the
+    /// task works for, if one does.
+    pub fn sends(self, reply: Reply, bound: Option<VsId>) -> Self {
+        let way = reply.way;
+        match bound {
+            // until it is sent, a sleep is a wait for the receiver
+            _ if self.goes_on(reply, bound) => Work {
+                replied: false,
+                ..self
+            },
+            // a question to another server, which belongs to the work
+            Some(cur) if self.is_asked_by(way) => match cur == self.cur || cur == self.home {
+                true => self,
+                false => Self::at(self.home),
+            },
+            Some(cur) => self.bound(cur, way.object),
+            None if way.serves || self.is_replied_by(reply) => Self::at(self.home),
+            None => self,
         }
     }
 
-    /// Something was sent by `way`.
-    pub fn replied(self, way: Way) -> Self {
+    /// Something was sent, or could not be: the client may have gone, or be slow.
+    pub fn sent(self, reply: Reply) -> Self {
         // INVARIANT: Only where there is work.
         Work {
-            replied: self.replied || self.is_any() && self.is_served_by(way),
+            replied: self.replied || self.is_replied_by(reply),
             ..self
         }
     }

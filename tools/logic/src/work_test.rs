@@ -4,7 +4,7 @@
 //! brought.
 
 use crate::logic::id::VsId;
-use crate::logic::work::{Way, Work};
+use crate::logic::work::{Reply, Way, Work};
 use proptest::prelude::*;
 
 const HOME: u32 = 1;
@@ -31,6 +31,22 @@ fn client(object: u64) -> Way {
     }
 }
 
+/// By a connection of `owner`'s.
+fn reply(way: Way, owner: u32) -> Reply {
+    Reply {
+        way,
+        owner: id(owner),
+        streams: true,
+    }
+}
+
+fn datagram(object: u64) -> Reply {
+    Reply {
+        streams: false,
+        ..reply(server(object), HOME)
+    }
+}
+
 /// At home in 1, at work for 2, which came by 7.
 fn at_work() -> Work {
     at_home().received(server(7), Some(id(2)))
@@ -40,8 +56,8 @@ fn at_work() -> Work {
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Received(u64, Option<u32>),
-    Replies(u64),
-    Replied(u64),
+    Sends(u64, u32, Option<u32>),
+    Sent(u64, u32),
     Waits(Option<u64>),
     Sleeps,
     Closed(u64),
@@ -55,11 +71,19 @@ fn way(object: u64) -> Way {
     }
 }
 
+/// Ways of numbers that 4 divides are datagram sockets.
+fn reply_by(object: u64, owner: u32) -> Reply {
+    Reply {
+        streams: object % 4 != 0,
+        ..reply(way(object), owner)
+    }
+}
+
 fn after(work: Work, event: Event) -> Work {
     match event {
         Event::Received(object, bound) => work.received(way(object), bound.map(id)),
-        Event::Replies(object) => work.replies(way(object)),
-        Event::Replied(object) => work.replied(way(object)),
+        Event::Sends(object, owner, bound) => work.sends(reply_by(object, owner), bound.map(id)),
+        Event::Sent(object, owner) => work.sent(reply_by(object, owner)),
         Event::Waits(object) => work.waits(object.map(way)),
         Event::Sleeps => work.sleeps(),
         Event::Closed(object) => work.closed(object),
@@ -71,8 +95,9 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     let object = 1_u64..7;
     let event = prop_oneof![
         4 => (object.clone(), prop::option::of(0_u32..4)).prop_map(|(o, b)| Event::Received(o, b)),
-        1 => object.clone().prop_map(Event::Replies),
-        3 => object.clone().prop_map(Event::Replied),
+        2 => (object.clone(), 0_u32..4, prop::option::of(0_u32..4))
+            .prop_map(|(o, owner, b)| Event::Sends(o, owner, b)),
+        3 => (object.clone(), 0_u32..4).prop_map(|(o, owner)| Event::Sent(o, owner)),
         1 => prop::option::of(object.clone()).prop_map(Event::Waits),
         2 => Just(Event::Sleeps),
         1 => object.prop_map(Event::Closed),
@@ -107,7 +132,7 @@ fn an_answer_of_another_server_belongs_to_the_work() {
 fn what_is_another_tenants_is_no_answer() {
     assert_eq!(at_work().received(client(9), Some(id(3))), at_home());
     let next = at_work()
-        .replied(server(7))
+        .sent(reply(server(7), 2))
         .received(client(9), Some(id(3)));
     assert_eq!((next.cur(), next.object()), (id(3), 9));
 }
@@ -116,7 +141,7 @@ fn what_is_another_tenants_is_no_answer() {
 fn a_way_without_a_number_is_not_that_of_the_work() {
     let work = at_home().born(None, Some(id(2)));
     assert_eq!((work.cur(), work.object()), (id(2), 0));
-    assert_eq!(work.replied(client(0)).sleeps(), work);
+    assert_eq!(work.sent(reply(client(0), HOME)).sleeps(), work);
     assert_eq!(work.waits(Some(client(0))), work);
 }
 
@@ -131,12 +156,60 @@ fn a_worker_that_fetches_jobs_as_a_client_has_them_as_work() {
 #[test]
 fn a_sleep_ends_work_only_after_the_reply() {
     let work = at_work();
+    let replied = work.sent(reply(server(7), 2));
     assert_eq!(work.sleeps(), work);
-    assert_eq!(work.replied(client(9)).sleeps(), work, "another server");
-    assert_eq!(work.replied(server(7)).sleeps(), at_home());
-    let sending = work.replied(server(7)).replies(server(7));
+    let asked = work.sent(reply(client(9), HOME));
+    assert_eq!(asked.sleeps(), work, "another server");
+    assert_eq!(replied.sleeps(), at_home());
+    let sending = replied.sends(reply(server(7), 2), None);
     assert_eq!(sending.sleeps(), sending, "the receiver is slow");
-    assert_eq!(sending.replied(server(7)).sleeps(), at_home());
+    assert_eq!(sending.sent(reply(server(7), 2)).sleeps(), at_home());
+}
+
+#[test]
+fn after_a_reply_the_work_goes_on_with_the_next_part() {
+    let (work, part) = (at_work(), reply(server(7), 2));
+    assert!(work.goes_on(part, None), "the first part");
+    let replied = work.sent(part);
+    assert!(replied.has_replied());
+    assert!(replied.goes_on(part, None));
+    assert!(replied.goes_on(part, Some(id(2))), "a rule says the same");
+    assert_eq!(replied.sends(part, None), work);
+    // the same tenant's other connection
+    assert!(replied.goes_on(reply(server(8), 2), None));
+    // not a part of it
+    for other in [reply(server(8), 3), reply(server(8), HOME)] {
+        assert!(!replied.goes_on(other, None));
+        assert_eq!(replied.sends(other, None), at_home());
+        assert_eq!(work.sends(other, None), at_home(), "nor before the reply");
+    }
+    assert_eq!(replied.sends(reply(client(9), HOME), None), replied, "a question");
+}
+
+#[test]
+fn another_datagram_is_no_part_of_a_reply() {
+    let work = at_home().received(server(8), Some(id(2)));
+    assert_eq!(work.sends(datagram(8), None), work);
+    let replied = work.sent(datagram(8));
+    assert!(replied.has_replied());
+    assert_eq!(replied.sends(datagram(8), None), at_home());
+    let next = replied.sends(datagram(8), Some(id(2)));
+    assert_eq!(next.cur(), id(2), "a rule names it");
+    assert!(!replied.goes_on(datagram(8), Some(id(2))));
+}
+
+#[test]
+fn a_rule_binds_a_reply_to_its_receiver() {
+    let work = at_work();
+    let other = work.sends(reply(server(8), 3), Some(id(3)));
+    assert_eq!((other.cur(), other.object()), (id(3), 8));
+    assert_eq!(at_home().sends(reply(server(8), 3), Some(id(3))), other);
+    // by its own connection to another server a task asks for the work
+    for owner in [HOME, 2] {
+        let question = reply(client(9), owner);
+        assert_eq!(work.sends(question, Some(id(owner))), work);
+    }
+    assert_eq!(work.sends(reply(client(9), 3), Some(id(3))), at_home());
 }
 
 #[test]
@@ -156,7 +229,7 @@ fn closing_ends_only_what_came_that_way() {
 
 #[test]
 fn a_child_has_its_parents_home_and_only_by_a_rule_its_work() {
-    let work = at_work().replied(server(7));
+    let work = at_work().sent(reply(server(7), 2));
     assert_eq!(work.born(None, None), at_home());
     assert_eq!(work.born(Some(id(5)), None), Work::at(id(5)));
     assert_eq!(work.born(None, Some(id(2))), at_work(), "handed on");
@@ -191,6 +264,10 @@ proptest! {
                 Event::Received(_, Some(to)) if work.is_any() => {
                     prop_assert!(work.cur() == id(to) || work.home() == id(to));
                 }
+                // a rule of `send` names the receiver's
+                Event::Sends(_, _, Some(to)) if work.cur() == id(to) => brought = Some(id(to)),
+                // more of a reply, or a question
+                Event::Sends(..) if work.is_any() => prop_assert_eq!(work.cur(), before.cur()),
                 Event::Placed(_) => brought = None,
                 _ => (),
             }
@@ -205,14 +282,17 @@ proptest! {
         }
     }
 
-    /// Nothing but a receipt begins work.
+    /// Nothing but a receipt begins work, or a rule about what is sent.
     #[test]
-    fn only_a_receipt_begins_work(events in events(), last in events()) {
+    fn only_a_rule_begins_work(events in events(), last in events()) {
         let work = events.into_iter().fold(at_home(), after);
         for event in last {
             let next = after(work, event);
             if next.cur() != work.cur() && next.is_any() {
-                prop_assert!(matches!(event, Event::Received(..)), "{event:?} began {next:?}");
+                prop_assert!(
+                    matches!(event, Event::Received(_, Some(_)) | Event::Sends(_, _, Some(_))),
+                    "{event:?} began {next:?}"
+                );
             }
         }
     }
@@ -223,10 +303,30 @@ proptest! {
     fn a_task_that_waits_is_at_home(events in events()) {
         let work = events.into_iter().fold(at_home(), after);
         prop_assert!(!work.waits(None).is_any());
-        prop_assert!(!work.replied(server(2)).sleeps().is_any());
+        for owner in [work.cur(), id(HOME)] {
+            let reply = Reply { owner, ..reply(server(2), HOME) };
+            prop_assert!(!work.sends(reply, None).sent(reply).sleeps().is_any());
+        }
         prop_assert!(!work.closed(work.object()).is_any());
         prop_assert!(!work.received(server(2), None).is_any());
         prop_assert!(!work.born(None, None).is_any());
+    }
+
+    /// While it is open for which service a task works, it is so for the work that was replied to,
+    /// and only more of that reply settles it in favour of the work.
+    #[test]
+    fn what_is_open_is_the_works_only_by_more_of_the_reply(
+        events in events(), object in 1_u64..7, owner in 0_u32..4, bound in prop::option::of(0_u32..4)
+    ) {
+        let work = events.into_iter().fold(at_home(), after);
+        let (reply, bound) = (reply_by(object, owner), bound.map(id));
+        prop_assert!(work.is_any() || !work.has_replied());
+        if work.has_replied() && work.goes_on(reply, bound) {
+            let next = work.sends(reply, bound);
+            prop_assert_eq!((next.cur(), next.object()), (work.cur(), work.object()));
+            prop_assert!(reply.streams);
+            prop_assert!(object == work.object() || reply.owner == work.cur());
+        }
     }
 
     /// A tag is read and written between any two events without a change.

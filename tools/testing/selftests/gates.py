@@ -103,13 +103,16 @@ def attach_program(program, cgroup, kind):
     _bpf(_PROG_ATTACH, _Attach(target=cgroup, program=program, type=kind, flags=2))
 
 
+TAG_SIZE = 48  # struct vs_tag
+
+
 def tag(tid=0):
     """(home, current) of a thread, by default the calling one; no tag is (0, 0)."""
     path = ctypes.create_string_buffer(b"/sys/fs/bpf/vs/vs_tags")
     tags = _bpf(_OBJ_GET, _Object(pathname=ctypes.addressof(path), flags=1 << 3))  # BPF_F_RDONLY
     pidfd = _libc.syscall(_PIDFD_OPEN, tid or threading.get_native_id(), _PIDFD_THREAD)
     try:
-        key, value = ctypes.c_int(pidfd), ctypes.create_string_buffer(40)
+        key, value = ctypes.c_int(pidfd), ctypes.create_string_buffer(TAG_SIZE)
         _bpf(
             _MAP_LOOKUP_ELEM,
             _Element(map=tags, key=ctypes.addressof(key), value=ctypes.addressof(value)),

@@ -87,6 +87,8 @@ record! {
         pub ends_sleep: u64,
         /// With its age limit.
         pub ends_age: u64,
+        /// With a reply to others.
+        pub ends_reply: u64,
         /// Calls seen at each gate, the caller being of this service.
         pub hits: Vec<Hits>,
     }
@@ -129,6 +131,7 @@ pub fn row(services: &Services, stat: &vs_stat) -> Row {
         ends_wait: stat.ends[VS_END_WAIT as usize],
         ends_sleep: stat.ends[VS_END_SLEEP as usize],
         ends_age: stat.ends[VS_END_AGE as usize],
+        ends_reply: stat.ends[VS_END_REPLY as usize],
         hits: hits.collect(),
     }
 }
@@ -192,6 +195,7 @@ pub fn since(old: &[Row], new: &[Row]) -> Vec<Row> {
             (&mut row.ends_wait, old.ends_wait),
             (&mut row.ends_sleep, old.ends_sleep),
             (&mut row.ends_age, old.ends_age),
+            (&mut row.ends_reply, old.ends_reply),
         ] {
             *now = now.saturating_sub(then);
         }
@@ -276,7 +280,7 @@ fn table(rows: &[Row]) -> String {
 pub fn details(row: &Row) -> String {
     let mut out = format!(
         "cpu            {} s\ntasks          {}\nsockets        {}\nrebinds        {}\n\
-         work ended     by receipt {}, close {}, wait {}, sleep {}, age {}\n\
+         work ended     by receipt {}, close {}, wait {}, sleep {}, age {}, reply {}\n\
          unattributed   {}\nrefused        {}\n\
          received       {} packets, {} bytes\nsent           {} packets, {} bytes\n",
         seconds(row.cpu_ns),
@@ -288,6 +292,7 @@ pub fn details(row: &Row) -> String {
         row.ends_wait,
         row.ends_sleep,
         row.ends_age,
+        row.ends_reply,
         row.unattributed,
         row.refused,
         row.packets_in,
