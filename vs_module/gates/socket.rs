@@ -210,7 +210,10 @@ fn sends(s: &State, who: Who, sock: Sock<'_>, verdict: &Verdict, answer: Answer)
     }
     let next = work.sends(reply, bound);
     let answered = worked(s, Gate::Send, End::Reply, work, verdict.rule, next);
-    with_cur(answer.pack(), u32::from((answered >> c::VS_VERDICT_CUR) as u16))
+    with_cur(
+        answer.pack(),
+        u32::from((answered >> c::VS_VERDICT_CUR) as u16),
+    )
 }
 
 #[no_mangle]

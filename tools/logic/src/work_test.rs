@@ -183,7 +183,11 @@ fn after_a_reply_the_work_goes_on_with_the_next_part() {
         assert_eq!(replied.sends(other, None), at_home());
         assert_eq!(work.sends(other, None), at_home(), "nor before the reply");
     }
-    assert_eq!(replied.sends(reply(client(9), HOME), None), replied, "a question");
+    assert_eq!(
+        replied.sends(reply(client(9), HOME), None),
+        replied,
+        "a question"
+    );
 }
 
 #[test]

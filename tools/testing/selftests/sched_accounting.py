@@ -6,6 +6,7 @@
 
 import cpu
 import vs
+from server import server_jobs
 
 
 @cpu.scheduled
@@ -34,6 +35,12 @@ def changing(dev):
     """So are, by all services together, tasks that change their service"""
     ids = [cpu.service(dev, "a", cpu_weight=100), cpu.service(dev, "b", cpu_weight=300)]
     cpu.exact(dev, ids, *[lambda: cpu.alternate(dev, *ids, 1, ids[0])] * 3)
+
+
+@cpu.scheduled
+def serving(dev):
+    """So are servers, for which it is open after each reply whose their time is"""
+    vs.in_child(lambda: cpu.exact(dev, *server_jobs(dev)))
 
 
 @cpu.scheduled

@@ -16,39 +16,13 @@ import time
 
 import gates
 import vs
+from server import Server
 
 import uapi
 
 INET, UNIX = socket.AF_INET, socket.AF_UNIX
 STREAM, DGRAM = socket.SOCK_STREAM, socket.SOCK_DGRAM
 BY_SOCKET, BY_MESSAGE = [uapi.VS_REF(1)], [uapi.VS_REF(2)]
-
-
-class Server:
-    """A server's listener and the connections of one client of each service. The calling thread is
-    the server's afterwards.
-    """
-
-    def __init__(self, dev, *names, family=INET, name="s"):
-        self.s = dev.create(name)
-        self.ids = [dev.create(name) for name in names]
-        gates.enter(dev, self.s)
-        self.listener = gates.listener(family)
-        self.peers = [gates.client(dev, id, self.listener) for id in self.ids]
-        gates.enter(dev, self.s)
-        self.conns = [self.listener.accept()[0] for _ in self.ids]
-
-    def is_home(self, what):
-        vs.eq(gates.tag(), (self.s, self.s), what)
-
-    def is_at_work(self, n, what):
-        vs.eq(gates.tag(), (self.s, self.ids[n]), what)
-
-    def serve(self, n, what="at work"):
-        """Receives a request of client n."""
-        self.peers[n].send(b"request")
-        self.conns[n].recv(99)
-        self.is_at_work(n, what)
 
 
 @gates.case
@@ -423,9 +397,11 @@ def ends(dev):
     server.conns[0].send(b"reply")
     time.sleep(0.01)  # sleep
     server.serve(0)
+    server.conns[1].send(b"news")  # reply
+    server.serve(0)
     server.conns[0].close()  # close
     found = {id: list(dev.stat(id).ends)[: uapi.VS_END_COUNT] for id in (a, b)}
-    vs.eq(found, {a: [1, 1, 0, 1, 0], b: [0, 0, 1, 0, 0]}, "by reason")
+    vs.eq(found, {a: [1, 1, 0, 1, 0, 1], b: [0, 0, 1, 0, 0, 0]}, "by reason")
 
 
 @gates.case

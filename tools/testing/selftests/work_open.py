@@ -1,0 +1,214 @@
+#!/usr/bin/env -S python3 -B
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# guest: icount=3
+# limit: 240
+"""The CPU time after a reply: the tenant's if more of the reply follows, else the server's own. A
+server of service `s` with a client of `a` and one of `b`.
+"""
+
+import os
+import select
+import socket
+import time
+
+import cpu
+import gates
+import vs
+from server import Server, server_jobs
+
+import uapi
+
+BY_SOCKET, BY_MESSAGE = [uapi.VS_REF(1)], [uapi.VS_REF(2)]
+SPIN = 8 * cpu.SLOT  # seconds
+NEAR = 0.4  # of a spin: what forks, system calls and Python take beside it
+
+
+def serving(dev):
+    """A server that works for its clients, and its epoll instance."""
+    server = Server(dev, "a", "b")
+    dev.add("recv", [server.s], BY_SOCKET)
+    loop = select.epoll()
+    for conn in server.conns:
+        loop.register(conn, select.EPOLLIN)
+    return server, loop
+
+
+def charged(dev, server, function):
+    """What function() is charged to: seconds of s, of a and of b."""
+    ids = [server.s, *server.ids]
+    before = [dev.stat(id).cpu_ns for id in ids]
+    function()
+    # A file read, so that the kernel brings the caller's own figure up to date, is not enough: a
+    # context switch is.
+    time.sleep(0.01)
+    return [(dev.stat(id).cpu_ns - was) / 1e9 for id, was in zip(ids, before)]
+
+
+def is_charged(dev, server, function, wanted, what):
+    """Checks how many spins are charged to s, a and b."""
+    cpu.near(
+        [one / SPIN for one in charged(dev, server, function)], wanted, NEAR, what
+    )
+
+
+def reply(server, n=0):
+    server.conns[n].send(b"part")
+
+
+@gates.case
+def parts(dev):
+    """What a server does between the parts of a reply is the client's"""
+    server, loop = serving(dev)
+
+    def streams():
+        server.serve(0)
+        for _ in range(3):
+            cpu.spin(SPIN)
+            reply(server)
+        loop.poll(0.01)
+
+    is_charged(dev, server, streams, [0, 3, 0], "three parts")
+
+
+@gates.case
+def own(dev):
+    """What it does after the last one is its own, whatever ends the work"""
+    server, loop = serving(dev)
+    server.listener.settimeout(0.01)
+
+    def accept():
+        try:
+            server.listener.accept()
+        except TimeoutError:
+            pass
+
+    def receive(n):
+        server.peers[n].send(b"request")
+        server.conns[n].recv(99)
+
+    def placed():
+        # by another process, while this one spins; and back
+        for id in server.ids[1], server.s:
+            dev.place(os.getpid(), id)
+
+    for what, end in (
+        ("a wait for events", lambda: loop.poll(0.01)),
+        ("a wait for a connection", accept),
+        ("a sleep", lambda: time.sleep(0.01)),
+        ("a receipt of another's", lambda: receive(1)),
+        ("a receipt of the same tenant's", lambda: receive(0)),
+        ("a reply to another", lambda: reply(server, 1)),
+        ("an administrator", placed),
+    ):
+
+        def serves(end=end):
+            server.serve(0)
+            cpu.spin(SPIN)
+            reply(server)
+            cpu.spin(2 * SPIN)
+            end()
+            loop.poll(0.01)
+
+        is_charged(dev, server, serves, [2, 1, 0], what)
+
+
+@gates.case
+def exits(dev):
+    """So is what a child does that ends after its reply, or closes what the work came by"""
+    server, _loop = serving(dev)
+
+    def child(end):
+        if os.fork():
+            os.wait()
+            return
+        server.serve(0)
+        cpu.spin(SPIN)
+        reply(server)
+        cpu.spin(2 * SPIN)
+        end()
+        os._exit(0)
+
+    is_charged(dev, server, lambda: child(lambda: None), [2, 1, 0], "an exit")
+
+    def closes():
+        server.serve(0)
+        cpu.spin(SPIN)
+        reply(server)
+        cpu.spin(2 * SPIN)
+        server.conns[0].close()
+
+    is_charged(dev, server, closes, [2, 1, 0], "a close")
+
+
+@gates.case
+def others(dev):
+    """A reply to others ends work; with a rule of send it is work for its receiver, until it is
+    sent
+    """
+    server, loop = serving(dev)
+
+    def late():
+        for n in 0, 1:
+            server.serve(n)
+            cpu.spin(SPIN)
+        for n in 0, 1:
+            reply(server, n)
+            cpu.spin(SPIN)
+        loop.poll(0.01)
+
+    is_charged(dev, server, late, [2, 1, 1], "without a rule")
+    server.serve(1)
+    reply(server, 0)
+    server.is_home("after the reply to a")
+    dev.add("send", [server.s], BY_SOCKET)
+    is_charged(dev, server, late, [2, 1, 1], "with a rule")
+    server.serve(1)
+    reply(server, 0)
+    server.is_at_work(0, "after the reply to a, it is open")
+    loop.poll(0.01)
+    server.is_home("after the wait")
+    reply(server, 1)
+    server.is_at_work(1, "without a request")
+
+
+@gates.case
+def question(dev):
+    """A question to another server, by a connection of its own, is part of the work whatever a rule
+    of send says of it
+    """
+    server, _loop = serving(dev)
+    dev.add("send", [server.s], BY_SOCKET)
+    gates.enter(dev, vs.ROOT)
+    back = gates.listener()
+    gates.enter(dev, server.s)
+    up = socket.create_connection(back.getsockname())
+    server.serve(0)
+    up.send(b"question")
+    server.is_at_work(0, "after the question")
+
+
+@gates.case
+def datagrams(dev):
+    """After the reply to a datagram, what is sent by the same socket can be for anybody: it is the
+    server's own, or a rule says
+    """
+    server = Server(dev, "a", "b")
+    sock = gates.listener(socket.AF_INET, socket.SOCK_DGRAM)
+    dev.add("recv", [server.s], BY_MESSAGE)
+    peers = [gates.client(dev, id, sock, socket.SOCK_DGRAM) for id in server.ids]
+    gates.enter(dev, server.s)
+    peers[0].send(b"request")
+    sock.recv(9)
+    sock.sendto(b"reply", peers[0].getsockname())
+    server.is_at_work(0, "after the reply")
+    sock.sendto(b"news", peers[1].getsockname())
+    server.is_home("after a datagram to another")
+
+
+@gates.case
+def exact(dev):
+    """All of it is charged, to the nanosecond, while servers preempt each other"""
+    cpu.exact(dev, *server_jobs(dev))
+
+
+vs.main()
