@@ -17,7 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "testing/so
 # pylint: disable=wrong-import-position
 import load
 import vs
-from idioms import ACCEPT, FORK, RECV
+from idioms import ACCEPT, FORK, RECV, SEND
 from process import until_waiting, used
 
 TENANTS, SERVER = ("a", "b", "c"), "s"
@@ -197,6 +197,7 @@ SERVERS = [
         "redis",
         redis_client,
         lambda said, more: 100 * more * len(re.findall(r"requests per second", said)),
+        rules=(RECV, SEND),
         options=("--rdb-key-save-delay", "1000"),
         after=("redis-cli", "BGSAVE"),
         reason="waits, timers and saves are the server's own",
