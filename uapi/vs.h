@@ -87,6 +87,8 @@ enum vs_gate {
 	VS_GATE_WAIT,
 	/* conn: proto local lport peer pport iface */
 	VS_GATE_PACKET,
+	/* task, socket: unix cgroup uid gid proto local lport peer pport */
+	VS_GATE_HINT,
 	VS_GATE_COUNT
 };
 
@@ -187,6 +189,8 @@ struct vs_info {
 #define VS_FEATURE_PACKETS (1ull << 0)
 /* sockets and packets carry tags: see struct vs_tags */
 #define VS_FEATURE_TAGS (1ull << 1)
+/* the gate hint is on: see struct vs_gate_switch */
+#define VS_FEATURE_HINT (1ull << 2)
 
 struct vs_create {
 	char name[VS_NAME_LEN];
@@ -335,6 +339,7 @@ enum vs_end {
 	VS_END_SLEEP,	/* the task slept after its reply */
 	VS_END_AGE,	/* nothing of all that for longer than work may last */
 	VS_END_REPLY,	/* the task replied to others */
+	VS_END_HINT,	/* the task said so: vs_hint.h */
 	VS_END_COUNT
 };
 
@@ -399,8 +404,9 @@ struct vs_apply {
 };
 
 /*
- * Attaches the probes of a gate, or takes them off. VS_GATE_PACKET is made of
- * nothing else: while it is on, packets of every network namespace are counted
+ * Attaches the probes of a gate, or takes them off. VS_GATE_HINT is a device
+ * (vs_hint.h), to which nobody listens while it is off. VS_GATE_PACKET is made of
+ * probes alone: while it is on, packets of every network namespace are counted
  * and its rules are in force. VS_GATE_SEND and VS_GATE_RECV are BPF programs
  * besides, and see nothing that was received without their probes. EINVAL: the
  * gate has none. ENOENT: the kernel lacks a tracepoint; then it is off. All are

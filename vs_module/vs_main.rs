@@ -17,10 +17,11 @@
 //! | `logic` | rules, classifier, tree, ids: pure, a crate on the host as well |
 //! | `shim` | parts that the kernel crate lacks |
 //!
-//! Arrows run downwards only. The module loads state, kfuncs, packets, device, in that order, and
+//! Arrows run downwards only. The module loads state, kfuncs, packets, devices, in that order, and
 //! unloads them in the reverse order: see [`Vs`].
 
 use crate::shim::bindings as c;
+use crate::shim::misc::Misc;
 use core::borrow::Borrow;
 use kernel::error::to_result;
 use kernel::prelude::*;
@@ -66,7 +67,9 @@ fn work_age() -> u64 {
 struct Vs {
     // Dropped in this order: first nobody comes any more, then all is freed.
     #[pin]
-    _device: control::chardev::Device,
+    _device: Misc,
+    #[pin]
+    _hint: Misc,
     _probes: gates::probes::GateProbes,
     _network: netfilter::NetworkPlane,
     _loaded: Loaded,
@@ -110,7 +113,8 @@ impl kernel::InPlaceModule for Vs {
             _network: unsafe { netfilter::register() },
             // SAFETY: Likewise.
             _probes: unsafe { gates::probes::register() },
-            _device <- control::chardev::Device::register(module),
+            _device <- control::chardev::register(module),
+            _hint <- gates::hint::register(module),
         }? Error)
     }
 }

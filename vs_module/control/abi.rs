@@ -216,6 +216,7 @@ const _: () = {
     assert!(c::VS_END_SLEEP == End::Sleep as u32);
     assert!(c::VS_END_AGE == End::Age as u32);
     assert!(c::VS_END_REPLY == End::Reply as u32);
+    assert!(c::VS_END_HINT == End::Hint as u32);
     assert!(c::VS_RESOURCE_TASKS == Resource::Tasks as u32);
     assert!(c::VS_RESOURCE_SOCKETS == Resource::Sockets as u32);
 };

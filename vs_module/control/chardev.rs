@@ -6,9 +6,6 @@
 //! openat2(2) does; what the caller does not know is not written, what the module does not know
 //! must be zero. The argument is copied back also where a command fails, so that its `reason` can
 //! be read.
-//!
-//! The device is registered by hand: the kernel crate's registration leaves `owner` empty, so that
-//! the module could go while the device is open.
 
 use crate::control::abi::Failure;
 use crate::control::access::{Access, Caller};
@@ -16,14 +13,12 @@ use crate::control::commands;
 use crate::control::wire::{read, Structure};
 use crate::logic::id::VsId;
 use crate::shim::bindings as c;
+use crate::shim::misc::Misc;
 use kernel::bindings;
-use kernel::error::to_result;
-use kernel::ffi::{c_int, c_long, c_uint, c_ulong};
+use kernel::ffi::{c_long, c_uint, c_ulong};
 use kernel::ioctl::_IOC_SIZE;
 use kernel::prelude::*;
-use kernel::types::Opaque;
 use kernel::uaccess::{UserPtr, UserSlice};
-use pin_init::Zeroable;
 
 /// A command: its request in version 1, what it does, and how it is served.
 struct Command {
@@ -115,57 +110,7 @@ unsafe extern "C" fn ioctl(file: *mut bindings::file, request: c_uint, user: c_u
     }
 }
 
-/// The device, while it is registered.
-///
-/// # Invariants
-///
-/// `misc` is registered, and its name and operations live as long as it.
-#[pin_data(PinnedDrop)]
-pub(crate) struct Device {
-    operations: bindings::file_operations,
-    #[pin]
-    misc: Opaque<bindings::miscdevice>,
-}
-
-// SAFETY: Registering and deregistering can be done by any thread; in between only C uses it.
-unsafe impl Send for Device {}
-// SAFETY: See above.
-unsafe impl Sync for Device {}
-
-impl Device {
-    /// Makes the device appear. From then on commands come.
-    pub(crate) fn register(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        try_pin_init!(&this in Self {
-            operations: bindings::file_operations {
-                owner: module.as_ptr(),
-                unlocked_ioctl: Some(ioctl),
-                compat_ioctl: bindings::compat_ptr_ioctl,
-                ..Zeroable::zeroed()
-            },
-            misc <- Opaque::try_ffi_init(|misc: *mut bindings::miscdevice| {
-                // SAFETY: `this` is pinned, so that the operations stay where they are for as long
-                // as the device is registered, and `misc` can be written to.
-                unsafe {
-                    misc.write(bindings::miscdevice {
-                        minor: bindings::MISC_DYNAMIC_MINOR as c_int,
-                        name: c"vsctl".as_ptr().cast(),
-                        fops: &raw const (*this.as_ptr()).operations,
-                        mode: 0o600,
-                        ..Zeroable::zeroed()
-                    })
-                };
-                // INVARIANT: Registered, or there is no object.
-                // SAFETY: It was just written.
-                to_result(unsafe { bindings::misc_register(misc) })
-            }),
-        }? Error)
-    }
-}
-
-#[pinned_drop]
-impl PinnedDrop for Device {
-    fn drop(self: Pin<&mut Self>) {
-        // SAFETY: By the type invariant.
-        unsafe { bindings::misc_deregister(self.misc.get()) };
-    }
+/// Makes the device appear. From then on commands come.
+pub(crate) fn register(module: &'static ThisModule) -> impl PinInit<Misc, Error> {
+    Misc::register(module, c"vsctl", 0o600, ioctl)
 }

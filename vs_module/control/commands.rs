@@ -8,7 +8,7 @@ use crate::control::abi::{self, Failure};
 use crate::control::registry::{self, AttrOp, Registry};
 use crate::control::wire::{Structure, UserArray};
 use crate::control::{apply, place};
-use crate::gates::probes;
+use crate::gates::{hint, probes};
 use crate::logic::hierarchy::{Attr, Change};
 use crate::logic::id::VsId;
 use crate::logic::rule::Gate;
@@ -246,6 +246,7 @@ pub(crate) fn gate(switch: &mut c::vs_gate_switch) -> Result<(), Failure> {
     let on = switch.on == 1;
     Ok(match Gate::new(switch.gate) {
         Some(Gate::Packet) => netfilter::set_packets(on)?,
+        Some(Gate::Hint) => hint::set(on),
         Some(gate) => probes::set(gate, on)?,
         None => return Err(EINVAL.into()),
     })
@@ -271,4 +272,5 @@ fn features() -> u64 {
     let flag = |on, feature: u64| if on { feature } else { 0 };
     flag(netfilter::is_on(), c::VS_FEATURE_PACKETS.into())
         | flag(netfilter::carries(), c::VS_FEATURE_TAGS.into())
+        | flag(hint::is_on(), c::VS_FEATURE_HINT.into())
 }

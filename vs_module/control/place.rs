@@ -11,9 +11,9 @@ use crate::control::abi::Failure;
 use crate::logic::id::VsId;
 use crate::logic::why::Why;
 use crate::shim::bindings as c;
+use crate::shim::file::File;
 use crate::shim::sock::Sock;
 use crate::state::{self, State};
-use core::ptr::NonNull;
 use kernel::ffi::c_int;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
@@ -31,40 +31,6 @@ extern "C" fn vs_placed_body(error: c_int) {
     ANSWER.store(error, Relaxed);
 }
 
-/// An open file of the caller's.
-///
-/// # Invariants
-///
-/// Holds a reference to the file.
-struct File(NonNull<c::file>);
-
-impl File {
-    fn open(fd: i32) -> Result<Self, Why> {
-        let fd = u32::try_from(fd).map_err(|_| Why::Fd)?;
-        // SAFETY: Any number will do.
-        let file = unsafe { c::fget(fd) };
-        // INVARIANT: fget() took the reference.
-        NonNull::new(file).map(File).ok_or(Why::Fd)
-    }
-
-    /// The process or thread that it stands for, if it is a pidfd.
-    fn pid(&self) -> Option<*mut c::pid> {
-        // SAFETY: An open file has an inode, and that one a file system.
-        unsafe {
-            let inode = (*self.0.as_ptr()).f_inode;
-            ((*(*inode).i_sb).s_magic == c::PID_FS_MAGIC as usize)
-                .then(|| (*inode).i_private.cast())
-        }
-    }
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariant.
-        unsafe { c::fput(self.0.as_ptr()) };
-    }
-}
-
 /// Places the process that the pidfd `fd` of the caller stands for, or with `thread` that thread
 /// alone: `id` becomes home and current VS. No limit refuses it. May sleep; under the mutex for
 /// changes.
@@ -76,7 +42,7 @@ impl Drop for File {
 /// unless it comes up only after the last one was: who wants to be sure places before threads are
 /// made.
 pub(crate) fn task(fd: i32, id: VsId, thread: bool) -> Result<(), Failure> {
-    let file = File::open(fd)?;
+    let file = File::open(fd).ok_or(Why::Fd)?;
     let pid = file.pid().ok_or(Why::Fd)?;
     let _rcu = kernel::sync::rcu::read_lock();
     // SAFETY: The file keeps the pid; the task stays under RCU.
@@ -114,15 +80,9 @@ fn one(task: *mut c::task_struct, vs: u32) -> Result<(), Failure> {
 
 /// Calls `f` with the socket that is open as `fd` of the caller. May sleep.
 fn with_socket<R>(fd: i32, f: impl FnOnce(&State, Sock<'_>) -> R) -> Result<R, Why> {
-    let file = File::open(fd)?;
-    // SAFETY: The file is open.
-    let socket = unsafe { c::sock_from_file(file.0.as_ptr()) };
-    if socket.is_null() {
-        return Err(Why::Fd);
-    }
-    // SAFETY: The open file keeps its socket, until the end of this function.
-    let sock = unsafe { Sock::of(socket) };
-    let sock = sock.filter(|sock| sock.is_tagged_kind()).ok_or(Why::Fd)?;
+    let file = File::open(fd).ok_or(Why::Fd)?;
+    let sock = file.sock().filter(|sock| sock.is_tagged_kind());
+    let sock = sock.ok_or(Why::Fd)?;
     Ok(state::with(|s| f(s, sock)))
 }
 

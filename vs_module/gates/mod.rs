@@ -28,6 +28,7 @@ use kernel::error::Error;
 use kernel::ffi::{c_int, c_void};
 
 mod cred;
+pub(crate) mod hint;
 mod path;
 pub(crate) mod probes;
 pub(crate) mod sock;

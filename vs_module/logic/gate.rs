@@ -73,6 +73,10 @@ macro_rules! each_gate {
             Packet VS_GATE_PACKET "packet" [conn Packet true]
                 [PROTO ENDS IFACE] Communication
                 "the connection stays unclassified";
+            /// A task says which connection it serves, or that it is done.
+            Hint VS_GATE_HINT "hint" [task Task true, socket Socket false]
+                [TASK PROTO ENDS UNIX] Synchronization
+                "work in hand ends";
         }
     };
 }

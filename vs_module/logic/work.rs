@@ -64,17 +64,20 @@ pub enum End {
     Age,
     /// The task replied to others.
     Reply,
+    /// The task said so.
+    Hint,
 }
 
 impl End {
     /// All, in the order of their numbers.
-    pub const ALL: [End; 6] = [
+    pub const ALL: [End; 7] = [
         End::Receipt,
         End::Close,
         End::Wait,
         End::Sleep,
         End::Age,
         End::Reply,
+        End::Hint,
     ];
 }
 

@@ -36,6 +36,7 @@
 #include <net/udp.h>
 
 #include "../../uapi/vs.h"
+#include "../../uapi/vs_hint.h"
 #include "helpers.h"
 #include "../kfuncs.h"
 #include "layout.h"
@@ -65,6 +66,8 @@ VS_CONST(unsigned int, VS_IOC_APPLY);
 VS_CONST(unsigned int, VS_IOC_GATE);
 VS_CONST(unsigned int, VS_IOC_SOCKET);
 VS_CONST(unsigned int, VS_IOC_TAGS);
+VS_CONST(unsigned int, VS_HINT_SERVES);
+VS_CONST(unsigned int, VS_HINT_DONE);
 VS_CONST(unsigned int, FMODE_READ);
 VS_CONST(unsigned int, FMODE_WRITE);
 

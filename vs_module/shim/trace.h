@@ -30,7 +30,8 @@
 		{ VS_GATE_RECV,		"recv" },	\
 		{ VS_GATE_CLOSE,	"close" },	\
 		{ VS_GATE_WAIT,		"wait" },	\
-		{ VS_GATE_PACKET,	"packet" })
+		{ VS_GATE_PACKET,	"packet" },	\
+		{ VS_GATE_HINT,		"hint" })
 
 /*
  * The running task is about to belong elsewhere, or to work for another service.

@@ -173,7 +173,8 @@ void do_gate(struct fuzz *f)
 	struct vs_gate_switch g = { .gate = below(&f->random, VS_GATE_COUNT + 2),
 				    .on = chance(&f->random, 95) ? below(&f->random, 2) :
 								   below(&f->random, 100) };
-	bool probed = g.gate == VS_GATE_SEND || g.gate == VS_GATE_RECV || g.gate == VS_GATE_PACKET;
+	bool probed = g.gate == VS_GATE_SEND || g.gate == VS_GATE_RECV ||
+		      g.gate == VS_GATE_PACKET || g.gate == VS_GATE_HINT;
 	int error;
 
 	if (!issue(f, VS_IOC_GATE, &g, &error))

@@ -124,10 +124,11 @@ static void generate_values(struct random *r, struct vs_rule *rule)
 
 static unsigned int generate_gate(struct random *r)
 {
-	return chance(r, 97) ? PICK(r, VS_GATE_FORK, VS_GATE_EXEC, VS_GATE_SOCKET, VS_GATE_CONNECT,
-				    VS_GATE_ACCEPT, VS_GATE_ACCEPT, VS_GATE_RECV, VS_GATE_RECV,
-				    VS_GATE_PACKET, VS_GATE_SOCKETPAIR, VS_GATE_SETUID) :
-			       below(r, 20);
+	return chance(r, 97) ?
+		       PICK(r, VS_GATE_FORK, VS_GATE_EXEC, VS_GATE_SOCKET, VS_GATE_CONNECT,
+			    VS_GATE_ACCEPT, VS_GATE_ACCEPT, VS_GATE_RECV, VS_GATE_RECV,
+			    VS_GATE_PACKET, VS_GATE_SOCKETPAIR, VS_GATE_SETUID, VS_GATE_HINT) :
+		       below(r, 20);
 }
 
 /* Properties that the gate mostly has: `count` draws. */
@@ -148,6 +149,7 @@ static unsigned int generate_props(struct random *r, unsigned int gate, unsigned
 		case VS_GATE_ACCEPT:
 		case VS_GATE_SEND:
 		case VS_GATE_RECV:
+		case VS_GATE_HINT:
 			props |= PICK(r, VS_P_UNIX, VS_P_CGROUP, VS_P_UID, VS_P_PROTO, VS_P_LOCAL,
 				      VS_P_LPORT, VS_P_PEER, VS_P_PPORT);
 			break;

@@ -20,6 +20,7 @@ static const struct {
 	[VS_GATE_SEND] = { 3, 1, TASK | ENDS | VS_P_UNIX },
 	[VS_GATE_RECV] = { 3, 1, TASK | ENDS | VS_P_UNIX },
 	[VS_GATE_PACKET] = { 1, 0, ENDS | VS_P_IFACE },
+	[VS_GATE_HINT] = { 2, 1, TASK | ENDS | VS_P_UNIX },
 };
 
 unsigned int gate_entities(unsigned int gate)
@@ -128,7 +129,8 @@ reasons rule_check(struct model *m, const struct vs_rule *r,
 		if (e >= entities && (r->from[e] != VS_ANY || r->to[e] != VS_ANY))
 			why |= WHY(ENTITY);
 		/* a message that has come keeps its sender's VS */
-		if (r->gate == VS_GATE_RECV && e == 2 && r->to[e] != VS_ANY)
+		if (((r->gate == VS_GATE_RECV && e == 2) || (r->gate == VS_GATE_HINT && e == 1)) &&
+		    r->to[e] != VS_ANY)
 			why |= WHY(ENTITY);
 		/* and one that is sent its socket's, but by UDP */
 		if (r->gate == VS_GATE_SEND && e == 2 && r->to[e] != VS_ANY &&

@@ -24,6 +24,7 @@ GATES = {
     "send": (*ENDS, "unix", *TASK),
     "recv": (*ENDS, "unix", *TASK),
     "packet": (*ENDS, "iface"),
+    "hint": (*ENDS, "unix", *TASK),
 }
 VALUES = {
     "path": "/usr/bin/x",
@@ -71,8 +72,9 @@ def entities_of_every_gate(dev):
         for place in range(uapi.VS_ENTITIES):
             before = [vs.ANY] * place
             for left, right in (([*before, a], []), ([], [*before, a])):
-                # a message that has come keeps its sender's VS
-                if place < count and not (gate == "recv" and place == 2 and right):
+                # a message that has come keeps its sender's VS, and a socket its owner
+                keeps = right and (gate, place) in (("recv", 2), ("hint", 1))
+                if place < count and not keeps:
                     dev.delete(dev.add(gate, left, right))
                 else:
                     vs.refused(errno.EINVAL, "ENTITY", dev.add, gate, left, right)

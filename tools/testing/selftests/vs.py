@@ -107,6 +107,7 @@ ENTITIES = {
     "send": 3,
     "recv": 3,
     "packet": 1,
+    "hint": 2,
 }
 
 

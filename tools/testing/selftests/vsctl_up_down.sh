@@ -5,6 +5,7 @@
 . "${0%/*}/lib.sh"
 
 pins=/sys/fs/bpf/vs
+rest="setuid setgid socket socketpair connect accept send recv close wait packet hint"
 links() { find $pins/links -type f 2>/dev/null | wc -l; }
 # the line that begins with this word alone: not `gates off` for `gates`
 status_of() { vsctl status | sed -n "s/^$1  \+//p"; }
@@ -18,7 +19,7 @@ is "nothing is attached at first" "$(status_of gates)" none
 check "up" vsctl up --no-sched
 all=$(links)
 is "every gate is in force" "$(status_of gates)" \
-	"fork exec exit setuid setgid socket socketpair connect accept send recv close wait packet"
+	"fork exec exit $rest"
 is "a second up finds nothing missing" "$(vsctl up --no-sched 2>&1 >/dev/null)" \
 	"vsctl: nothing was missing"
 is "and attaches nothing twice" "$(links)" "$all"
@@ -30,7 +31,7 @@ is "all links are there again" "$(links)" "$all"
 check "a choice of gates" vsctl up --no-sched --gates fork,exec
 is "the others are off" "$(status_of gates)" "fork exec"
 is "and named" "$(vsctl status | sed -n 's/^gates off  *//p')" \
-	"exit setuid setgid socket socketpair connect accept send recv close wait packet"
+	"exit $rest"
 is "their programs are detached" "$(linked)" "exec fork"
 for gate in fork exec exit setuid setgid socket socketpair connect accept send recv close wait; do
 	check "$gate alone" vsctl up --no-sched --gates $gate

@@ -147,9 +147,14 @@ impl Device {
         Ok(info)
     }
 
-    /// Tells whether the packet gate is on.
-    pub fn packets_on(&self) -> Result<bool> {
-        Ok(self.info()?.features & u64::from(VS_FEATURE_PACKETS) != 0)
+    /// Tells whether a gate is on that is made of no program: `packet`, `hint`.
+    pub fn gate_on(&self, gate: Gate) -> Result<bool> {
+        let feature = match gate {
+            Gate::Packet => VS_FEATURE_PACKETS,
+            Gate::Hint => VS_FEATURE_HINT,
+            _ => return Ok(false),
+        };
+        Ok(self.info()?.features & u64::from(feature) != 0)
     }
 
     /// Creates a service.

@@ -25,8 +25,11 @@ use super::scheduler::{self, State};
 use crate::device::Device;
 use crate::failure::Failure;
 
-/// The gates of which probes of the module are a part.
-pub const PROBED: [Gate; 3] = [Gate::Send, Gate::Recv, Gate::Packet];
+/// The gates of which a part is the module's own.
+pub const PROBED: [Gate; 4] = [Gate::Send, Gate::Recv, Gate::Packet, Gate::Hint];
+
+/// Those that are nothing else.
+pub const BARE: [Gate; 2] = [Gate::Packet, Gate::Hint];
 
 /// Where programs of the type cgroup attach: the root of cgroup2, which all tasks are below.
 const CGROUP: &str = "/sys/fs/cgroup";
@@ -164,11 +167,13 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
     Ok(done)
 }
 
-/// The gates that are attached, and `packet` if it is on.
+/// The gates that are attached.
 pub fn in_force(device: &Device) -> Result<Vec<Gate>> {
     let mut found = gates(pin::names(LINKS)?.iter().map(String::as_str));
-    if device.packets_on()? {
-        found.push(Gate::Packet);
+    for gate in BARE {
+        if device.gate_on(gate)? {
+            found.push(gate);
+        }
     }
     Ok(found)
 }
@@ -346,10 +351,9 @@ mod tests {
             }
         }
         let found = gates(names.iter().map(String::as_str));
-        // the packet gate is probes of the module
         let expected: Vec<Gate> = Gate::ALL
             .into_iter()
-            .filter(|gate| *gate != Gate::Packet)
+            .filter(|gate| !BARE.contains(gate))
             .collect();
         assert_eq!(found, expected, "{names:?}");
     }

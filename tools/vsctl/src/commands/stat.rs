@@ -89,6 +89,8 @@ record! {
         pub ends_age: u64,
         /// With a reply to others.
         pub ends_reply: u64,
+        /// By its own word.
+        pub ends_hint: u64,
         /// Calls seen at each gate, the caller being of this service.
         pub hits: Vec<Hits>,
     }
@@ -132,6 +134,7 @@ pub fn row(services: &Services, stat: &vs_stat) -> Row {
         ends_sleep: stat.ends[VS_END_SLEEP as usize],
         ends_age: stat.ends[VS_END_AGE as usize],
         ends_reply: stat.ends[VS_END_REPLY as usize],
+        ends_hint: stat.ends[VS_END_HINT as usize],
         hits: hits.collect(),
     }
 }
@@ -196,6 +199,7 @@ pub fn since(old: &[Row], new: &[Row]) -> Vec<Row> {
             (&mut row.ends_sleep, old.ends_sleep),
             (&mut row.ends_age, old.ends_age),
             (&mut row.ends_reply, old.ends_reply),
+            (&mut row.ends_hint, old.ends_hint),
         ] {
             *now = now.saturating_sub(then);
         }
@@ -280,7 +284,7 @@ fn table(rows: &[Row]) -> String {
 pub fn details(row: &Row) -> String {
     let mut out = format!(
         "cpu            {} s\ntasks          {}\nsockets        {}\nrebinds        {}\n\
-         work ended     by receipt {}, close {}, wait {}, sleep {}, age {}, reply {}\n\
+         work ended     by receipt {}, close {}, wait {}, sleep {}, age {}, reply {}, hint {}\n\
          unattributed   {}\nrefused        {}\n\
          received       {} packets, {} bytes\nsent           {} packets, {} bytes\n",
         seconds(row.cpu_ns),
@@ -293,6 +297,7 @@ pub fn details(row: &Row) -> String {
         row.ends_sleep,
         row.ends_age,
         row.ends_reply,
+        row.ends_hint,
         row.unattributed,
         row.refused,
         row.packets_in,
