@@ -30,7 +30,7 @@ modules: setup
 endif
 
 tools: setup ## build vsctl, its companions, and what the tests need compiled
-	$(ENTER) cargo build --release --manifest-path tools/Cargo.toml
+	$(ENTER) cargo build --release --manifest-path tools/Cargo.toml --lib --bins --examples
 	$(ENTER) make -s -C tools/testing
 	$(ENTER) make -s -C tools/bench
 	$(ENTER) make -s -C tools/truth

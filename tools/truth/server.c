@@ -22,11 +22,13 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "../../uapi/vs_hint.h"
 #include "message.h"
 
 #define TENANTS	 3
@@ -131,6 +133,15 @@ struct turn {
 	enum verdict verdict;
 };
 
+/* Says for which connection the thread works, or (-1) that it is done, if it is to give hints. */
+static int hint = -1;
+
+static void tell(int fd)
+{
+	if (hint >= 0)
+		must(fd < 0 ? ioctl(hint, VS_HINT_DONE, 0) : ioctl(hint, VS_HINT_SERVES, fd));
+}
+
 static struct turn begin(const struct message *request)
 {
 	struct turn turn = {
@@ -178,10 +189,13 @@ static struct turn work(const struct message *request)
 /* Serves a request that came by a connection. */
 static void serve(int fd, const struct message *request)
 {
-	struct turn turn = work(request);
+	struct turn turn;
 
+	tell(fd);
+	turn = work(request);
 	must(send(fd, request, sizeof(*request), MSG_NOSIGNAL));
 	finish(&turn);
+	tell(-1);
 }
 
 /* Does something that is nobody's request. */
@@ -625,6 +639,7 @@ static void work_in_turns(void)
 	for (int half = 0; half < 2; half++)
 		for (int i = 0; i < nr_slices; i++) {
 			from = now(CLOCK_THREAD_CPUTIME_ID);
+			tell(slices[i].fd);
 			if (half)
 				look(&turns[i], "in turns");
 			else
@@ -633,11 +648,13 @@ static void work_in_turns(void)
 			used[i] += now(CLOCK_THREAD_CPUTIME_ID) - from;
 		}
 	for (int i = 0; i < nr_slices; i++) {
+		tell(slices[i].fd);
 		turns[i].begun = now(CLOCK_THREAD_CPUTIME_ID) - used[i];
 		must(send(slices[i].fd, &slices[i].request, sizeof(struct message), MSG_NOSIGNAL));
 		finish(&turns[i]);
 	}
 	nr_slices = 0;
+	tell(-1);
 }
 
 static void in_turns(int listener)
@@ -996,6 +1013,8 @@ int main(int argc, char **argv)
 			body = idioms[i].body;
 	if (!body)
 		return 2;
+	if (getenv("HINTS"))
+		hint = must(open("/dev/vshint", O_RDONLY | O_CLOEXEC));
 	place = place_of(argv[2]);
 	server_id = atoi(argv[3]);
 	for (int i = 0; i < TENANTS; i++)
