@@ -71,7 +71,9 @@ struct vs_tag {
 	__u64 sends;  /* address of the socket that `message` is being sent by, or 0 */
 	__u64 open;   /* CPU ns since the reply, which are nobody's yet; changed atomically */
 	__u8 replied; /* it has replied to the work in hand: see logic/work.rs */
-	__u8 reserved[7];
+	/* what it has just read of a unix stream: 0 nothing, 1 `message`'s, 2 several services' */
+	__u8 reads;
+	__u8 reserved[6];
 };
 
 /*

@@ -8,11 +8,12 @@ import dataclasses
 RECV = "recv task=s => task=msg"
 ACCEPT = "accept task=s => task=conn"
 SEND = "send task=s => task=socket"
+GIVE = "send task=s => msg=task"
 HINT = "hint task=s => task=socket"
 FORK = "fork task=s => child=task task=home"
 
-# Percent of the CPU time that are right where a server makes few system calls, and does much work of
-# its own: of the other idioms the system calls around a request, which it does not measure, are
+# Percent of the CPU time that are right where a server makes few system calls, and does much work
+# of its own: of the other idioms the system calls around a request, which it does not measure, are
 # more.
 STRICT = 93.0
 
@@ -45,6 +46,8 @@ IDIOMS = [
     Idiom("pool behind a pipe", "pool-pipe", reason=POOL),
     Idiom("pool behind an eventfd", "pool-eventfd", reason=POOL),
     Idiom("pool behind a unix socket", "pool-unix", reason=POOL),
+    Idiom("pool behind unix datagrams, messages", "pool-unix", rules=(RECV, GIVE)),
+    Idiom("pool behind a unix stream, messages", "pool-stream", rules=(RECV, GIVE)),
     Idiom("pool behind a futex, hints", "pool-futex", rules=(HINT,), hints=True),
     Idiom("pool behind a pipe, hints", "pool-pipe", rules=(HINT,), hints=True),
     Idiom("thread cache", "thread-cache", rules=(ACCEPT, RECV), each=7),

@@ -522,6 +522,12 @@ static void pool_unix(int listener)
 	pool(listener, hand_worker, to_hand);
 }
 
+static void pool_stream(int listener)
+{
+	must(socketpair(AF_UNIX, SOCK_STREAM, 0, hand));
+	pool(listener, hand_worker, to_hand);
+}
+
 static void pool_eventfd(int listener)
 {
 	event = must(eventfd(0, EFD_SEMAPHORE));
@@ -946,6 +952,7 @@ static const struct {
 	{ "pool-pipe", pool_pipe },
 	{ "pool-eventfd", pool_eventfd },
 	{ "pool-unix", pool_unix },
+	{ "pool-stream", pool_stream },
 	{ "thread-cache", thread_cache },
 	{ "epoll-1", epoll_1 },
 	{ "epoll-2", epoll_2 },

@@ -251,6 +251,7 @@ impl Plan {
     /// pruned since the plan was made, or without memory, and then changes nothing.
     fn carry_out(self, registry: &mut Registry) -> Result<(), Failure> {
         let mut moved = Table::with_capacity(self.relinked.len())?;
+        Registry::watch(&self.rules)?;
         for (n, id) in self.pruned.iter().enumerate() {
             if let Err(why) = registry.shut(*id) {
                 self.pruned[..n]
@@ -277,7 +278,7 @@ impl Plan {
         for rule in self.rules.set().rules() {
             registry.writer.clear_hits(rule.number());
         }
-        registry.writer.publish(self.rules);
+        registry.publish(self.rules);
         registry.writer.settle(moved);
         for id in self.pruned {
             registry.writer.withdraw(id);

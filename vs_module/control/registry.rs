@@ -7,6 +7,7 @@
 //! `apply`. All of this runs in process context and may sleep.
 
 use crate::control::abi::{self, Failure};
+use crate::gates::probes;
 use crate::logic::classify::Classifier;
 use crate::logic::hierarchy::{Attr, Change, Name, Tree, NAME_LEN};
 use crate::logic::id::{IdTurn, VsId};
@@ -177,7 +178,7 @@ impl Registry {
         };
         self.tree.destroy(id)?;
         if let Some(rules) = rules {
-            self.writer.publish(rules);
+            self.publish(rules);
         }
         self.writer.forward(id, into);
         self.writer.changed();
@@ -210,7 +211,7 @@ impl Registry {
 
         self.tree.change(id, change)?;
         if let Some(rules) = rules {
-            self.writer.publish(rules);
+            self.publish(rules);
         }
         let moved = link.and_then(|link| self.writer.relink(id, link));
         if moved.is_some() {
@@ -256,7 +257,27 @@ impl Registry {
         priority: impl Fn(VsId) -> i32,
     ) -> Result<RcuBox<Classifier>, Failure> {
         let rules = Classifier::compile(set, priority).map_err(|rejected| rejected.refusal)?;
+        Self::watch(&rules)?;
         Ok(RcuBox::new(rules)?)
+    }
+
+    /// Has what compiled rules are about seen, before they are published: messages on unix streams,
+    /// which cost something at each. `ENOMEM`, `ENOENT`: see [`probes::set_streams`].
+    pub(crate) fn watch(rules: &Classifier) -> Result {
+        match rules.set().gives_messages() {
+            true => probes::set_streams(true),
+            false => Ok(()),
+        }
+    }
+
+    /// Puts compiled rules into force. Cannot fail.
+    pub(crate) fn publish(&mut self, rules: RcuBox<Classifier>) {
+        let streams = rules.set().gives_messages();
+        self.writer.publish(rules);
+        if !streams {
+            // Turning off cannot fail.
+            let _ = probes::set_streams(false);
+        }
     }
 
     /// The service that a query means, by id or by name.

@@ -42,7 +42,7 @@ impl Registry {
         self.writer.make_hits(number)?;
 
         self.writer.clear_hits(number);
-        self.writer.publish(rules);
+        self.publish(rules);
         self.writer.changed();
         self.last_rule = number;
         Ok(number)
@@ -52,7 +52,7 @@ impl Registry {
     pub(crate) fn delete_rule(&mut self, number: u32) -> Result<(), Failure> {
         let set = self.writer.classifier().set().without(number)?;
         let rules = self.compile(set, |id| self.tree.priority(id))?;
-        self.writer.publish(rules);
+        self.publish(rules);
         self.writer.changed();
         Ok(())
     }

@@ -12,7 +12,9 @@
 //! and leaves at once there. Nothing sleeps.
 
 use super::*;
+use crate::gates::tag::Parts;
 use crate::shim::probe::{self, Hook, Probe};
+use crate::shim::sock::Kind;
 use kernel::c_str;
 use kernel::error::to_result;
 use kernel::prelude::*;
@@ -24,6 +26,7 @@ kernel::sync::global_lock! {
         sent: None,
         received: None,
         taken: None,
+        streams: false,
     };
 }
 
@@ -32,6 +35,8 @@ struct Probes {
     sent: Option<Probe<Sent>>,
     received: Option<Probe<Received>>,
     taken: Option<Taken>,
+    /// Messages on unix streams are seen.
+    streams: bool,
 }
 
 /// The probes as a part of the module; dropping it takes them off.
@@ -53,6 +58,7 @@ impl Drop for GateProbes {
         // Turning off cannot fail.
         let _ = set(Gate::Send, false);
         let _ = set(Gate::Recv, false);
+        let _ = set_streams(false);
         forget_tags();
     }
 }
@@ -80,6 +86,22 @@ pub(crate) fn set(gate: Gate, on: bool) -> Result {
             }
         }
         _ => return Err(EINVAL),
+    }
+    Ok(())
+}
+
+/// Has messages on unix streams carry a service of their own, or no more; if it is so already, it
+/// stays. Needed while a rule gives them one. `ENOENT`: the kernel lacks a function; `ENOMEM`; then
+/// it stays off. May sleep.
+pub(crate) fn set_streams(on: bool) -> Result {
+    let mut probes = SWITCH.lock();
+    if on != probes.streams {
+        // SAFETY: One at a time, by the lock of `SWITCH`; process context; only ended if begun.
+        match on {
+            true => to_result(unsafe { c::vs_streams_watch() })?,
+            false => unsafe { c::vs_streams_end() },
+        }
+        probes.streams = on;
     }
     Ok(())
 }
@@ -155,6 +177,52 @@ unsafe extern "C" fn vs_taken(sk: *const c::sock, skb: *const c::sk_buff) {
     });
 }
 
+/// A message is made of a unix stream: it gets the service that a rule of `send` has given it.
+///
+/// # Safety
+///
+/// `skb` is valid, and nobody else has it.
+#[no_mangle]
+unsafe extern "C" fn vs_filled(skb: NonNull<c::sk_buff>) {
+    // SAFETY: By the requirement of this function.
+    let mut skb = unsafe { Skb::from_raw(skb) };
+    let Some(sock) = skb.sock() else { return };
+    if sock.kind() != Kind::Full || sock.proto() != c::VS_PROTO_UNIX_STREAM {
+        return;
+    }
+    let message = state::with(|s| {
+        let message = OwnTag::new(s)?.message_by(sock)?;
+        Some(s.tag(s.resolve(message)).raw())
+    });
+    if let Some(message) = message {
+        skb.set_secmark(message);
+    }
+}
+
+/// A part of a unix stream is about to be read: whose it is is kept for [`received`], which follows
+/// in the same call.
+///
+/// # Safety
+///
+/// `skb` is valid.
+#[no_mangle]
+unsafe extern "C" fn vs_read(skb: NonNull<c::sk_buff>) {
+    // SAFETY: By the requirement of this function; it is only read.
+    let raw = unsafe { Skb::from_raw(skb) }.secmark();
+    state::with(|s| {
+        let message = (raw != 0).then(|| s.believe(Tag::from_raw(raw)));
+        if let Some(tag) = OwnTag::new(s) {
+            tag.read_part(message);
+        } else if message.is_some() {
+            // SAFETY: Task context. Without memory it is taken for its socket's.
+            unsafe { c::vs_bind_current(Answer::UNCHANGED.pack(), 0) };
+            if let Some(tag) = OwnTag::new(s) {
+                tag.read_part(message);
+            }
+        }
+    });
+}
+
 /// Something was received.
 struct Received;
 
@@ -190,18 +258,27 @@ unsafe extern "C" fn received(_: *mut c_void, sk: *const c::sock, length: c_int,
             return;
         }
         // Also of a datagram that was only looked at, or did not fit: it is not the next one.
+        let mut several = false;
         let message = match (sock.is_datagram(), tag) {
-            (false, _) => None,
             (true, None) => Some(VsId::ROOT),
             (true, Some(tag)) => Some(tag.take_message()),
+            (false, None) => None,
+            (false, Some(tag)) => match tag.take_parts() {
+                Parts::Sockets => None,
+                Parts::Of(message) => Some(message),
+                Parts::Several => {
+                    several = true;
+                    None
+                }
+            },
         };
-        let empty = length == 0 && message.is_none();
+        let empty = length == 0 && !(sock.is_datagram() && message.is_some());
         if length < 0 || empty || flags & c::MSG_PEEK as c_int != 0 {
             return;
         }
         let wants = count(s, Gate::Recv, Who::of(work));
         if wants.is_some() || work.is_any() {
-            receipt(s, sock, tag, work, message, wants);
+            receipt(s, sock, tag, work, (message, several), wants);
         }
     });
 }
@@ -214,7 +291,7 @@ fn receipt(
     sock: Sock<'_>,
     tag: Option<OwnTag<'_>>,
     work: Work,
-    message: Option<VsId>,
+    (message, several): (Option<VsId>, bool),
     wants: Option<u32>,
 ) {
     let call = Use {
@@ -224,7 +301,8 @@ fn receipt(
     // A service that has no room for the socket does not get it, and the receipt is nobody's.
     let mut verdict = labelled(s, Who::of(work), sock, call, wants).unwrap_or(Verdict::UNCHANGED);
     // SAFETY: Task context.
-    if verdict.to[0].is_some() && !unsafe { c::vs_receives_one(sock.is_datagram()) } {
+    let alone = || !several && unsafe { c::vs_receives_one(sock.is_datagram()) };
+    if verdict.to[0].is_some() && !alone() {
         // It came with others: which of them is served first cannot be told.
         verdict.to[0] = None;
         s.service(work.home()).unattributed();

@@ -7,6 +7,7 @@
 //! the hooks that sockets are in use by it, so that they stay.
 
 use super::*;
+use crate::logic::gate::Proto;
 
 /// # Safety
 ///
@@ -182,7 +183,8 @@ unsafe extern "C" fn vs_gate_send_body(
         };
         let answer = Answer {
             // Of the other protocols a message cannot be told from its socket on the way.
-            message: verdict.to[2].filter(|_| sock.proto() == c::VS_PROTO_UDP),
+            message: verdict.to[2]
+                .filter(|_| Gate::Send.binds_by(2, Proto::new(sock.proto() as u8))),
             ..Answer::UNCHANGED
         };
         if verdict.to[0].is_none() && who.cur == who.home {
@@ -310,9 +312,10 @@ unsafe extern "C" fn vs_conn_unix_body(client: *const c::sock, conn: *const c::s
 }
 
 /// A datagram is about to be queued for its receiver: it gets the tag that the receiver will read.
-/// Of a unix datagram that is its sender's, as of now. Of one that came by a device into another
-/// network namespace than the initial one, that which it arrived with: nobody but the socket layer
-/// can write to it from here on. In the sender's context, or softirq.
+/// Of a unix datagram that is its sender's, as of now, or the one that a rule of `send` gave it. Of
+/// one that came by a device into another network namespace than the initial one, that which it
+/// arrived with: nobody but the socket layer can write to it from here on. In the sender's context,
+/// or softirq.
 ///
 /// # Safety
 ///
@@ -329,7 +332,10 @@ unsafe extern "C" fn vs_datagram_body(receiver: *const c::sock, skb: NonNull<c::
     }
     with(|s| {
         let owner = match receiver.family() {
-            c::AF_UNIX => skb.sock().map_or(VsId::ROOT, |sender| sender.owner(s)),
+            c::AF_UNIX => skb.sock().map_or(VsId::ROOT, |sender| {
+                let message = OwnTag::new(s).and_then(|tag| tag.message_by(sender));
+                message.unwrap_or_else(|| sender.owner(s))
+            }),
             _ => netfilter::sender(s, &skb, receiver),
         };
         skb.set_secmark(s.tag(s.resolve(owner)).raw());

@@ -9,6 +9,7 @@
 use crate::logic::id::VsId;
 use crate::logic::work::Work;
 use crate::shim::bindings as c;
+use crate::shim::sock::Sock;
 use crate::state::{self, State};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -48,6 +49,17 @@ impl Who {
     fn held(self) -> Option<VsId> {
         (self.cur != self.home).then_some(self.cur)
     }
+}
+
+/// What a task has read of a unix stream.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parts {
+    /// Messages of the service that the socket belongs to.
+    Sockets,
+    /// Messages that were given to this service.
+    Of(VsId),
+    /// Messages of several services: whose is worked on first cannot be told.
+    Several,
 }
 
 /// The running task's tag.
@@ -96,6 +108,49 @@ impl<'a> OwnTag<'a> {
         unsafe {
             (*tag).message = message.get();
             (*tag).sends = 0;
+        }
+    }
+
+    /// The VS of the message that is being sent by `sock`, if a rule gave it one.
+    pub(crate) fn message_by(self, sock: Sock<'_>) -> Option<VsId> {
+        let tag = self.0.as_ptr();
+        // SAFETY: By the type invariant.
+        unsafe { ((*tag).sends == sock.address()).then(|| VsId::from_bits((*tag).message.into())) }
+    }
+
+    /// Notes what a part is of a unix stream that the task reads: a message of `message`'s, or
+    /// (`None`) of its socket's.
+    pub(crate) fn read_part(self, message: Option<VsId>) {
+        let tag = self.0.as_ptr();
+        let message = message.map_or(c::VS_UNCHANGED as u16, VsId::get);
+        // SAFETY: By the type invariant.
+        unsafe {
+            if (*tag).reads == 0 {
+                (*tag).message = message;
+                (*tag).sends = 0;
+                (*tag).reads = 1;
+            } else if (*tag).message != message {
+                (*tag).reads = 2;
+            }
+        }
+    }
+
+    /// What the task has read of a unix stream, which is told once.
+    pub(crate) fn take_parts(self) -> Parts {
+        let tag = self.0.as_ptr();
+        // SAFETY: By the type invariant.
+        unsafe {
+            let (reads, message) = ((*tag).reads, (*tag).message);
+            if reads == 0 {
+                return Parts::Sockets;
+            }
+            (*tag).reads = 0;
+            (*tag).message = 0;
+            match (reads, u32::from(message)) {
+                (1, c::VS_UNCHANGED) => Parts::Sockets,
+                (1, message) => Parts::Of(VsId::from_bits(message)),
+                _ => Parts::Several,
+            }
         }
     }
 

@@ -275,10 +275,13 @@ impl Gate {
     }
 
     /// The same for a rule that asks for `proto`: the message that is sent can be told from its
-    /// socket by UDP alone.
+    /// socket by UDP, and by unix streams and datagrams.
     pub fn binds_by(self, n: usize, proto: Option<Proto>) -> bool {
-        let is_message = self == Gate::Send && n == 2;
-        self.binds(n) && (!is_message || matches!(proto, None | Some(Proto::Udp)))
+        let told = match proto {
+            None | Some(Proto::Udp | Proto::UnixStream | Proto::UnixDgram) => true,
+            Some(_) => self != Gate::Send || n != 2,
+        };
+        self.binds(n) && told
     }
 
     /// Whether entity `n` is a task: what it is bound to, it works for.

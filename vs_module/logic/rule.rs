@@ -371,6 +371,15 @@ impl RuleSet {
             .count()
     }
 
+    /// Whether a rule gives messages on unix streams to a service.
+    pub fn gives_messages(&self) -> bool {
+        self.rules.iter().any(|rule| {
+            rule.gate == Gate::Send
+                && rule.to[2] != Target::Unchanged
+                && (rule.props & props::PROTO == 0 || rule.proto == Proto::UnixStream as u8)
+        })
+    }
+
     /// Lets all rules that name `from` name `to`.
     pub fn repoint(&mut self, from: VsId, to: VsId) {
         for rule in self.rules.iter_mut() {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Sees each datagram that a receive has taken off a socket's queue, at the entry
- * of the functions that free it. By ftrace, and not by a BPF program there: the
+ * of the functions that free it; and what is put into unix streams and read from
+ * them, at the entry of the functions that copy it. By ftrace, and not by a BPF program there: the
  * kernel leaves out a BPF program that is under way already on the CPU, where a
  * task was preempted in the midst of it. What ftrace guards against is kept for
  * each task.
@@ -26,5 +27,15 @@ void vs_taken_end(void);
  * call. Task context, but for what the kernel frees itself (softirq).
  */
 void vs_taken(const struct sock *sk, const struct sk_buff *skb);
+
+/* Likewise of unix streams: vs_filled() and vs_read(). */
+int vs_streams_watch(void);
+void vs_streams_end(void);
+
+/* `skb`, which nobody else has yet, is about to be filled for the socket that owns it. */
+void vs_filled(struct sk_buff *skb);
+
+/* The running task is about to read from `skb`, which is in the queue of a unix stream. */
+void vs_read(const struct sk_buff *skb);
 
 #endif /* _VS_TAKEN_H */

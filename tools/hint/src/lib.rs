@@ -160,10 +160,16 @@ mod tests {
         let counts = std::future::poll_fn(|context| {
             turns -= 1;
             context.waker().wake_by_ref();
-            if turns > 0 { Poll::Pending } else { Poll::Ready("done") }
+            if turns > 0 {
+                Poll::Pending
+            } else {
+                Poll::Ready("done")
+            }
         });
         let future = Hint::open().connection(&socket).unwrap().serve(counts);
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
         assert_eq!(runtime.block_on(future), "done");
     }
 }

@@ -79,8 +79,8 @@ fn a_gate_has_the_entities_and_properties_it_has() {
             for spec in [left, other] {
                 assert_eq!(refused(&spec), wanted, "{gate:?} {n}");
             }
-            let received = gate == Gate::Recv && n == 2;
-            let wanted = (n >= gate.entities().len() || received).then_some(Why::Entity);
+            let keeps = [(Gate::Recv, 2), (Gate::Hint, 1)].contains(&(gate, n));
+            let wanted = (n >= gate.entities().len() || keeps).then_some(Why::Entity);
             assert_eq!(refused(&right), wanted, "{gate:?} {n}");
         }
         for bit in 0..32 {
@@ -105,9 +105,9 @@ fn a_gate_has_the_entities_and_properties_it_has() {
 }
 
 #[test]
-fn a_message_is_given_a_service_by_udp_alone() {
+fn a_message_is_given_a_service_where_it_can_be_told_from_its_socket() {
     for proto in Proto::ALL {
-        let is_udp = proto == Proto::Udp;
+        let is_told = matches!(proto, Proto::Udp | Proto::UnixStream | Proto::UnixDgram);
         let proto = proto as u8;
         let facts = Facts {
             props: props::PROTO,
@@ -115,7 +115,7 @@ fn a_message_is_given_a_service_by_udp_alone() {
             ..Facts::NONE
         };
         let to = [ANY, ANY, 1];
-        let wanted = (!is_udp).then_some(Why::Entity);
+        let wanted = (!is_told).then_some(Why::Entity);
         assert_eq!(
             refused(&Spec {
                 facts,

@@ -132,9 +132,10 @@ reasons rule_check(struct model *m, const struct vs_rule *r,
 		if (((r->gate == VS_GATE_RECV && e == 2) || (r->gate == VS_GATE_HINT && e == 1)) &&
 		    r->to[e] != VS_ANY)
 			why |= WHY(ENTITY);
-		/* and one that is sent its socket's, but by UDP */
+		/* and one that is sent its socket's, but by these */
 		if (r->gate == VS_GATE_SEND && e == 2 && r->to[e] != VS_ANY &&
-		    r->props & VS_P_PROTO && r->proto != VS_PROTO_UDP)
+		    r->props & VS_P_PROTO && r->proto != VS_PROTO_UDP &&
+		    r->proto != VS_PROTO_UNIX_STREAM && r->proto != VS_PROTO_UNIX_DGRAM)
 			why |= WHY(ENTITY);
 		if (r->from[e] != VS_ANY && !exists(m, r->from[e]))
 			why |= WHY(NO_SERVICE);

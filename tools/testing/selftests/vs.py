@@ -378,6 +378,11 @@ def vsctl(*arguments):
     return done.stdout
 
 
+def dies_with_parent():
+    """The calling process is killed when its parent ends, also by an error."""
+    _libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+
+
 def in_child(function):
     """Runs function() in a forked child and returns its result (a string), or raises what it raised
     as AssertionError.

@@ -328,7 +328,12 @@ fn binds(gate: Gate, place: usize, proto: Option<Proto>, word: &Word) -> Result<
                 "a message sent by {} has its socket's service, and cannot be given another",
                 proto.name()
             ),
-            "label the socket instead: `=> socket=task`; or write `proto=udp`",
+            "label the socket instead: `=> socket=task`; or write `proto=udp`, `unix-stream` or \
+             `unix-dgram`",
+        ),
+        _ if gate == Gate::Hint => (
+            "a socket that a hint names keeps its service, and cannot be given another".to_owned(),
+            "bind the task that gives the hint: `=> task=socket`",
         ),
         _ => (
             "a message that is received has its sender's service, and cannot be given another"

@@ -240,10 +240,11 @@ fn what_is_wrong_is_marked() {
         ),
         ("send proto=tcp => msg=task", "msg=task", "sent by tcp"),
         (
-            "send proto=unix-dgram => socket=task msg=home",
+            "send proto=unix-seqpacket => socket=task msg=home",
             "msg=home",
-            "sent by unix-dgram",
+            "sent by unix-seqpacket",
         ),
+        ("hint => socket=a", "socket=a", "a hint names"),
         ("packet iface=a/b => conn=a", "a/b", "interface"),
         (
             "packet iface=abcdefghijklmnop => conn=a",
