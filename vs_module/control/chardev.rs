@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `/dev/vsctl`: the one way in for the administrator, and for those that ask.
+//! `/dev/vsctl`: the one interface for the administrator, and for programs that only ask.
 //!
-//! Every command has one fixed-layout argument. Its size travels in the request and is treated as
-//! openat2(2) does; what the caller does not know is not written, what the module does not know
-//! must be zero. The argument is copied back also where a command fails, so that its `reason` can
-//! be read.
+//! Every command has one fixed-layout argument. Its size travels in the request number and is
+//! treated as openat2(2) does: fields that the caller does not know are not written, fields that
+//! the module does not know must be zero. The argument is copied back even if a command fails, so
+//! that its `reason` can be read.
 //!
-//! The device is registered by hand: the kernel crate's registration leaves `owner` empty, so that
-//! the module could go while the device is open.
+//! The device is registered by hand: the kernel crate's registration leaves `owner` empty, so the
+//! module could be unloaded while the device is open.
 
 use crate::control::abi::Failure;
 use crate::control::access::{Access, Caller};
@@ -25,7 +25,7 @@ use kernel::types::Opaque;
 use kernel::uaccess::{UserPtr, UserSlice};
 use pin_init::Zeroable;
 
-/// A command: its request in version 1, what it does, and how it is served.
+/// A command: its request number in version 1, the access that it needs, and its handler.
 struct Command {
     first: u32,
     access: Access,
@@ -66,12 +66,12 @@ commands! {
     VS_IOC_TAGS Change tags;
 }
 
-/// A request without the size that it carries.
+/// A request number without the size in it.
 const fn command(request: u32) -> u32 {
     request & !(bindings::_IOC_SIZEMASK << bindings::_IOC_SIZESHIFT)
 }
 
-/// Runs a command: takes its argument in, and gives it back whether it failed or not.
+/// Runs a command: copies its argument in, and copies it back whether it failed or not.
 fn serve<T: Structure>(
     request: u32,
     user: usize,
@@ -129,11 +129,11 @@ pub(crate) struct Device {
 
 // SAFETY: Registering and deregistering can be done by any thread; in between only C uses it.
 unsafe impl Send for Device {}
-// SAFETY: See above.
+// SAFETY: Any thread may register and deregister it; in between only C uses it.
 unsafe impl Sync for Device {}
 
 impl Device {
-    /// Makes the device appear. From then on commands come.
+    /// Registers the device. From then on commands can arrive.
     pub(crate) fn register(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(&this in Self {
             operations: bindings::file_operations {
@@ -154,8 +154,7 @@ impl Device {
                         ..Zeroable::zeroed()
                     })
                 };
-                // INVARIANT: Registered, or there is no object.
-                // SAFETY: It was just written.
+                // INVARIANT: If registering fails, no object is made. SAFETY: It was just written.
                 to_result(unsafe { bindings::misc_register(misc) })
             }),
         }? Error)
