@@ -9,7 +9,7 @@
 
 /// Hands the gates to the macro `$then`, in the order of `enum vs_gate`: the constant of the ABI,
 /// the name, the entities with the carrier of each one's tag and whether a rule can bind it, the
-/// properties that rules can ask for, the trigger, what becomes of the entities without a rule.
+/// properties that rules can ask for, the trigger, and the fate of the entities without a rule.
 ///
 /// A gate without entities counts and takes no rules.
 #[macro_export]
@@ -78,7 +78,7 @@ macro_rules! each_gate {
 }
 
 /// Hands the properties to the macro `$then`, in the order of their bits: the bit of the ABI, its
-/// name in [`props`], its name in a rule, what a value looks like.
+/// name in [`props`], its name in a rule, and the form of a value.
 #[macro_export]
 macro_rules! each_property {
     ($then:ident) => {
@@ -138,7 +138,7 @@ macro_rules! each_proto {
 /// Where an entity's tag is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Carrier {
-    /// In the task's storage. What a task is bound to, it works for.
+    /// In the task's storage. A task works for the VS that it is bound to.
     Task,
     /// In a table of sockets.
     Socket,
@@ -270,14 +270,14 @@ impl Gate {
         self.entities().get(n).is_some_and(|entity| entity.binds)
     }
 
-    /// The same for a rule that asks for `proto`: the message that is sent can be told from its
-    /// socket by UDP alone.
+    /// Whether a rule that asks for `proto` can give entity `n` another VS: a message that is sent
+    /// can be told from its socket over UDP alone.
     pub fn binds_by(self, n: usize, proto: Option<Proto>) -> bool {
         let is_message = self == Gate::Send && n == 2;
         self.binds(n) && (!is_message || matches!(proto, None | Some(Proto::Udp)))
     }
 
-    /// Whether entity `n` is a task: what it is bound to, it works for.
+    /// Whether entity `n` is a task, which works for the VS that it is bound to.
     pub fn is_task(self, n: usize) -> bool {
         self.entities()
             .get(n)
@@ -295,7 +295,7 @@ macro_rules! define_properties {
         #[doc = $about:literal]
         $property:ident $abi:ident $bit:ident $name:literal $form:literal;
     )*) => {
-        /// Properties that a rule can ask of a call, in the order of the bits `VS_P_*`.
+        /// Properties of a call that a rule can ask for, in the order of the bits `VS_P_*`.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         #[repr(u8)]
         pub enum Property {
@@ -319,7 +319,7 @@ macro_rules! define_properties {
             pub const ENDS: u32 = LOCAL | LPORT | PEER | PPORT;
             /// Those of a task.
             pub const TASK: u32 = UID | GID | CGROUP;
-            /// Those that take room to tell.
+            /// Those whose values need a buffer.
             pub const NAMES: u32 = PATH | UNIX | CGROUP;
         }
 
