@@ -4,7 +4,7 @@
 
 #include "taken.h"
 
-/* UDP's own, and that of all others: unix sockets, raw and packet sockets, ping. */
+/* The functions of UDP and of all others: unix sockets, raw and packet sockets, ping. */
 static char *const vs_freers[] = { "skb_consume_udp", "skb_free_datagram" };
 
 static void notrace vs_freed(unsigned long ip, unsigned long parent, struct ftrace_ops *ops,
