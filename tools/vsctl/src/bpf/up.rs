@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Bringing the gates and the scheduler up: all that was asked for, or what was there before.
+//! Brings the gates and the scheduler up: all that was asked for, or no change.
 //!
-//! Every object is loaded before anything is attached, so that a program the kernel does not take
-//! changes nothing. Then what every gate needs is attached, then the gates, then the scheduler.
-//! What is pinned already is left alone, so a second run mends what is missing, and what runs and
-//! was explicitly not asked for is left out. All of it takes effect for good in one instant, when
-//! the new set of pins is published; whatever ends vsctl before that undoes it.
+//! Every object is loaded before any program is attached, so that a program which the kernel does
+//! not accept changes nothing. Then the programs that every gate needs are attached, then the
+//! gates, then the scheduler. Pinned programs are left alone, so a second run adds those that are
+//! missing. Programs that run and were explicitly not asked for are left out. All of it takes
+//! effect for good in one instant, when the new set of pins is published; if vsctl ends before
+//! that, it is undone.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -25,10 +26,10 @@ use super::scheduler::{self, State};
 use crate::device::Device;
 use crate::failure::Failure;
 
-/// The gates of which probes of the module are a part.
+/// The gates that have probes in the module.
 pub const PROBED: [Gate; 3] = [Gate::Send, Gate::Recv, Gate::Packet];
 
-/// Where programs of the type cgroup attach: the root of cgroup2, which all tasks are below.
+/// The root of cgroup2, to which programs of the type cgroup attach: all tasks are below it.
 const CGROUP: &str = "/sys/fs/cgroup";
 
 /// The parts that are to run.
@@ -46,13 +47,13 @@ pub struct Done {
     pub attached: usize,
     /// Gates that were attached and were not asked for.
     pub detached: Vec<Gate>,
-    /// Whether our scheduler ran and was not asked for: it has been stopped.
+    /// Whether scx_vs ran and was not asked for: it has been stopped.
     pub stopped: bool,
-    /// Why a scheduler of ours had stopped before, if one had.
+    /// The exit record of scx_vs, if it had stopped before.
     pub ejected: Option<String>,
 }
 
-/// Brings up what is wanted.
+/// Brings up the wanted parts.
 pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
     let mut done = Done::default();
     let mut scheduler = wanted.scheduler;
@@ -88,9 +89,9 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
     let missing = |name: &str, kind: ProgramType| match Purpose::of(name, kind) {
         Purpose::Gate(gate) => chosen.contains(&gate) && !present.iter().any(|link| link == name),
         Purpose::Core | Purpose::Iterator => !present.iter().any(|link| link == name),
-        // it works on the scheduler's own maps, and so is loaded with it
+        // it works on the scheduler's own maps, so it is loaded with the scheduler
         Purpose::OnDemand => scheduler,
-        // of the others libbpf decides
+        // libbpf decides about the others
         Purpose::Scheduler => scheduler && scheduler::wants_timers(),
     };
 
@@ -99,7 +100,7 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
         loaded.extend(load(object, draft.root(), &missing, scheduler)?);
     }
     if present.is_empty() {
-        // tags of a time whose programs were taken away by hand
+        // the tags are from programs that were detached by hand
         device.tags(false)?;
     }
     for core in [true, false] {
@@ -117,7 +118,7 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
             }
         }
         if core {
-            // the end of a socket is seen from here on
+            // from here on BPF programs see the end of sockets
             device.tags(true)?;
         }
     }
@@ -151,7 +152,7 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
     probes.keep();
     tags.keep();
 
-    // a gate that is attached and was not asked for stays unless others were
+    // a gate that is attached stays, unless other gates were asked for
     for gate in PROBED
         .into_iter()
         .filter(|gate| wanted.gates.is_some() && !chosen.contains(gate))
@@ -183,7 +184,7 @@ fn listen(_: PrintLevel, message: String) {
 }
 
 fn failed(object: &str, error: impl std::fmt::Display) -> Failure {
-    /// How much of libbpf's log is shown: its end says what was wrong.
+    /// How much of libbpf's log is shown: the error is at its end.
     const LINES: usize = 25;
     let log = MESSAGES
         .lock()
@@ -207,7 +208,7 @@ pub fn open(object: &Embedded, root: &Path) -> Result<OpenObject> {
         .map_err(|error| failed(object.name, error).into())
 }
 
-/// Loads those programs of an object that are missing; None if none is.
+/// Loads the programs of an object that are not pinned; None if all are.
 pub fn load(
     object: &Embedded,
     root: &Path,
@@ -249,7 +250,7 @@ fn fasten(mut program: ProgramMut<'_>, name: &str, purpose: Purpose, draft: &Dra
     keep(attach(&program)?, name, draft)
 }
 
-/// Attaches a program where its section says.
+/// Attaches a program to the hook that its section names.
 pub fn attach(program: &ProgramMut<'_>) -> Result<Link> {
     let link = match program.prog_type() {
         ProgramType::CgroupSockopt => {
@@ -272,7 +273,7 @@ fn keep(mut link: Link, name: &str, draft: &Draft) -> Result<()> {
     link.pin(draft.path(LINKS, name)).context(name.to_owned())
 }
 
-/// Starts the scheduler, if it is this object.
+/// Starts the scheduler, if this object has it.
 fn start(object: &mut Object, draft: &Draft) -> Result<()> {
     for mut map in object
         .maps_mut()
@@ -305,14 +306,14 @@ fn start(object: &mut Object, draft: &Draft) -> Result<()> {
     Ok(())
 }
 
-/// Turns something off again when this is dropped, unless what was done is kept.
+/// Turns something off again when this is dropped, unless it was kept.
 struct Undo<F: Fn() -> Result<()>> {
     off: F,
     due: bool,
 }
 
 impl<F: Fn() -> Result<()>> Undo<F> {
-    /// `due`: it was off before.
+    /// `due`: it was off before, and is to be turned off on drop.
     fn new(due: bool, off: F) -> Self {
         Self { off, due }
     }
@@ -346,7 +347,7 @@ mod tests {
             }
         }
         let found = gates(names.iter().map(String::as_str));
-        // the packet gate is probes of the module
+        // the packet gate consists of probes of the module
         let expected: Vec<Gate> = Gate::ALL
             .into_iter()
             .filter(|gate| *gate != Gate::Packet)
