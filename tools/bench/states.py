@@ -124,14 +124,16 @@ def states(wanted=None):
     """Enters each state of those wanted (by default: all), and yields its name and a function that
     places a process (None: it stays untagged).
 
-        module absent loaded                    no gate is attached no rule untagged          the
-        gates are attached, the caller belongs to no service no rule                   as from here
-        on: the caller is at home in a service packet gate               (only if asked for) the
-        gate `packet`, too 10000 services            (only if asked for) there are so many more
-        rules of others           each gate has a rule that names another service no match
-        each gate has one that names the caller's and asks for another uid match same VS
-        one of each gate matches, and names what the entity is already re-bound                  the
-        child of each fork, each program, socket and
+        module absent
+        loaded                    no gate is attached
+        no rule untagged          the gates are attached, the caller belongs to no service
+        no rule                   the same, from here on with the caller at home in a service
+        packet gate               (only if asked for) the gate `packet`, too
+        10000 services            (only if asked for) there are so many more services
+        rules of others           each gate has a rule that names another service
+        no match                  each gate has a rule that names the caller's and another uid
+        match same VS             a rule of each gate matches, and names the present service
+        re-bound                  the child of each fork, each program, socket and
                                   connection, and the receiver at each receive get another service
     """
 
