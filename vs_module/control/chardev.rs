@@ -154,7 +154,8 @@ impl Device {
                         ..Zeroable::zeroed()
                     })
                 };
-                // INVARIANT: If registering fails, no object is made. SAFETY: It was just written.
+                // INVARIANT: If registering fails, no object is made.
+                // SAFETY: It was just written.
                 to_result(unsafe { bindings::misc_register(misc) })
             }),
         }? Error)

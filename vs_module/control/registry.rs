@@ -49,8 +49,8 @@ pub(crate) fn init() -> Result {
     unsafe { CHANGES.init() };
     let tree = Tree::new().map_err(|refusal| Failure::from(refusal).error)?;
     // A packet in a queue outlives the module. Each load begins with a random id and generation, so
-    // a new service hardly ever gets the tag that such a packet carries. SAFETY: Can be called in
-    // any context.
+    // a new service hardly ever gets the tag that such a packet carries.
+    // SAFETY: Can be called in any context.
     let seed = unsafe { kernel::bindings::get_random_u32() };
     let first = Generation::first(seed >> VsId::BITS);
     // SAFETY: The module is loaded once, and nobody reads the state yet.

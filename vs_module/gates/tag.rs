@@ -62,8 +62,8 @@ pub(crate) struct OwnTag<'a>(NonNull<c::vs_tag>, PhantomData<&'a State>);
 impl<'a> OwnTag<'a> {
     /// `None`: the task has no tag, and is root's.
     pub(crate) fn new(_rcu: &'a State) -> Option<Self> {
-        // SAFETY: The argument proves that the caller is under RCU. INVARIANT: The tag stays as
-        // long as the caller is under RCU.
+        // SAFETY: The argument proves that the caller is under RCU.
+        // INVARIANT: The tag stays as long as the caller is under RCU.
         NonNull::new(unsafe { c::vs_current_tag() }).map(|tag| OwnTag(tag, PhantomData))
     }
 

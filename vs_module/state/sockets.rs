@@ -51,7 +51,8 @@ const ENDED: u32 = 1 << 31;
 
 impl Entry {
     fn of(name: Name) -> Option<Self> {
-        // SAFETY: All callers of this file are under RCU. INVARIANT: Just found.
+        // SAFETY: All callers of this file are under RCU.
+        // INVARIANT: Just found.
         NonNull::new(unsafe { c::vs_socket_find(name.cookie, name.address) }).map(Entry)
     }
 
