@@ -43,7 +43,7 @@ pairs = [socket.socketpair() for _ in range(300)]
 time.sleep(1000)' &
 await "another has many" all_are_counted
 is "each is listed once" "$(vsctl ss b | grep -c unix-)" 603
-is "so is each of root's" "$(diff <(listed) <(awk 'NR > 1 { print $7 }' /proc/net/unix | sort))" ""
+is "root's are listed" "$(diff <(listed) <(awk 'NR > 1 { print $7 }' /proc/net/unix | sort))" ""
 check "a service below" vsctl create below --parent a
 vsctl exec below -- seq 200000 >/dev/null
 total() { vsctl "$@" --json | grep -oP '"cpu_total_ns": *\K[0-9]+'; }
