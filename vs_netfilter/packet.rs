@@ -195,8 +195,8 @@ unsafe impl PacketHook for Arrives {
 
 pub(super) mod seal {
     //! Tells a packet that a device has handed over from one that a hook sends back, by a number
-    //! that nobody but this module knows, in a field of the packet that no hook can write. Made
-    //! anew each time that packets begin to carry tags.
+    //! that only this module knows, in a field of the packet that no hook can write. Made anew each
+    //! time that packets begin to carry tags.
 
     use crate::shim::rcu::read_once;
     use kernel::sync::atomic::{Atomic, Relaxed};

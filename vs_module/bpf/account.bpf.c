@@ -4,7 +4,7 @@
  *
  * A task without a tag is root's, so that the sums over all services are what the
  * kernel itself has counted. The time of interrupts is that of the task they
- * interrupt, as the kernel has it; idle time is nobody's.
+ * interrupt, as the kernel has it; idle time is not charged.
  *
  * Both programs run on the CPU concerned, under its run queue's lock or with
  * interrupts off. See settle.bpf.h for what they share with the gates.

@@ -53,7 +53,7 @@ pub(crate) fn init() -> Result {
     // SAFETY: Can be called in any context.
     let seed = unsafe { kernel::bindings::get_random_u32() };
     let first = Generation::first(seed >> VsId::BITS);
-    // SAFETY: The module is loaded once, and nobody reads the state yet.
+    // SAFETY: The module is loaded once, and there are no readers of the state yet.
     let writer = unsafe { Writer::new(&tree.effective(VsId::ROOT), first) }?;
     *CHANGES.lock() = Some(Registry {
         tree,

@@ -68,7 +68,7 @@ impl<T: Send + 'static> RcuBox<T> {
     /// all such drops before it goes, see [`barrier`].
     pub(crate) fn retire(self) {
         let inner = KBox::into_raw(self.0);
-        // SAFETY: `inner` was just given up by its box, so nobody else frees it, and the head is
+        // SAFETY: `inner` was just given up by its box, so no other code frees it, and the head is
         // used once.
         unsafe { bindings::call_rcu(Opaque::cast_into((*inner).head.get()), Some(free::<T>)) };
     }

@@ -280,8 +280,8 @@ def closed_while_down(dev):
 
 @gates.case
 def counts_after(dev):
-    """After down and up counts are exact: old sockets count for nobody, new ones once, and closing
-    either takes off no more
+    """After down and up counts are exact: old sockets count for no service, new ones once, and
+    closing either takes off no more
     """
     with held(dev) as (a, holders):
         down_and_up()

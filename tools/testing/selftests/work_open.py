@@ -46,9 +46,7 @@ def charged(dev, server, function):
 
 def is_charged(dev, server, function, wanted, what):
     """Checks how many spins are charged to s, a and b."""
-    cpu.near(
-        [one / SPIN for one in charged(dev, server, function)], wanted, NEAR, what
-    )
+    cpu.near([one / SPIN for one in charged(dev, server, function)], wanted, NEAR, what)
 
 
 def reply(server, n=0):

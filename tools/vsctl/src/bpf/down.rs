@@ -66,7 +66,7 @@ pub fn down(device: Option<&Device>) -> Result<usize> {
                 left => format!("these BPF programs are still loaded: {}", left.join(", ")),
             };
             return Err(Failure::Held(format!(
-                "all is detached, but {what}\n  do: see who holds it: `bpftool prog show`, \
+                "all is detached, but {what}\n  do: see what holds it: `bpftool prog show`, \
                  `bpftool link show`, `lsmod`"
             ))
             .into());
