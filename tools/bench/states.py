@@ -62,7 +62,9 @@ def prepare():
 
 
 def run(kind, rounds, repeats, place=None):
-    """Returns the output of `calls`, run by a process in the service in which place(pid) puts it."""
+    """Returns the output of `calls`, run by a process in the service in which place(pid) puts
+    it.
+    """
     process = subprocess.Popen(
         [
             "setarch",

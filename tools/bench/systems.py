@@ -46,7 +46,9 @@ def switches():
 
 
 def client(words, place):
-    """Runs a client to its end, in the service in which place(pid) puts it, and returns its output."""
+    """Runs a client to its end, in the service in which place(pid) puts it, and returns its
+    output.
+    """
     process = subprocess.Popen(
         [*PRIORITY, *words],
         stdout=subprocess.PIPE,

@@ -330,7 +330,9 @@ def bad_inner_pointers(dev):
 
 @vs.test
 def item_sizes(dev):
-    """Items shorter than version 1: EINVAL; longer items lie at their stride, filled up with zeros"""
+    """Items shorter than version 1: EINVAL; longer items lie at their stride, filled up with
+    zeros
+    """
     services = [dev.create(name) for name in ("a", "b")]
     for command, kind in (("LIST", uapi.vs_service), ("RULE_LIST", uapi.vs_rule)):
         dev.add("exec", right=[vs.HOME])

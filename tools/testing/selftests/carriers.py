@@ -99,7 +99,9 @@ def deferred(dev):
 
 @gates.case
 def cookies(dev):
-    """With SYN cookies for all requests, of which nothing is kept, connections are their clients'"""
+    """With SYN cookies for all requests, of which nothing is kept, connections are their
+    clients'
+    """
     a, b, srv = tenants(dev, "a", "b")
     with machine():
         set_sysctl("net.ipv4.tcp_syncookies", 2)
@@ -378,7 +380,9 @@ def old_request(dev, a, srv):
 
 @never_another
 def old_time_wait(dev, a, srv):
-    """Packets that come to a connection in TIME_WAIT are not given to the next service with its id"""
+    """Packets that come to a connection in TIME_WAIT are not given to the next service with its
+    id
+    """
     server = server_of(dev, srv)
     peer = gates.client(dev, a, server)
     got, connection = accepted(dev, srv, server)

@@ -84,7 +84,9 @@ def _run(cpu, nice, job):
 
 @contextlib.contextmanager
 def first_in_line():
-    """Lets the test not wait for the tasks that it measures: it is real-time, its children are not."""
+    """Lets the test not wait for the tasks that it measures: it is real-time, its children are
+    not.
+    """
     os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
     try:
         yield

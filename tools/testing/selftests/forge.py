@@ -105,7 +105,9 @@ class Party:
         return self.space.run(self.dev, self.a, function)
 
     def judge(self, server, how):
-        """Checks that the next message at `server` belongs to the attacker's service, or to none."""
+        """Checks that the next message at `server` belongs to the attacker's service, or to
+        none.
+        """
         got = containers.works_for(self.dev, self.srv, server)
         if got not in (self.a, self.srv):
             name = {self.b: "b", vs.ROOT: "root"}.get(got, got)
@@ -131,7 +133,9 @@ class Party:
                 self._hold(send, self.servers[place, kind], f"{how}, {kind.name}, {place}", copies)
 
     def _hold(self, send, server, how, copies):
-        """Runs the sender beside the server, because the sender of a connection waits for its end."""
+        """Runs the sender beside the server, because the sender of a connection waits for its
+        end.
+        """
         pid = os.fork()
         if not pid:
             try:

@@ -17,7 +17,9 @@ import uapi
 
 @vs.test
 def without_gates(dev):
-    """Without gates there are no tags, and the end of a task or socket would not be seen: ENOTCONN"""
+    """Without gates there are no tags, and the end of a task or socket would not be seen:
+    ENOTCONN
+    """
     a = dev.create("a")
     with socket.socket() as sock:
         vs.refused(errno.ENOTCONN, "NO_GATES", dev.place_socket, sock, a)

@@ -261,7 +261,9 @@ def next_request(dev):
 
 @gates.case
 def next_request_of_each_kind(dev):
-    """A task goes home on sockets of each kind, and while it waits for the rest of a request by TCP"""
+    """A task goes home on sockets of each kind, and while it waits for the rest of a request by
+    TCP
+    """
     a, pg = dev.create("a"), dev.create("pg")
     dev.add("recv", [pg], BY_MESSAGE)
     pairs = [

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 180
-"""Gates socket, socketpair, connect and send: a socket's service, its mark, and limits on sockets."""
+"""Gates socket, socketpair, connect and send: a socket's service, its mark, and limits on
+sockets.
+"""
 
 import errno
 import socket
@@ -92,7 +94,9 @@ def connecting(dev):
 
 @gates.case
 def sending(dev):
-    """send leaves a socket alone, unless a rule gives it to the service that the sender works for"""
+    """send leaves a socket alone, unless a rule gives it to the service that the sender works
+    for
+    """
     a, b = dev.create("a"), dev.create("b")
     server = gates.listener(kind=DGRAM)
     gates.enter(dev, a)

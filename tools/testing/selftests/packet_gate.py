@@ -230,7 +230,9 @@ def syn_cookies(dev, version):
 
 @vs.gated
 def on_and_off(dev):
-    """Turned off and on again, the gate works as before; turning it on or off twice has no effect"""
+    """Turned off and on again, the gate works as before; turning it on or off twice has no
+    effect
+    """
     with machines(dev) as (one, two, a):
         dev.add("packet", right=[a], peer=CLIENT["v4"])
         for on in (0, 0, 1, 1, 0, 1):

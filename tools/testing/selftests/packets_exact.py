@@ -25,7 +25,9 @@ MTU = 1500
 
 @contextlib.contextmanager
 def exact(dev, *spaces):
-    """Checks that the module and all interfaces together count the packets of the with block alike."""
+    """Checks that the module and all interfaces together count the packets of the with block
+    alike.
+    """
 
     def read():
         return netns.interfaces(Here(), *spaces), netns.counted(dev)

@@ -32,7 +32,9 @@ def both(dev):
 
 @cpu.scheduled
 def changing(dev):
-    """Charges of all services together for tasks that change their service equal the kernel's count"""
+    """Charges of all services together for tasks that change their service equal the kernel's
+    count
+    """
     ids = [cpu.service(dev, "a", cpu_weight=100), cpu.service(dev, "b", cpu_weight=300)]
     cpu.exact(dev, ids, *[lambda: cpu.alternate(dev, *ids, 1, ids[0])] * 3)
 

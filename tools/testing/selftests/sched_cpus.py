@@ -24,7 +24,9 @@ def two(dev):
 
 @cpu.scheduled
 def conserving(dev):
-    """Others get the CPU time that a service does not want: a weight of 1 does not leave a CPU idle"""
+    """Others get the CPU time that a service does not want: a weight of 1 does not leave a CPU
+    idle
+    """
     a = cpu.service(dev, "a", cpu_weight=1)
     with cpu.spinning(dev, (a, 2)):
         cpu.near(cpu.used(dev, [a], 4), [2], 0.2, "CPUs")

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: icount=3
 # limit: 1200
-"""scx_vs: shares by weight, over the tree, under caps; no task starves. One CPU, in virtual time."""
+"""scx_vs: shares by weight, over the tree, under caps; no task starves. One CPU, in virtual
+time.
+"""
 
 import ctypes
 import mmap

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 120
-"""A task's tag goes on to children, threads and executed programs, and the counts of tasks with it."""
+"""A task's tag goes on to children, threads and executed programs, and the counts of tasks with
+it.
+"""
 
 import ctypes
 import errno

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 300
 # module: no
-"""Unloading during traffic: refused while something uses the module, and clean once nothing does."""
+"""Unloading during traffic: refused while something uses the module, and clean once nothing
+does.
+"""
 
 import contextlib
 import os

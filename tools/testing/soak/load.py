@@ -227,7 +227,9 @@ class Load:
             process.wait(PATIENCE)
 
     def place(self):
-        """Places all running processes of the servers in their services, and the test in its own."""
+        """Places all running processes of the servers in their services, and the test in its
+        own.
+        """
         dev = vs.Device()
         dev.place(os.getpid(), dev.find(OPERATOR).id)
         for name, process in self.servers.items():
