@@ -134,7 +134,7 @@ impl Packet {
                     protocol = extension[0];
                     at += FRAGMENT_HEADER;
                     if part == Part::Later {
-                        // What follows is the middle of the datagram.
+                        // The packet's other bytes are from the middle of the datagram.
                         break;
                     }
                     continue;

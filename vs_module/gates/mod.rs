@@ -298,7 +298,7 @@ fn traced(gate: Gate, who: Who, rule: Option<u32>, answer: Answer) {
     let id = |id: VsId| u32::from(id.get());
     let new = |new: Option<VsId>| new.map_or(c::VS_UNCHANGED, id);
     let rule = rule.unwrap_or(c::VS_TRACE_NO_RULE);
-    // SAFETY: Tracepoints can be called in any context.
+    // SAFETY: Tracepoints can fire in any context.
     unsafe {
         c::vs_trace_bind(
             gate as u32,
@@ -314,7 +314,7 @@ fn traced(gate: Gate, who: Who, rule: Option<u32>, answer: Answer) {
 /// The verdict that refuses the call, at a limit of `service` or of one above it.
 #[inline(never)]
 fn refused(gate: Gate, service: VsId, error: Error) -> u64 {
-    // SAFETY: Tracepoints can be called in any context.
+    // SAFETY: Tracepoints can fire in any context.
     unsafe { c::vs_trace_refuse(gate as u32, service.get().into(), error.to_errno()) };
     refusal(error)
 }

@@ -57,7 +57,7 @@ int BPF_PROG(wait__do_select, int count, void *fds, struct timespec64 *end)
 	return 0;
 }
 
-/* What arrives during this wait is received inside of it, by this task. */
+/* Completions that arrive during this wait are received inside of it, by this task. */
 SEC("fentry/io_cqring_wait")
 int BPF_PROG(wait__io_cqring_wait, struct io_ring_ctx *ring, int count)
 {

@@ -60,7 +60,7 @@ pub struct Cost {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rejected {
     pub refusal: Refusal,
-    /// The number of the rule that made it fail, if it was one rule.
+    /// The place of the rule that made it fail, if it was one rule.
     pub at: Option<usize>,
 }
 

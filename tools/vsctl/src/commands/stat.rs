@@ -25,7 +25,7 @@ use crate::service::Services;
 pub struct Stat {
     /// Only these services
     names: Vec<String>,
-    /// Repeat every SECONDS, with the differences to the time before; with --json one line each
+    /// Repeat every SECONDS, with the differences since the last time; with --json one line each
     /// time
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1")]
     watch: Option<f64>,
