@@ -8,17 +8,17 @@
  * with travels in the ioctl number, and the kernel treats it as openat2(2)
  * does: shorter than version 1 is EINVAL, longer is accepted as long as the
  * part the kernel does not know is zero, else E2BIG. Structures that a pointer
- * names carry their size in a field of their own and are treated likewise;
- * none is longer than a page (E2BIG).
+ * names carry their size in a field of their own and are treated in the same
+ * way; none is longer than a page (E2BIG).
  *
- * INFO, QUERY, LIST, STAT, RULE_LIST, RULE_TEST and SOCKET ask: they need the
- * device open for reading, and no capability. All others change something:
+ * INFO, QUERY, LIST, STAT, RULE_LIST, RULE_TEST and SOCKET only ask: they need
+ * the device open for reading, and no capability. All others change something:
  * they need the device open for writing, and CAP_SYS_ADMIN.
  *
  * Errors common to all commands: ENOTTY unknown command, EINVAL a reserved
- * field or an unknown flag is set, E2BIG see above, EFAULT a bad pointer,
- * EBADF the device is not open in the way that is needed, EPERM the caller
- * lacks CAP_SYS_ADMIN. Where a command can fail for several causes, its
+ * field or an unknown flag is set, E2BIG the argument is too long, EFAULT a bad
+ * pointer, EBADF the device is not open for what the command needs, EPERM the
+ * caller lacks CAP_SYS_ADMIN. Where a command can fail for several causes, its
  * `reason` says which: enum vs_reason.
  */
 #ifndef _UAPI_VS_H
@@ -38,18 +38,18 @@
 #define VS_IFACE_LEN  16  /* bytes, with the final NUL */
 #define VS_ENTITIES   3	  /* entities a rule can name */
 
-/* How much there is room for in structures. What is not in use is zero. */
+/* The room that structures have for later additions. Unused elements are zero. */
 #define VS_GATE_MAX	64
 #define VS_ATTR_MAX	32
 #define VS_RESOURCE_MAX 8
 #define VS_END_MAX	8
 
 /*
- * A VS id is a number below vs_info.ids_max. Where one is expected in a rule,
- * these stand for something else than one service. On the left side only VS_ANY
- * is allowed. On that side a task is known by its home, whatever it works on.
+ * A VS id is a number below vs_info.ids_max. In a rule, these values stand for
+ * something else than one service. On the left side only VS_ANY is allowed. On
+ * that side a task is known by its home, whatever it works on.
  */
-/* the VS that entity n had before the call; of a task the one that it works for */
+/* the VS that entity n had before the call; of a task, the VS that it works for */
 #define VS_REF(n) (0xfffffff0u + (n))
 #define VS_HOME	  0xfffffff8u /* the caller's home VS */
 #define VS_ANY	  0xffffffffu /* left: any VS; right: unchanged */
@@ -94,9 +94,9 @@ enum vs_gate {
 
 /* Properties a rule can ask for: bits of vs_rule.props. */
 #define VS_P_PATH (1 << 0) /* vs_rule.path: program; ends in "/" + "*": all below */
-/* vs_rule.path: unix socket, "@name" if abstract; likewise */
+/* vs_rule.path: unix socket, "@name" if abstract; "/" + "*" as for VS_P_PATH */
 #define VS_P_UNIX   (1 << 1)
-#define VS_P_CGROUP (1 << 2) /* vs_rule.cgroup: path below the cgroup2 root; likewise */
+#define VS_P_CGROUP (1 << 2) /* vs_rule.cgroup: path below the cgroup2 root, or all below */
 #define VS_P_UID    (1 << 3)
 #define VS_P_GID    (1 << 4)
 #define VS_P_PROTO  (1 << 5) /* enum vs_proto */
@@ -118,21 +118,22 @@ enum vs_proto {
 };
 
 /*
- * Attributes. A new service shares each with its parent until it is detached.
- * Where cpu_weight and cpu_cap are both shared, the service is scheduled together
- * with its parent, as one; where cpu_cap alone is detached, by a weight of 100. A
- * shared limit means: bounded by the parent's. A detached limit bounds the service
- * and all below it, and those above bound it still.
+ * Attributes. A new service shares each with its parent until it is detached. If
+ * cpu_weight and cpu_cap are both shared, the service is scheduled together with
+ * its parent, as one; if cpu_cap alone is detached, it is scheduled with a weight
+ * of 100. A shared limit means: bounded by the parent's. A detached limit bounds
+ * the service and all below it, and those above bound it still.
  */
 enum vs_attr {
-	VS_ATTR_CPU_WEIGHT,  /* 1..10000, 100 by default: share among siblings */
+	VS_ATTR_CPU_WEIGHT,  /* 1..10000, 100 by default: share among the services of one parent */
 	VS_ATTR_CPU_CAP,     /* thousandths of one CPU, from 10; VS_UNLIMITED */
 	VS_ATTR_TASKS_MAX,   /* tasks (threads count); VS_UNLIMITED */
 	VS_ATTR_SOCKETS_MAX, /* sockets; VS_UNLIMITED */
-	VS_ATTR_TASKS_ERRNO, /* 1..133: what fork fails with at the limit, EAGAIN by default */
+	VS_ATTR_TASKS_ERRNO, /* 1..133: the error of fork() at the limit, EAGAIN by default */
 	/*
 	 * 1..133, ENOBUFS by default: the error of socket() and socketpair() at the limit, and of
-	 * connect() to a unix socket of a service that has reached it. A TCP request is dropped.
+	 * connect() to a unix socket of a service at its limit. A TCP request to such a service
+	 * is dropped.
 	 */
 	VS_ATTR_SOCKETS_ERRNO,
 	VS_ATTR_COUNT
@@ -142,7 +143,7 @@ enum vs_attr {
 /* Resources that limits bound, and vs_stat.refused counts. */
 enum vs_resource { VS_RESOURCE_TASKS, VS_RESOURCE_SOCKETS, VS_RESOURCE_COUNT };
 
-/* Why a command was refused; errno alone would not tell. */
+/* The cause for which a command was refused, which errno alone would not tell. */
 enum vs_reason {
 	VS_WHY_NONE,
 	VS_WHY_NAME_BAD,   /* EINVAL: empty, too long, or a character outside [a-z0-9._-] */
@@ -180,7 +181,7 @@ struct vs_info {
 	__u32 abi;	/* out: VS_ABI_VERSION */
 	__u32 ids_max;	/* out: ids are below this */
 	__u64 features; /* out: VS_FEATURE_* */
-	__u32 services; /* out: how many there are, root among them */
+	__u32 services; /* out: the number of services, root among them */
 	__u32 rules;	/* out */
 	/* out: grows with every change to tree, attributes or rules; never 0 */
 	__u64 generation;
@@ -265,7 +266,7 @@ struct vs_list {
 	__u64 items;	 /* in: struct vs_service[] or struct vs_rule[] */
 	__u32 room;	 /* in: how many fit */
 	__u32 after;	 /* in/out: the last one given */
-	__u32 count;	 /* out: how many were written; fewer than room: the end */
+	__u32 count;	 /* out: how many were written; fewer than `room`: the end of the list */
 	__u32 item_size; /* in: sizeof one item, as the caller knows it */
 };
 
@@ -307,9 +308,9 @@ struct vs_rule_test {
 	__u64 call;	       /* in: struct vs_rule, which is not written */
 	__u32 call_size;       /* in: sizeof it, as the caller knows it */
 	__u32 work;	       /* in: the VS that the caller works for, its own without work */
-	__u32 rule;	       /* out: number of the rule that wins, VS_LIST_START: none */
+	__u32 rule;	       /* out: number of the rule that wins, VS_LIST_START: none matches */
 	__u32 matching;	       /* out: how many rules match */
-	__u32 shapes;	       /* out: how many look-ups it took */
+	__u32 shapes;	       /* out: how many look-ups that took */
 	__u32 to[VS_ENTITIES]; /* out: the resulting ids */
 	__u32 reason;	       /* out */
 	__u32 reserved;
@@ -331,13 +332,13 @@ struct vs_place_socket {
 	__u32 reason; /* out */
 };
 
-/* Why work in hand ended. */
+/* The cause for which work in hand ended. */
 enum vs_end {
 	VS_END_RECEIPT, /* the task received something else */
-	VS_END_CLOSE,	/* the way by which it came was closed */
+	VS_END_CLOSE,	/* the socket by which it came was closed */
 	VS_END_WAIT,	/* the task waited for more */
 	VS_END_SLEEP,	/* the task slept after its reply */
-	VS_END_AGE,	/* nothing of all that for longer than work may last */
+	VS_END_AGE,	/* no other end for longer than work may last */
 	VS_END_REPLY,	/* the task replied to others */
 	VS_END_HINT,	/* the task said so: vs_hint.h */
 	VS_END_COUNT
@@ -350,7 +351,7 @@ struct vs_stat {
 	__u64 tasks;	    /* tasks at home here now */
 	__u64 sockets;	    /* sockets that carry its tag now */
 	__u64 rebinds;	    /* times a task's current VS became this one */
-	__u64 unattributed; /* times a rule asked for the VS of something that had none */
+	__u64 unattributed; /* times a rule asked for the VS of an entity that had none */
 	__u64 refused[VS_RESOURCE_MAX]; /* calls a limit refused, by enum vs_resource */
 	__u64 packets_in;
 	__u64 bytes_in;
@@ -361,18 +362,18 @@ struct vs_stat {
 	__u64 hits[VS_GATE_MAX];
 };
 
-/* Asks to which service a socket of the caller's belongs. */
+/* Asks to which service a socket of the caller belongs. */
 struct vs_socket {
-	__s32 fd;     /* of the caller; EBADF, VS_WHY_FD: no socket that carries a tag */
+	__s32 fd;     /* of the caller; EBADF, VS_WHY_FD: not a socket that can carry a tag */
 	__u32 id;     /* out */
 	__u32 flags;  /* 0 */
 	__u32 reason; /* out */
 };
 
-/* A service of a configuration; `parent` is a place in it. */
+/* A service of a configuration; `parent` is the place of another one in it. */
 struct vs_config_service {
 	char name[VS_NAME_LEN];
-	__u32 id;     /* 0 or VS_ANY: its present one, or one of the kernel's choice */
+	__u32 id;     /* 0 or VS_ANY: its present id, or one of the kernel's choice */
 	__u32 parent; /* 0: the scope, n: the n-th service of the configuration, from 1 */
 	__s32 priority;
 	__u32 detached; /* bit n: attr[n] is its own */
@@ -380,11 +381,12 @@ struct vs_config_service {
 };
 
 /*
- * Makes services and rules what is given here: all of it, or nothing. Services
- * are known by name: those that exist are changed, others are created. Rules
- * are replaced as a whole; ids in them are places, as in vs_config_service.
+ * Makes services and rules equal to this configuration: all of it, or nothing.
+ * Services are known by name: those that exist are changed, others are created.
+ * Rules are replaced as a whole; ids in them are places, as in
+ * vs_config_service.
  */
-#define VS_APPLY_CHECK (1 << 0) /* say what would be refused, change nothing */
+#define VS_APPLY_CHECK (1 << 0) /* check only: say what would be refused, change nothing */
 #define VS_APPLY_PRUNE (1 << 1) /* destroy services that are not named (EBUSY if in use) */
 
 struct vs_apply {
@@ -394,10 +396,10 @@ struct vs_apply {
 	__u32 nr_rules;
 	__u32 flags;
 	__u32 reason;	    /* out */
-	__u32 at_service;   /* out: the place of the one refused, from 1, or 0 */
-	__u32 at_rule;	    /* out: likewise */
+	__u32 at_service;   /* out: the place of the refused service, from 1, or 0 */
+	__u32 at_rule;	    /* out: the place of the refused rule, from 1, or 0 */
 	__u32 service_size; /* in: sizeof one of services[], as the caller knows it */
-	__u32 rule_size;    /* in: likewise of rules[] */
+	__u32 rule_size;    /* in: sizeof one of rules[], as the caller knows it */
 	/* in: the service below which this is the configuration: VS_ROOT, else EINVAL */
 	__u32 scope;
 	__u32 reserved;
@@ -419,11 +421,12 @@ struct vs_gate_switch {
 
 /*
  * Lets sockets belong to services, and packets carry the tag of their socket.
- * Off, every tag is taken off every socket, in whatever network namespace, and
- * none of a packet or of a request for a connection is believed any more, also
- * not when it is turned on again. It is off until turned on, which `vsctl up`
- * does when the programs that see the end of sockets are attached; what it is
- * already, it stays. ENOENT: the kernel lacks a tracepoint; then it is off.
+ * Turning it off takes every tag off every socket, in every network namespace.
+ * A tag that a packet or a request for a connection then carries is never
+ * believed again, even after it is turned on again. It is off until turned on,
+ * which `vsctl up` does once the programs that see the end of sockets are
+ * attached; turning it on or off twice has no effect. ENOENT: the kernel lacks
+ * a tracepoint; it is then off.
  */
 struct vs_tags {
 	__u32 on; /* 0 or 1, else EINVAL */

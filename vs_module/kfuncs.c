@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The C half of the kfuncs: BTF describes only C, so the prototypes and the set
- * of ids are here; what they do is Rust (gate.rs, sock.rs, place.rs, cpu.rs), but
- * where it is no more than to ask the kernel.
+ * of ids are here. Their bodies are Rust (gates/, control/place.rs, bpf/cpu.rs),
+ * except for those that only ask the kernel.
  */
 #include <linux/bpf.h>
 #include <linux/bpf_local_storage.h>
@@ -26,7 +26,7 @@
 		return name##_body args;     \
 	}
 
-/* On the CPU itself, interrupts off. */
+/* Runs on the CPU that is to look for a task, interrupts off. */
 static void vs_look(void *unused)
 {
 	if (is_idle_task(current)) {
@@ -37,9 +37,9 @@ static void vs_look(void *unused)
 
 static DEFINE_PER_CPU(call_single_data_t, vs_looks) = CSD_INIT(vs_look, NULL);
 
-/* The map of tags, of which a reference is held; written by one task at a time. */
+/* The map of tags, with a reference held; written by one task at a time. */
 static struct bpf_map __rcu *vs_tags_map;
-/* The task that asks for it, and what it was told. */
+/* The task that asks for the map, and the answer that it got. */
 static struct task_struct *vs_asker;
 static struct bpf_map *vs_answer;
 
@@ -58,8 +58,8 @@ static enum hrtimer_restart vs_timer_over(struct hrtimer *timer)
 }
 
 /*
- * In softirq, and not in the interrupt: what attaches there starts a work queue, which takes
- * memory where interrupts are off.
+ * In softirq, and not in the interrupt: the program attached to vs_fires() starts a
+ * workqueue, which would need memory with interrupts off.
  */
 static void vs_timers_init(void)
 {
@@ -149,15 +149,17 @@ __bpf_kfunc u64 vs_rq_clock(u32 cpu)
 
 __bpf_kfunc void vs_kick_idle(u32 cpu)
 {
-	/* A CPU that is online stays so while preemption is off here. */
+	/* An online CPU stays online while preemption is off here. */
 	guard(preempt)();
 	if (cpu < nr_cpu_ids && cpu_online(cpu))
-		/* -EBUSY: one is on its way */
+		/* -EBUSY: a call is under way already */
 		smp_call_function_single_async(cpu, per_cpu_ptr(&vs_looks, cpu));
 }
 
 #ifdef CONFIG_PREEMPT_RT
-/* Under the lock of a run queue, too: as the kernel's scheduler starts timers of its own there. */
+/*
+ * May be called under a run queue's lock: the kernel's scheduler starts its own timers there, too.
+ */
 __bpf_kfunc void vs_fire_after(u32 which, u64 ns)
 {
 	if (which < VS_TIMERS)
@@ -212,7 +214,7 @@ void vs_forget_tags(void)
 	vs_replace_tags(NULL);
 }
 
-/* As bpf_task_storage_get() does it, but for its note of what was found. */
+/* As bpf_task_storage_get() does it, but without caching what was found. */
 struct vs_tag *vs_current_tag(void)
 {
 	struct bpf_map *map = rcu_dereference(vs_tags_map);
@@ -237,7 +239,10 @@ noinline __noclone int vs_sockets_counted(void)
 	return 0;
 }
 
-/* Those that look at services or rules are called under RCU: the verifier sees to it. */
+/*
+ * Kfuncs that look at services or rules have KF_RCU_PROTECTED: the verifier has them called under
+ * RCU.
+ */
 BTF_KFUNCS_START(vs_kfuncs)
 BTF_ID_FLAGS(func, vs_gate_fork, KF_RCU_PROTECTED)
 BTF_ID_FLAGS(func, vs_gate_exec, KF_RCU_PROTECTED)
@@ -279,7 +284,7 @@ BTF_ID_FLAGS(func, vs_fire_after)
 #endif
 BTF_KFUNCS_END(vs_kfuncs)
 
-/* Functions in whose place BPF programs may answer. */
+/* Functions that BPF programs may replace (fmod_ret). */
 BTF_KFUNCS_START(vs_replaced)
 BTF_ID_FLAGS(func, vs_message_of)
 BTF_ID_FLAGS(func, vs_sockets_counted)
@@ -316,9 +321,9 @@ int vs_register_kfuncs(void)
 void vs_end_kfuncs(void)
 {
 	/*
-	 * A call that was sent to a CPU before has come there with this, but may be run after it,
-	 * in the same interrupt: that is over when a grace period is, for which the module waits
-	 * last.
+	 * Calls that were sent to a CPU before have arrived there when this returns, but may
+	 * still run after it, in the same interrupt. That interrupt is over after a grace period,
+	 * for which the module waits last.
 	 */
 	kick_all_cpus_sync();
 	vs_timers_exit();

@@ -3,9 +3,9 @@
 //! Virtual Services: vs.ko decides on whose behalf work is done.
 //!
 //! A virtual service is the party that work is done for. Gates (BPF programs, `gates/`) see system
-//! calls, hooks see packets, `scx_vs` hands out CPU time; all of them ask this module, and none of
-//! them decides. Who may change what is decided stands in `chardev`: the administrator, by the
-//! ioctls of `uapi/vs.h`.
+//! calls, probes see packets, `scx_vs` hands out CPU time; all of them ask this module, and none of
+//! them decides. The administrator configures the decisions, by the ioctls of `uapi/vs.h`
+//! (`control/chardev.rs`).
 //!
 //! | room | its noun |
 //! | --- | --- |
@@ -38,7 +38,7 @@ mod logic;
 mod shim;
 mod state;
 
-// `logic` names its memory so, on the host as here.
+// `logic` refers to its memory by this name, here as on the host.
 use shim::table;
 
 module! {
@@ -57,7 +57,7 @@ module! {
 
 /// Nanoseconds for which work in hand may last; 0: without end.
 fn work_age() -> u64 {
-    // 7.2 gives a reference, 7.3 a copy
+    // the parameter's value is a reference in 7.2, a copy in 7.3
     let seconds: u32 = *module_parameters::work_age.value().borrow();
     u64::from(seconds) * 1_000_000_000
 }
@@ -65,7 +65,7 @@ fn work_age() -> u64 {
 /// The module, while it is loaded.
 #[pin_data]
 struct Vs {
-    // Dropped in this order: first nobody comes any more, then all is freed.
+    // Dropped in this order: first no caller can come any more, then everything is freed.
     #[pin]
     _device: Misc,
     #[pin]
@@ -75,7 +75,7 @@ struct Vs {
     _loaded: Loaded,
 }
 
-/// The ground that all else rests on.
+/// The state and the kfuncs, on which all other parts rely.
 struct Loaded;
 
 impl Loaded {
@@ -87,7 +87,7 @@ impl Loaded {
         }
         let loaded = Loaded;
         // SAFETY: Called once. From here on BPF programs can be loaded that call into `state`,
-        // which is there; each holds a reference to the module.
+        // which is initialised; each program holds a reference to the module.
         to_result(unsafe { c::vs_register_kfuncs() })?;
         pr_info!("loaded\n");
         Ok(loaded)
@@ -96,8 +96,8 @@ impl Loaded {
 
 impl Drop for Loaded {
     fn drop(&mut self) {
-        // SAFETY: At unload; no program that calls a kfunc is left, each would hold a reference to
-        // the module.
+        // SAFETY: At unload, when no program that calls a kfunc is left: each would hold a
+        // reference to the module.
         unsafe { c::vs_end_kfuncs() };
         state::sockets::exit();
         control::registry::exit();
@@ -109,9 +109,9 @@ impl kernel::InPlaceModule for Vs {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             _loaded: Loaded::new()?,
-            // SAFETY: Called once, before the device exists by which it is turned on.
+            // SAFETY: Called once, before the device exists through which packets are turned on.
             _network: unsafe { netfilter::register() },
-            // SAFETY: Likewise.
+            // SAFETY: Called once, before the device exists through which the probes are turned on.
             _probes: unsafe { gates::probes::register() },
             _device <- control::chardev::register(module),
             _hint <- gates::hint::register(module),

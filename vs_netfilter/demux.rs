@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which socket a packet is for, asked before the stack asks.
+//! Finds the socket that a packet is for, before the stack looks it up.
 //!
-//! The stack looks the socket up after routing only. Here the answer is needed when the packet
-//! arrives, so that a packet of an established connection is its connection's from then on. The
-//! price is a second look-up of the same hash chain, which the stack then finds in the cache.
+//! The stack looks the socket up only after routing. Here the answer is needed when the packet
+//! arrives, so that a packet of an established connection belongs to its connection from then on.
+//! The price is a second look-up of the same hash chain, which the stack then finds in the CPU's
+//! cache.
 //!
 //! C header: `include/net/inet_hashtables.h`, `include/net/udp.h`
 
@@ -20,23 +21,23 @@ use core::ptr::NonNull;
 ///
 /// # Invariants
 ///
-/// `raw` is a socket of any kind, and this holds a reference to it.
+/// `raw` is a socket of any kind, and this object holds a reference to it.
 struct Receiver {
     raw: NonNull<c::sock>,
 }
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        // SAFETY: This holds a reference, which nobody else gives back.
+        // SAFETY: This object holds a reference, which it alone gives back.
         unsafe { c::sock_gen_put(self.raw.as_ptr()) };
     }
 }
 
 /// The service of the socket that `packet`, which arrives by `device`, is for.
 ///
-/// Of TCP that of the connection, be it asked for, established, or in TIME_WAIT; of UDP that of
-/// the socket which will receive it. `None`: it is for no socket, or it is a fragment that does
-/// not say. Softirq, or process context with bottom halves off.
+/// For TCP the service of the connection, established or in TIME_WAIT, or of the request for it;
+/// for UDP the service of the socket that will receive the packet. `None`: it is for no socket, or
+/// is a fragment without ports. Softirq, or process context with bottom halves off.
 pub(super) fn owner(state: &State, device: &Device<'_>, packet: &Packet) -> Option<VsId> {
     let receiver = look_up(device, packet)?;
     // SAFETY: `receiver` holds a reference, and outlives the wrapper.

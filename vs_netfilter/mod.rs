@@ -9,18 +9,17 @@
 //!                                                            reads tag, counts
 //! ```
 //!
-//! A packet's tag is in `skb->secmark`. It is written where nobody but the machine's administrator
-//! can write after it, from the socket that the packet still holds on to ([`departs`]). It survives
-//! veth pairs, bridges, and NAT; what comes from a wire has none, and is classified by the rules of
-//! the gate `packet` ([`arrives`]). In other network namespaces than the initial one, whose
-//! administrator may be a tenant, a packet has no tag while hooks of that namespace see it: the tag
-//! waits in one of the CPU's notes until the socket layer takes the packet ([`claimed`]).
+//! A packet's tag is in `skb->secmark`. It is taken from the socket that the packet still has, and
+//! written at a place after which only the machine's administrator can write to it ([`departs`]).
+//! It survives veth pairs, bridges, and NAT. A packet from a wire has no tag, and the rules of the
+//! gate `packet` classify it ([`arrives`]). In a network namespace other than the initial one,
+//! whose administrator may be a tenant, a packet has no tag while hooks of that namespace see it:
+//! the tag waits in one of the CPU's notes until the socket layer takes the packet ([`claimed`]).
 //!
 //! [`departs`]: packet::Departs
 //! [`arrives`]: packet::Arrives
 //!
-//! While nothing of this is on, nothing is attached, and a packet costs what it costs without this
-//! module.
+//! While this is off, no probe is attached, and a packet costs as much as without this module.
 
 mod demux;
 mod packet;
@@ -40,7 +39,7 @@ use kernel::sync::atomic::{Atomic, Relaxed};
 use packet::{Arrives, Departs, Leaves};
 
 kernel::sync::global_lock! {
-    // SAFETY: `register` is called before there is anybody who could turn something on.
+    // SAFETY: `register` is called before any caller could turn something on.
     unsafe(uninit) static SWITCH: Mutex<Probes> = Probes::NONE;
 }
 
@@ -63,7 +62,7 @@ impl Probes {
         arrives: None,
     };
 
-    /// Attaches what is needed and detaches the rest; nothing changes if it fails.
+    /// Attaches the probes that are needed and detaches the others; changes nothing if it fails.
     fn set(&mut self, carries: bool, counts: bool) -> Result {
         let some = carries || counts;
         let departs = probe::wanted(&self.departs, some)?;
@@ -79,7 +78,7 @@ impl Probes {
     }
 }
 
-/// The plane as a part of the module; dropping it turns all of it off.
+/// The network plane as a part of the module; dropping it turns it off.
 pub(crate) struct NetworkPlane(());
 
 /// Makes [`set_packets`] and [`set_tags`] possible. All is off at first.
@@ -101,7 +100,7 @@ impl Drop for NetworkPlane {
     }
 }
 
-/// Turns the gate `packet` on or off, in all network namespaces; if it is so already, it stays.
+/// Turns the gate `packet` on or off, in all network namespaces.
 ///
 /// When it is off, none of its probes runs any more. `ENOENT`: this kernel lacks a tracepoint that
 /// it needs; `ENOMEM`; then it stays off. May sleep.
@@ -110,7 +109,7 @@ pub(crate) fn set_packets(on: bool) -> Result {
 }
 
 /// Lets sockets belong to services, and packets carry their tags; or takes every tag off every
-/// socket, and believes none of a packet or request any more. If it is so already, it stays.
+/// socket, after which no tag of a packet or request is believed any more.
 ///
 /// Fails as [`set_packets`] does, and then it stays off. May sleep.
 pub(crate) fn set_tags(on: bool) -> Result {
@@ -140,9 +139,9 @@ pub(crate) fn carries() -> bool {
     read_once(&CARRIES)
 }
 
-/// The service that has sent a packet, where the socket layer has it in hand: what asks for a
-/// connection of `receiver`, or a datagram before it is queued for it. Root if it is not known.
-/// Softirq, or with bottom halves off; under RCU.
+/// The service that has sent a packet which has reached the socket layer: a packet that asks
+/// `receiver` for a connection, or a datagram before it is queued for `receiver`. Root if it is not
+/// known. Softirq, or with bottom halves off; under RCU.
 pub(crate) fn sender(s: &State, skb: &Skb<'_>, receiver: Sock<'_>) -> VsId {
     let raw = match receiver.is_hosts() {
         true => skb.secmark(),

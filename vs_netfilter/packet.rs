@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The three places at which this module sees a packet, and what it does there.
+//! The three tracepoints at which this module sees a packet, and their probes.
 //!
-//! Which service does a packet belong to? Going out: to the one that a rule of `send` gave this
-//! datagram to, else to its socket's, be that a request for a connection or a remainder in
-//! TIME_WAIT. An answer of the stack itself belongs to the connection that it is about; without
-//! one, the rules of the gate `packet` tell, asked for the other direction. Coming in: to its
-//! sender's, which the tag tells; a packet of a TCP connection without a tag to its connection's;
-//! one that asks for a connection, and a datagram, to the one that the rules say, given its
-//! sender's; a datagram of which nothing is known is counted to the socket that receives it. All
-//! the rest is root's.
+//! An outgoing packet belongs to the service that a rule of `send` gave this datagram to, else to
+//! its socket's service; the socket may be a request for a connection or a remainder in TIME_WAIT.
+//! An answer of the stack itself belongs to the service of its connection; if there is none, the
+//! rules of the gate `packet` are asked about the packet that it answers. An incoming packet
+//! belongs to its sender's service, which the tag tells. Without a tag, a packet of a TCP
+//! connection belongs to the connection's service. A packet that asks for a connection, and a
+//! datagram, belong to the service that the rules say, which are given the sender's service. A
+//! datagram of which nothing is known is counted for the socket that receives it. All other packets
+//! are root's.
 //!
-//! Packets and bytes are counted as devices get and give them, so the sums are those of the
+//! Packets and bytes are counted as devices get them and give them, so the sums equal those of the
 //! interfaces. No bit of the mark is read or written.
 
 use super::demux;
@@ -30,11 +31,11 @@ use kernel::c_str;
 use kernel::ffi::c_void;
 use kernel::str::CStr;
 
-/// A look at packets, at one tracepoint.
+/// A probe of packets, at one tracepoint.
 ///
 /// # Safety
 ///
-/// The tracepoint's first argument is a packet, which nobody else has meanwhile. The kernel is
+/// The tracepoint's first argument is a packet that no other code uses meanwhile. The kernel is
 /// under RCU there.
 pub(super) unsafe trait PacketHook {
     const TRACEPOINT: &'static CStr;
@@ -65,11 +66,11 @@ unsafe extern "C" fn enter<H: PacketHook>(_data: *mut c_void, skb: *mut c::sk_bu
     unsafe { state::under_rcu(|state| H::see(state, &mut skb)) };
 }
 
-/// A packet is about to be queued for a device: it gets the tag of its socket.
+/// A packet is about to be queued for a device: it gets its socket's tag.
 ///
-/// All hooks at which others can write to it are behind: netfilter's, those of tc at egress. The
-/// socket is still there. In the initial network namespace a packet without a socket, which is
-/// forwarded, keeps the tag that it came with; elsewhere it has none.
+/// It has passed all hooks at which others can write to it: netfilter's, and those of tc at egress.
+/// It still has its socket. A forwarded packet has no socket: in the initial network namespace it
+/// keeps the tag that it came with; elsewhere it has none.
 pub(super) struct Departs;
 
 // SAFETY: TP_PROTO(struct sk_buff *skb); `__dev_queue_xmit` has the packet for itself, under
@@ -127,8 +128,8 @@ fn without_sender(state: &State, skb: &Skb<'_>, claimed: u32) -> Tag {
     state.tag(state.resolve(id))
 }
 
-/// A device gets the packet: it is counted. A device of this machine that hands it over to another
-/// network namespace hands over a seal as well, so that it is known to have come this way.
+/// A device gets the packet: it is counted. If the device hands it over to another device of this
+/// machine, it gets a seal as well, by which it is known to have come this way.
 pub(super) struct Leaves;
 
 // SAFETY: TP_PROTO(const struct sk_buff *skb, const struct net_device *dev); the device's queue has
@@ -150,8 +151,8 @@ unsafe impl PacketHook for Leaves {
     }
 }
 
-/// A device gives the packet to the stack: its tag is read, the rules classify what has none, and
-/// it is counted. `data` is where the IP header is.
+/// A device gives the packet to the stack: its tag is read, the rules classify it if it has none,
+/// and it is counted. `data` is where the IP header is.
 pub(super) struct Arrives;
 
 // SAFETY: TP_PROTO(struct sk_buff *skb); `__netif_receive_skb_core` has the packet for itself,
@@ -165,8 +166,8 @@ unsafe impl PacketHook for Arrives {
         let hosts = device.is_hosts();
         let written = claimed;
         if !hosts && claimed != 0 && skb.scratch() != seal::of(claimed) {
-            // It comes from a hook of this namespace, not from a device that got it: tc can send a
-            // packet back before it is queued, a bridge hands it on to itself.
+            // The packet comes from a hook of this namespace, not from a device that got it: tc can
+            // send a packet back before it is queued, and a bridge hands it on to itself.
             claimed = 0;
         }
         let raw = match super::is_on() && skb.is_ip() {
@@ -194,32 +195,32 @@ unsafe impl PacketHook for Arrives {
 
 pub(super) mod seal {
     //! Tells a packet that a device has handed over from one that a hook sends back, by a number
-    //! that nobody but this module knows, in a field of the packet that no hook can write. Made
-    //! anew each time that packets begin to carry tags.
+    //! that only this module knows, in a field of the packet that no hook can write. Made anew each
+    //! time that packets begin to carry tags.
 
     use crate::shim::rcu::read_once;
     use kernel::sync::atomic::{Atomic, Relaxed};
 
     static SECRET: Atomic<u64> = Atomic::new(0);
 
-    /// That of a packet with this secmark.
+    /// The seal of a packet with this secmark.
     pub(super) fn of(secmark: u32) -> u64 {
         read_once(&SECRET) ^ u64::from(secmark)
     }
 
-    /// Lets no packet be believed that is under way.
+    /// Makes the seals of all packets under way invalid.
     pub(in super::super) fn renew() {
         // SAFETY: Can be called in any context.
         SECRET.store(unsafe { kernel::bindings::get_random_u64() }, Relaxed);
     }
 }
 
-/// Classifies and counts a packet that comes in with the tag `claimed`; the tag that it has then.
+/// Classifies and counts a packet that comes in with the tag `claimed`. Returns its tag.
 fn counted(state: &State, skb: &Skb<'_>, device: &Device<'_>, claimed: Tag) -> Tag {
     let before = state.believe(claimed);
     let ruled = state.classifier().wants(Gate::Packet, before).is_some();
     if !ruled && (!before.is_root() || !sockets::any()) {
-        // It is known, or there is nobody's to find.
+        // The service is known, or no socket belongs to one.
         if !skb.is_copy() {
             state.service(before).packet_in(skb.len() as u64);
         }
@@ -228,12 +229,12 @@ fn counted(state: &State, skb: &Skb<'_>, device: &Device<'_>, claimed: Tag) -> T
     looked_up(state, skb, device, claimed, before)
 }
 
-/// The rest of [`counted`], where headers and sockets have to be looked at.
+/// The rest of [`counted`], for packets whose headers and sockets have to be looked at.
 #[inline(never)]
 fn looked_up(state: &State, skb: &Skb<'_>, device: &Device<'_>, claimed: Tag, before: VsId) -> Tag {
     let packet = Packet::parse(&At(skb, 0));
     let (id, tag) = match &packet {
-        // A packet of a connection is not classified; one that is tagged is known.
+        // A packet of a connection is not classified; the service of a tagged packet is known.
         Some(packet) if packet.protocol == parse::TCP && !packet.opens => match before.is_root() {
             true => match demux::owner(state, device, packet) {
                 Some(id) => (state.resolve(id), claimed),
@@ -245,8 +246,8 @@ fn looked_up(state: &State, skb: &Skb<'_>, device: &Device<'_>, claimed: Tag, be
         None => (before, claimed),
     };
     if !skb.is_copy() {
-        // That nothing is known of a datagram stays in its tag: its receiver should see that,
-        // rather than be taken for its sender.
+        // If nothing is known of a datagram its tag keeps saying so, lest its receiver's service be
+        // taken for its sender's.
         let id = match &packet {
             Some(packet) if id.is_root() && packet.protocol == parse::UDP => {
                 demux::owner(state, device, packet).map_or(id, |owner| state.resolve(owner))
@@ -258,7 +259,7 @@ fn looked_up(state: &State, skb: &Skb<'_>, device: &Device<'_>, claimed: Tag, be
     tag
 }
 
-/// By the rules: the service, and its tag.
+/// The service that the rules say, and its tag.
 fn classified(state: &State, packet: &Packet, before: VsId, device: &Device<'_>) -> (VsId, Tag) {
     let id = state.resolve(classify(state, packet, before, device));
     (id, state.tag(id))
@@ -273,8 +274,8 @@ impl parse::Bytes for At<'_> {
     }
 }
 
-/// The service that the rules of the gate `packet` give to a packet that is `before`'s and whose
-/// destination is on this machine.
+/// The service that the rules of the gate `packet` give to a packet of `before` whose destination
+/// is on this machine.
 fn classify(state: &State, packet: &Packet, before: VsId, device: &Device<'_>) -> VsId {
     let Some(wanted) = state
         .classifier()

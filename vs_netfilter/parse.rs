@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0
 
-//! Reads what an IP packet says of itself: protocol, addresses, ports, and whether it is all there.
+//! Reads the headers of an IP packet: protocol, addresses, ports, and whether it is a fragment.
 //!
-//! Pure and bounded: nothing here calls the kernel or allocates, each loop has a limit, and
-//! whatever bytes come in, the answer is a value, never a panic. The same file is compiled into
-//! the module, where the bytes are those of a packet buffer, and into the host tests, where they
-//! are a slice.
+//! Pure and bounded: nothing here calls the kernel or allocates, each loop has a limit, and for any
+//! bytes the answer is a value, never a panic. The same file is compiled into the module, where the
+//! bytes are those of a packet buffer, and into the host tests, where they are a slice.
 
 /// Bytes that begin with an IP header.
 pub(crate) trait Bytes {
@@ -41,36 +40,37 @@ pub(crate) const TCP: u8 = 6;
 pub(crate) const UDP: u8 = 17;
 
 /// How many extension headers of IPv6 are followed. RFC 8200 lets a node send each kind once, and
-/// one of them twice; a packet with more is taken for one whose ports are not known.
+/// one of them twice; the ports of a packet with more count as unknown.
 const EXTENSIONS_MAX: usize = 8;
 
 /// Length of an IPv6 fragment header, bytes.
 const FRAGMENT_HEADER: usize = 8;
 
-/// How much of a datagram a packet holds.
+/// The part of a datagram that a packet holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Part {
     /// All of it.
     Whole,
-    /// The first fragment: with the ports.
+    /// The first fragment, which has the ports.
     First,
-    /// Another fragment: without.
+    /// Another fragment, which has no ports.
     Later,
 }
 
-/// Where a packet comes from and goes to, as its headers say.
+/// The source and destination of a packet, as its headers say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Packet {
     /// Network byte order; IPv4 as `::ffff:a.b.c.d`.
     pub(crate) source: [u8; 16],
-    /// Likewise.
+    /// In the same form.
     pub(crate) destination: [u8; 16],
-    /// The protocol above IP; of an IPv6 packet with an extension header that is not known, that.
+    /// The protocol above IP; for an IPv6 packet with an unknown extension header, the number of
+    /// that.
     pub(crate) protocol: u8,
     pub(crate) part: Part,
-    /// Source and destination, host byte order: of TCP and UDP, where they are in this packet.
+    /// Source and destination port, host byte order: for TCP and UDP, if this packet has them.
     pub(crate) ports: Option<(u16, u16)>,
-    /// It asks for a new connection of TCP: a SYN that acknowledges nothing.
+    /// It asks for a new TCP connection: a SYN without ACK.
     pub(crate) opens: bool,
     /// It is of IPv4.
     pub(crate) is_v4: bool,
@@ -134,7 +134,7 @@ impl Packet {
                     protocol = extension[0];
                     at += FRAGMENT_HEADER;
                     if part == Part::Later {
-                        // The rest is the middle of the datagram.
+                        // The packet's other bytes are from the middle of the datagram.
                         break;
                     }
                     continue;
@@ -142,7 +142,8 @@ impl Packet {
                 _ => break,
             };
             let extension = array::<2, B>(bytes, at)?;
-            // Both count from the first 8 bytes on, one in units of 8, the other of 4.
+            // Both lengths leave out the first 8 bytes; one is in units of 8 bytes, the other in
+            // units of 4.
             let length = 8 + usize::from(extension[1]) * unit;
             at += length;
             protocol = extension[0];

@@ -9,11 +9,11 @@
 #ifndef _VS_SCHED_ARITH_H
 #define _VS_SCHED_ARITH_H
 
-/* The user says what u8, u16, u32, u64, s64 and bool are. */
+/* The file that includes this one defines u8, u16, u32, u64, s64 and bool. */
 
 /*
- * A loop of a fixed number of rounds. In BPF the verifier looks at one round of it,
- * not at each, nor at each way through all of them.
+ * A loop of a fixed number of rounds. In BPF the verifier checks one round of it,
+ * neither each round nor each path through all of them.
  */
 #ifdef __bpf__
 #define VS_LOOP(i, n) bpf_for(i, 0, n)
@@ -25,14 +25,14 @@
 #define VS_SHARE_MIN 16ULL	  /* so that virtual times stay far from overflow */
 #define VS_STEP_MAX  (1ULL << 34) /* 17 s: the longest time charged in one step */
 
-/* ns: of HZ=250; if ticks are further apart, more is forgiven, see lead_max() */
+/* ns, at HZ=250; if ticks are further apart, a node may be further ahead: see lead_max() */
 #define VS_TICK 4000000ULL
 
-/* of a node's own tasks beside its children; of a nice 0 task */
+/* the weight of a node's own tasks beside its children, and of a nice 0 task */
 #define VS_WEIGHT 100
 
 #define VS_NO_CAP 0xffffffffu
-/* 100 ms: what may be used at once, and owed a hundred times */
+/* 100 ms: a cap lets that much be used at once, and a hundred times as much be owed */
 #define VS_CAP_PERIOD 100000000ULL
 
 /* Virtual times wrap; two that are compared lie within 2^63 of each other. */
@@ -52,15 +52,16 @@ static inline u64 earlier(u64 a, u64 b)
 }
 
 /*
- * The part of `share` that goes to one of weight `weight` among those whose
- * weights sum up to `sum`. Rounds down: the shares of all never exceed VS_ONE.
+ * The part of `share` that goes to a node of weight `weight` among nodes whose
+ * weights sum up to `sum`. Rounds down, so that the shares of all nodes never
+ * exceed VS_ONE.
  */
 static inline u64 compound(u64 share, u64 weight, u64 sum)
 {
 	return sum > weight ? share * weight / sum : share;
 }
 
-/* By how much `ns` of CPU time move a node of this share forward. */
+/* Returns by how much `ns` of CPU time advance the virtual time of a node of this share. */
 static inline u64 virtual_time(u64 ns, u64 share)
 {
 	if (ns > VS_STEP_MAX)
@@ -68,7 +69,10 @@ static inline u64 virtual_time(u64 ns, u64 share)
 	return ns * VS_ONE / (share < VS_SHARE_MIN ? VS_SHARE_MIN : share);
 }
 
-/* The same for a task among those of its node; `weight` as scx has it: nice 0 is 100. */
+/*
+ * Returns by how much `ns` of CPU time advance a task among those of its node; `weight` is
+ * p->scx.weight: 100 at nice 0.
+ */
 static inline u64 task_time(u64 ns, u64 weight)
 {
 	if (ns > VS_STEP_MAX)
@@ -77,9 +81,9 @@ static inline u64 task_time(u64 ns, u64 weight)
 }
 
 /*
- * How far a node that is served fairly may be behind the system's virtual time
- * at most, when `nodes` others want `cpus` CPUs in slices of `slice`: it waits
- * for a slice of each other one and of each CPU, and for two of its own.
+ * Returns how far behind the system's virtual time a fairly served node can be
+ * at most, when `nodes` other nodes want `cpus` CPUs in slices of `slice`: it
+ * waits for a slice of each other node and of each CPU, and for two of its own.
  */
 static inline u64 lag_max(u64 slice, u64 share, u64 nodes, u64 cpus)
 {
@@ -87,8 +91,8 @@ static inline u64 lag_max(u64 slice, u64 share, u64 nodes, u64 cpus)
 }
 
 /*
- * And how far ahead: it was given every CPU at once, each for a slice and until the tick after its
- * end.
+ * Returns how far ahead of the system's virtual time a fairly served node can be: it was given
+ * every CPU at once, each for a slice and until the tick after that slice ends.
  */
 static inline u64 lead_max(u64 slice, u64 share, u64 cpus)
 {
@@ -96,9 +100,10 @@ static inline u64 lead_max(u64 slice, u64 share, u64 cpus)
 }
 
 /*
- * Where a node starts that did not wait until now, if it left off at `vtime`. It
- * had all it wanted, so neither what it did not use nor what it used more than
- * its share while nobody else wanted it counts beyond the above.
+ * The virtual time at which a node begins to wait again, if it left off at
+ * `vtime`. It had all the CPU time that it wanted, so time that it left unused
+ * counts up to lag_max() only, and time that it used beyond its share, while no
+ * other node wanted it, up to lead_max() only.
  */
 static inline u64 resume(u64 vtime, u64 now, u64 lag, u64 lead)
 {
@@ -108,7 +113,7 @@ static inline u64 resume(u64 vtime, u64 now, u64 lag, u64 lead)
 /* A cap: a bucket of CPU time that fills by `cap` thousandths of a CPU. */
 struct vs_bucket {
 	s64 level; /* CPU ns left, negative if overdrawn */
-	u64 at;	   /* ns, when the level was that */
+	u64 at;	   /* ns: when `level` was last computed */
 };
 
 static inline s64 bucket_size(u32 cap)
@@ -141,10 +146,10 @@ static inline void bucket_take(struct vs_bucket *b, u32 cap, u64 ns)
 }
 
 /*
- * The nodes that wait, by virtual time: a binary heap of their ids, so what a change
- * takes grows with the logarithm of how many wait, not of how many there could be.
- * A node that does not wait has the key VS_NEVER. Keys do not wrap: they are CPU times since
- * the start, and a little ahead.
+ * The nodes that wait, by virtual time: a binary heap of their ids, so the cost of a change
+ * grows with the logarithm of the number of nodes that wait, not of all nodes there could
+ * be. A node that does not wait has the key VS_NEVER. Keys do not wrap: each is about the
+ * CPU time used since the start.
  */
 #define VS_QUEUE_BITS 14
 #define VS_QUEUE      (1 << VS_QUEUE_BITS)
@@ -157,7 +162,10 @@ struct vs_queue {
 	u16 heap[VS_QUEUE];
 	u16 place[VS_QUEUE]; /* where in the heap an id is, if it waits */
 	u32 waiting;
-	/* where one is to be put; in memory, or the verifier follows each of its values */
+	/*
+	 * where an id is to be put; in memory, because the verifier would follow each value of a
+	 * local
+	 */
 	u32 hole;
 };
 
@@ -180,7 +188,7 @@ static inline u64 queue_key(const struct vs_queue *q, u32 id)
 	return q->key[id & (VS_QUEUE - 1)];
 }
 
-/* The key of who is at a place, which is one. */
+/* The key of the node at place `at`, which is in use. */
 static inline u64 queue_key_at(const struct vs_queue *q, u32 place)
 {
 	return queue_key(q, q->heap[place & (VS_QUEUE - 1)]);
@@ -205,13 +213,13 @@ static inline void queue_set(struct vs_queue *q, u32 id, u64 key)
 	if (old == VS_NEVER) {
 		q->hole = q->waiting++;
 	} else if (key == VS_NEVER) {
-		/* The last one takes its place. */
+		/* The last node of the heap takes its place. */
 		if (q->hole == --q->waiting)
 			return;
 		id = q->heap[q->waiting & (VS_QUEUE - 1)];
 		key = queue_key(q, id);
 	}
-	/* Those above that come later go down, or those below that come earlier go up. */
+	/* Moves nodes with later keys down from above, or nodes with earlier keys up from below. */
 	VS_LOOP(level, VS_QUEUE_BITS) {
 		u32 place = q->hole, above = (place - 1) / 2;
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The queues of tasks (sched_ext's DSQs), and what we say to the kernel about them.
+ * The queues of tasks (sched_ext's DSQs), and the calls into the kernel that
+ * concern them.
  *
- * A node's tasks wait in the DSQ with the node's id, by their virtual times; tasks
- * that may not run on every CPU in that of a CPU they may run on; kernel threads, and
- * tasks that have waited too long, in the last ones, which a CPU looks at first,
- * every other time.
+ * A node's tasks wait in the DSQ with the node's id, by their virtual times. Tasks
+ * that may not run on every CPU wait in DSQ_PINNED of a CPU that they may run on.
+ * Kernel threads and overdue tasks (those that have waited too long) wait in
+ * DSQ_URGENT and DSQ_OVERDUE, which a CPU looks at first, every other time.
  */
 #ifndef _VS_SCHED_DSQ_BPF_H
 #define _VS_SCHED_DSQ_BPF_H
@@ -45,27 +46,28 @@ static __always_inline void set_slice(struct task_struct *p, u64 slice)
 }
 
 /*
- * CPUs that a task without affinity may run on at least. Not the possible ones: where
- * CPUs can be added there are more, and whoever is in a cpuset has those that are there.
+ * The CPUs that a task without affinity may run on at least. Not the possible CPUs:
+ * where CPUs can be hotplugged there are more of these, and a task in a cpuset is
+ * allowed the CPUs that are present only.
  */
 u32 nr_online = 1;
 
 static __always_inline bool is_pinned(struct task_struct *p)
 {
-	/* Of the running task, our own program has disabled migration once. */
+	/* For the running task, entering this BPF program has disabled migration once. */
 	u32 own = p == bpf_get_current_task_btf();
 
 	return p->nr_cpus_allowed < nr_online || p->migration_disabled > own;
 }
 
-/* Takes one that others wait for, or that has waited too long itself. */
+/* Takes an urgent task: one that others wait for, or that is overdue itself. */
 static __always_inline bool take_urgent(s32 cpu, struct vs_claim *c)
 {
 	if (scx_bpf_dsq_move_to_local(DSQ_URGENT))
 		return true;
 	if (!c->overdue)
 		return false;
-	/* In this order: the timer sets it after it has moved one. */
+	/* Cleared before the look: the timer sets it after it has moved a task. */
 	c->overdue = false;
 	if (!scx_bpf_dsq_move_to_local(DSQ_OVERDUE | cpu))
 		return false;

@@ -4,10 +4,10 @@
  *
  * `lock` protects all of it. It is held for a walk from a node to root (at most
  * VS_DEPTH levels) or from a leaf to the top of the queue (14), never longer, and
- * nothing is called under it. What is counted without it (`runnable`, `waiting`,
- * and `used` in vs_shares) is counted atomically first; whoever moves a count
- * from or to zero then looks again under the lock, so that the last one to look
- * sees the final count.
+ * nothing is called under it. The counts that change without it (`runnable`,
+ * `waiting`, and `used` in vs_shares) are changed atomically first. A CPU that
+ * moves a count from or to zero then looks again under the lock, so that the last
+ * CPU to look sees the final count.
  */
 #ifndef _VS_SCHED_NODE_BPF_H
 #define _VS_SCHED_NODE_BPF_H
@@ -16,7 +16,7 @@
 #include "arith.h"
 #include "scx_vs.h"
 
-#define VS_CPUS	 1024 /* CPUs that we can run on */
+#define VS_CPUS	 1024 /* CPUs that this scheduler can run on */
 #define VS_DEPTH 18   /* levels of the tree, root's among them, and one to spare */
 /* ns: below the tick of HZ=250, so that each tick decides */
 #define VS_SLICE 3000000ULL
@@ -25,16 +25,16 @@
 struct vs_node {
 	/* As scheduled. */
 	u64 vtime;    /* what it used, by its share, in the system's virtual time */
-	u64 seen;     /* of `used` in vs_shares: what is in vtime already */
+	u64 seen;     /* the part of `used` in vs_shares that is in vtime already */
 	u64 task_now; /* virtual time among its own tasks */
-	u64 share;    /* of its own tasks, of VS_ONE; valid if `shared_at` is `shape` */
+	u64 share;    /* of its own tasks, in parts of VS_ONE; valid if `shared_at` is `shape` */
 	u64 shared_at;
 	u64 due;       /* ns; no task in its queue is due before, see overdue_of() */
-	u64 weights;   /* sum over its children that compete, and over its own tasks */
-	u32 competing; /* how many those are */
+	u64 weights;   /* sum over its children that compete and its own tasks */
+	u32 competing; /* how many are in that sum */
 	u32 running;   /* CPUs that run one of its own tasks, or are about to */
 	u32 runnable;  /* own tasks; atomic */
-	u32 waiting;   /* of those, the ones in its queue; atomic */
+	u32 waiting;   /* own tasks in its queue, a part of `runnable`; atomic */
 	u32 parked_at; /* its place in parked_ids, while it is parked */
 	/* Copied from the tree. */
 	u64 generation;
@@ -49,26 +49,26 @@ struct vs_node {
 	bool homed;    /* its DSQ exists */
 };
 
-/* A task of a CPU's own queue that is due: where it stands, and which it is. */
+/* The first task of a CPU's own queue that may run: its place there, and its identity. */
 struct vs_due {
 	u64 vtime;
 	u64 task; /* its address, only compared; 0: there is none */
 	u32 node;
-	u32 looked; /* tasks looked at; not a local, which would be the verifier's to count */
+	u32 looked; /* tasks looked at; not a local, whose values the verifier would follow */
 	bool first; /* of the queue */
 };
 
-/* One per CPU: whom it is counted for, and what its dispatch is about to decide. */
+/* One per CPU: the node that the CPU is counted for, and the state of its dispatch. */
 struct vs_claim {
-	u32 node;     /* of the task that runs, or is about to: counted in `running` */
-	bool claimed; /* there is one */
-	bool kthread; /* what runs is a kernel thread, which did not wait for its node's turn */
+	u32 node;     /* of the task that runs, or is about to run: counted in `running` */
+	bool claimed; /* `node` is valid */
+	bool kthread; /* a kernel thread runs, which did not wait for its node's turn */
 	bool turn;    /* an urgent task may be run this time */
 	bool overdue; /* there is something in DSQ_OVERDUE */
-	bool keeps;   /* the task that has run could go on */
-	u32 keep;     /* then its node */
+	bool keeps;   /* the task that has run is still runnable */
+	u32 keep;     /* its node, if it is */
 	u32 next;     /* node of the task chosen */
-	u32 parks;    /* what node_park() has said */
+	u32 parks;    /* the result of node_park() */
 	struct vs_due due;
 };
 
@@ -78,7 +78,7 @@ private(VS) struct bpf_spin_lock lock;
 struct vs_node nodes[VS_ID_COUNT];
 struct vs_claim cpus[VS_CPUS];
 struct vs_queue queue;	     /* of the nodes that have tasks waiting and are not parked */
-u16 parked_ids[VS_ID_COUNT]; /* of the `parked` nodes that are, in any order */
+u16 parked_ids[VS_ID_COUNT]; /* of the `parked` nodes that are parked, in any order */
 u64 now;		     /* the system's virtual time: CPU time used by all */
 u64 shape = 1;		     /* grows when a share may have changed */
 u32 competitors;	     /* nodes whose own tasks are in the sums */
@@ -101,7 +101,7 @@ static __always_inline void count(u32 stat)
 		(*counter)++;
 }
 
-/* The verifier wants to see that an index is inside, at each use. */
+/* The verifier wants to see at each use that an index is in bounds. */
 static __always_inline struct vs_node *node_at(u32 id)
 {
 	return &nodes[id & (VS_ID_COUNT - 1)];
@@ -153,7 +153,7 @@ static __noinline void sums_remove(u32 id, u32 weight)
 	}
 }
 
-/* The share of the node's own tasks; stays what it was when they do not compete. */
+/* The share of the node's own tasks; it stays as it was while they do not compete. */
 static __noinline u64 share_now(u32 id)
 {
 	struct vs_node *own = node_at(id);
@@ -177,7 +177,10 @@ static __noinline u64 share_now(u32 id)
 	return share;
 }
 
-/* Puts what the node's tasks have used since on its virtual time, and on its caps. */
+/*
+ * Adds the time that the node's tasks have used since the last call to its virtual time, and takes
+ * it off its caps and those above.
+ */
 static __noinline void node_charge(u32 id, u64 used, u64 at)
 {
 	struct vs_node *n = node_at(id);
@@ -203,7 +206,7 @@ static __noinline void node_charge(u32 id, u64 used, u64 at)
 	}
 }
 
-/* Is a cap of it or above it used up? */
+/* Is the cap of the node, or of one above it, used up? */
 static __noinline bool node_exhausted(u32 id, u64 at)
 {
 	int level;
@@ -237,7 +240,7 @@ static __always_inline u64 node_key(u32 id)
 	return n->vtime + n->running * virtual_time(VS_SLICE, share_now(id));
 }
 
-/* Where the node stands in the queue, after anything that decides it has changed. */
+/* Puts the node where it belongs in the queue, after a change to anything that decides that. */
 static __noinline void node_place(u32 id)
 {
 	struct vs_node *n = node_at(id);
@@ -266,8 +269,8 @@ static __noinline void node_compete(u32 id)
 }
 
 /*
- * For a node of which no task has waited until now: what it may be behind or ahead. True: that was
- * cut.
+ * For a node of which no task has waited until now: bounds how far it is behind or ahead. True:
+ * its virtual time was cut.
  */
 static __noinline bool node_resume(u32 id)
 {
@@ -304,8 +307,9 @@ static __noinline void cpu_claim(struct vs_claim *c, u32 id)
 }
 
 /*
- * Parks the node, if a cap is used up and it is not parked yet. How many then are, for
- * parked_one(): what is read later, another CPU may have changed. 0: nothing was done.
+ * Parks the node, if a cap is used up and it is not parked yet. Returns the number of
+ * parked nodes then, for parked_one(): another CPU may change the count before it is
+ * read again. 0: nothing was done.
  */
 static __noinline u32 node_park(u32 id, u64 at)
 {
@@ -343,8 +347,8 @@ static __always_inline u64 node_used(u32 id)
 }
 
 /*
- * Brings a node in line with the tree, and those above it as far as it depends on
- * them: whether it is capped is known when all of them are.
+ * Brings a node in line with the tree, and the nodes above it as far as it
+ * depends on them: whether it is capped is known only when those are up to date.
  */
 static __noinline void node_refresh(u32 id, u64 generation)
 {
@@ -361,7 +365,9 @@ static __noinline void node_refresh(u32 id, u64 generation)
 		if (!share)
 			return;
 		tree = share->node;
-		/* No longer a node: it ends as what it was, and soon has no tasks left. */
+		/*
+		 * No longer a node: it keeps its old parent and weight, and soon has no tasks left.
+		 */
 		if (tree.id == at) {
 			bpf_spin_lock(&lock);
 			changed = n->parent != tree.parent || n->weight != tree.weight ||
@@ -397,7 +403,7 @@ static __noinline void node_refresh(u32 id, u64 generation)
 	node_at(id)->generation = generation;
 }
 
-/* The node that a VS's tasks are scheduled in. */
+/* The node in which a VS's tasks are scheduled. */
 static __always_inline u32 node_of(u32 vs)
 {
 	u64 generation = vs_generation();

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Which task a CPU runs next: of the first node, of its own queue, or the one that
- * has run until now.
+ * Chooses the task that a CPU runs next: one of the first node, one of the CPU's
+ * own queue, or the task that has run until now.
  */
 #ifndef _VS_SCHED_PICK_BPF_H
 #define _VS_SCHED_PICK_BPF_H
 
 #include "dsq.bpf.h"
 
-/* tasks of CPUs' queues, past those of parked nodes or bound elsewhere */
+/* tasks of a CPU's queue that are looked at, past those of parked nodes or bound to other CPUs */
 #define PINNED_LOOK 1024
 
 static __noinline void pinned_first(s32 cpu, struct vs_due *due)
@@ -72,7 +72,9 @@ static __always_inline enum choice choose(struct vs_claim *c, u64 at)
 	if (c->keeps) {
 		u64 key;
 
-		/* Of a node that has not had to wait, what it did not use would count for ever. */
+		/*
+		 * If a node has not had to wait, the time that it did not use would count for ever.
+		 */
 		if (queue_key(&queue, c->keep) == VS_NEVER)
 			node_resume(c->keep);
 		key = node_key(c->keep);
@@ -85,7 +87,7 @@ static __always_inline enum choice choose(struct vs_claim *c, u64 at)
 	if (id != VS_NOBODY) {
 		struct vs_node *n = node_at(id);
 
-		/* Nodes that wait say where the system's virtual time is. */
+		/* The system's virtual time follows the nodes that wait. */
 		now = earlier(later(now, n->vtime),
 			      n->vtime + lag_max(VS_SLICE, share_now(id), competitors, nr_cpus));
 		if (choice == IDLE || !before(best, queue_key(&queue, id))) {
@@ -99,8 +101,8 @@ static __always_inline enum choice choose(struct vs_claim *c, u64 at)
 }
 
 /*
- * May a task that waits run on this CPU? Until it is taken out of its queue this does
- * not change: whoever changes it has the task queued anew.
+ * May a task that waits run on this CPU? The answer does not change until the task is
+ * taken out of its queue: the kernel queues a task anew when it changes its CPU mask.
  */
 static __always_inline bool may_run(struct task_struct *p, u32 cpu)
 {
@@ -112,7 +114,7 @@ static __always_inline bool may_run(struct task_struct *p, u32 cpu)
 	return allowed >> (cpu % 64) & 1;
 }
 
-/* The first that may run here, of a node that is not parked. */
+/* The first task of the queue that may run here and whose node is not parked. */
 static __noinline bool steal_from(s32 other, s32 cpu, struct vs_due *due)
 {
 	struct task_struct *p;
@@ -130,12 +132,12 @@ static __noinline bool steal_from(s32 other, s32 cpu, struct vs_due *due)
 	return false;
 }
 
-/* Takes a task that another CPU has no time for; only where there is nothing else. */
+/* Takes a task that another CPU has no time for; only if there is nothing else to run. */
 static __noinline bool steal(s32 cpu, struct vs_due *due)
 {
 	s32 other;
 
-	due->looked = 0; /* in all of the queues */
+	due->looked = 0; /* counted over all queues together */
 	bpf_for(other, 0, nr_cpus) {
 		if (other != cpu && scx_bpf_dsq_nr_queued(DSQ_PINNED | other) &&
 		    steal_from(other, cpu, due))

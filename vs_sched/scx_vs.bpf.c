@@ -3,11 +3,11 @@
  * scx_vs: CPU time by virtual service.
  *
  * Weighted fair shares over the tree of services, then over the tasks of one
- * service by their nice weight. Who a task is charged to is its *current* VS,
- * which changes while it runs: a server's thread takes the next tenant's request
- * without a system call to the scheduler. So nothing is charged by what was
- * scheduled; all is charged by what settle() has accounted (see settle.bpf.h),
- * and the order of service follows from that alone.
+ * service by their nice weight. A task is charged to its *current* VS, which
+ * changes while it runs: a server's thread takes the next tenant's request
+ * without a call to the scheduler. So charges do not follow from what was
+ * scheduled, but from what settle() has accounted (settle.bpf.h), and the order
+ * of service follows from these charges alone.
  *
  * A node is a service with a CPU weight or cap of its own; a service that shares
  * both with its parent is part of the parent's node. A node's own tasks compete
@@ -18,59 +18,61 @@
  *              |             +-- a2 (200)
  *              +-- b (100)
  *
- * and let a1, a2, b and untagged tasks all want to run. b's share is
- * 100 / (300 + 100 + 100) = 1/5, so is that of root's own tasks, and a's is 3/5,
- * of which a1 has 1/3 and a2 2/3: 1/5 and 2/5 of all. If a2 goes to sleep, a1 has
- * all of a's 3/5. The tree is flattened to those products (`share`), which are
- * worked out anew where the set of those that compete has changed.
+ * and let a1, a2, b and untagged tasks all want to run. b's share is 100 / (300 +
+ * 100 + 100) = 1/5, so is that of root's own tasks, and a's is 3/5, of which a1
+ * has 1/3 and a2 2/3: 1/5 and 2/5 of all. If a2 goes to sleep, a1 has all of a's
+ * 3/5. The tree is flattened to those products (`share`), which are computed anew
+ * when the set of nodes that compete has changed.
  *
  * A node's virtual time grows by what it uses divided by its share, so nodes that
- * get what they deserve keep step with the system's virtual time, which is just
- * the CPU time used by all. A CPU takes the first task of the node that is
- * furthest behind, or lets the present one go on if its node is; each tick asks
- * anew. A node that did not wait until now is taken to be no further behind than
- * fair service could leave it, nor further ahead (see resume() in arith.h): what
- * it did not want cannot be saved up, and what nobody else wanted is free.
+ * get their share keep step with the system's virtual time, which is just the CPU
+ * time used by all. A CPU takes the first task of the node that is furthest
+ * behind, or lets the present one go on if its node is; each tick asks anew. A
+ * node that did not wait until now is taken to be no further behind than fair
+ * service could leave it, nor further ahead (see resume() in arith.h): CPU time
+ * that it did not want cannot be saved up, and time that no other node wanted is
+ * free.
  *
  * Tasks that may not run everywhere wait in the queue of a CPU they may run on,
  * by the virtual time that their node had; the CPU weighs the first of those
  * against the first node.
  *
- * Kernel threads do not wait for root's share, because others wait for them: those that
- * may not run everywhere pass all queues, the others are urgent. Of two tasks that a CPU
- * takes, one is urgent, if there are any. What they use is charged to root all the same.
+ * Kernel threads do not wait for root's share, because other tasks wait for them: those
+ * that may not run everywhere go past all queues, the others are urgent. Of two tasks
+ * that a CPU takes, one is urgent, if there are any. The time that kernel threads use is
+ * charged to root all the same.
  *
- * A node that has used up its cap, or that of one above it, is parked: out of the
- * order, and out of the sums, until the bucket fills again (a timer, 10 ms). Each tick
- * looks, and each CPU that chooses anew, so bursts between two ticks count too; kernel
- * threads go on all the same, as others wait for them.
+ * A node that has used up its cap, or that of a node above it, is parked: it leaves
+ * the order and the sums until the bucket fills again (a timer, 10 ms). The cap is
+ * checked at each tick and whenever a CPU chooses anew, so bursts between two ticks
+ * count too. Kernel threads go on all the same, as other tasks wait for them.
  *
  * Bound: a task that has waited for OVERDUE_AFTER = 15 s is served within the next
  * second or two, whatever its VS, share, nice level or cap: it is urgent too. This
- * holds up to some 1,500 waiting tasks for each CPU; the kernel's watchdog ends us at
- * 30 s. A share or cap is therefore kept as long as a node has not more tasks that
- * always want to run than 15 s of it have ticks: 37 of them at the smallest cap, ten
- * thousandths of a CPU, where HZ is 250.
+ * holds up to some 1,500 waiting tasks for each CPU; the kernel's watchdog ejects
+ * this scheduler at 30 s. A share or cap is therefore kept as long as a node has not
+ * more tasks that always want to run than 15 s of it have ticks: 37 of them at the
+ * smallest cap, ten thousandths of a CPU, where HZ is 250.
  *
- * A task that is preempted inside an RCU read section holds up all that RCU is to free,
- * for everybody. It is given up to EXTRA_SLICES to leave the section, and if it has to
- * wait inside of one after all, it counts as overdue after READER_AFTER = 0.5 s.
+ * A task that is preempted inside an RCU read section holds up the grace period, and
+ * with it all that RCU is to free, for everybody. It is given up to EXTRA_SLICES to
+ * leave the section. If it has to wait inside the section after all, it counts as
+ * overdue after READER_AFTER = 0.5 s.
  *
  * Its limits:
- * - Flattening (as in scx_flatcg): if many nodes below a light one wake at once,
- *   they can have more than their parent's share for some slices.
- * - A slice ends with a tick, so with N nodes waiting for one CPU the last one
- *   waits N ticks. A woken task preempts only where its node is a slice behind, and
- *   nobody in the node comes before it; nor does a server, where the node that has the
- *   CPU is the one it worked for last: if it is woken for another this time, that one
- *   waits for the tick.
+ * - Flattening (as in scx_flatcg): if many nodes below a node of little weight
+ *   wake at once, they can have more than their parent's share for some slices.
+ * - A slice ends with a tick, so with N nodes waiting for one CPU the last one waits N
+ *   ticks. A woken task preempts only if its node is a slice behind and no task of the
+ *   node comes before it. A server does not preempt a task of the node that it worked
+ *   for last: if it is woken for another node this time, that node waits for the tick.
  * - One lock for the order of nodes; it is taken a few times for each slice.
- * - A task that is given to another VS while it waits is served once as the old one's.
- * - Virtual time is one for the whole machine. What others use of the CPUs that a task
- *   may not run on moves it on, and where the services bound to a CPU cannot follow they
- *   are cut at the furthest behind that we let one be. So they share that CPU evenly, not
- *   by weight, if others fill the rest of the machine, and some percent off their weights
- *   (67 to 78 for 75 were seen) if others use a little of it. Nobody starves.
+ * - A task that is given to another VS while it waits is served once as the old VS's.
+ * - Virtual time is one for the whole machine. CPU time that is used on other CPUs moves
+ *   it on. Services that are bound to one CPU cannot follow, and are cut at the most that
+ *   a node may be behind. So they share that CPU evenly, not by weight, if other services
+ *   fill the rest of the machine, and some percent off their weights (67 to 78 for 75
+ *   were seen) if others use a little of it. No task starves.
  * - No notion of caches but select_cpu's: a node's tasks may run on any CPU.
  */
 #include "pick.bpf.h"
@@ -79,9 +81,9 @@
 
 char _license[] SEC("license") = "GPL";
 
-#define TRIES 8 /* nodes, until a CPU gives up for now */
+#define TRIES 8 /* nodes that a CPU tries before it gives up for now */
 
-/* Why we ended: in a section of its own, that is a map of its own, which outlives us. */
+/* The exit record, in a section, and so in a map, of its own, which outlives the scheduler. */
 struct vs_sched_exit uei SEC(".data.uei");
 
 /* --- Waking and queueing ------------------------------------------------------ */
@@ -126,8 +128,8 @@ void BPF_PROG(vs_enqueue, struct task_struct *p, u64 enq_flags)
 	}
 	id = task_node(p, t);
 	/*
-	 * Preempted by a woken one, it is next. (At ENQ_LAST the CPU is about to go idle, and would
-	 * not look.)
+	 * A task that a woken one has preempted is next. (At ENQ_LAST the CPU is about to go idle,
+	 * and would not look.)
 	 */
 	if (!(enq_flags & ENQ_LAST) && goes_on(p, t)) {
 		count(VS_SCHED_READER);
@@ -158,7 +160,7 @@ void BPF_PROG(vs_enqueue, struct task_struct *p, u64 enq_flags)
 	if (is_pinned(p)) {
 		s64 lag = t->vtime - n->task_now;
 
-		/* Within its node it is as far behind or ahead as its nice weight says. */
+		/* Within its node a task is as far behind or ahead as its nice weight says. */
 		args.vtime =
 			later(n->vtime, now - lag_max(VS_SLICE, n->share, competitors, nr_cpus)) +
 			lag;
@@ -167,7 +169,7 @@ void BPF_PROG(vs_enqueue, struct task_struct *p, u64 enq_flags)
 		__scx_bpf_dsq_insert_vtime(p, &args);
 		return;
 	}
-	/* A node's first tasks do not wait until its queue is made. */
+	/* The first tasks of a new node do not wait until its queue is made. */
 	if (!n->homed) {
 		count(VS_SCHED_HOMELESS);
 		queues_wanted();
@@ -181,7 +183,7 @@ void BPF_PROG(vs_enqueue, struct task_struct *p, u64 enq_flags)
 	waiting_add(t, id);
 }
 
-/* The task has left its queue: to run, or because it sleeps or changes otherwise. */
+/* The task has left its queue: it runs, sleeps, or is about to be changed. */
 SEC("struct_ops/dequeue")
 void BPF_PROG(vs_dequeue, struct task_struct *p, u64 deq_flags)
 {
@@ -216,7 +218,7 @@ void BPF_PROG(vs_dispatch, s32 cpu, struct task_struct *prev)
 	bpf_spin_lock(&lock);
 	if (c->claimed) {
 		node_charge(ran, used, at);
-		/* Not at ticks only: who never runs in one would have no cap. */
+		/* Not at ticks only: a task that never runs during one would have no cap. */
 		parks = node_park(ran, at);
 	}
 	if (reads)
@@ -225,7 +227,9 @@ void BPF_PROG(vs_dispatch, s32 cpu, struct task_struct *prev)
 		cpu_release(c);
 	if (c->keeps) {
 		keep_parks = node_park(c->keep, at);
-		/* A kernel thread that may run here only would be left on an idle CPU. */
+		/*
+		 * A kernel thread that may run here only would otherwise wait on an idle CPU.
+		 */
 		if (node_at(c->keep)->parked && prev && !(prev->flags & PF_KTHREAD))
 			c->keeps = false;
 	}
@@ -297,7 +301,10 @@ void BPF_PROG(vs_dispatch, s32 cpu, struct task_struct *prev)
 	if (take_urgent(cpu, c)) {
 		count(VS_SCHED_PICK_URGENT);
 	} else if (c->keeps) {
-		/* Others came first, but could not be had: better than an idle CPU. */
+		/*
+		 * Other tasks came first, but could not be had: to go on is better than an idle
+		 * CPU.
+		 */
 		bpf_spin_lock(&lock);
 		cpu_claim(c, c->keep);
 		bpf_spin_unlock(&lock);
@@ -317,8 +324,8 @@ keep:
 }
 
 /*
- * A task that is still on its way to its queue when the last CPU has looked there
- * would wait until one looks again. The timer sees to that.
+ * A task that was still on its way to its queue when the last CPU looked there
+ * would wait until a CPU looks again. The timer makes one look.
  */
 SEC("struct_ops/update_idle")
 void BPF_PROG(vs_update_idle, s32 cpu, bool idle)
@@ -328,7 +335,7 @@ void BPF_PROG(vs_update_idle, s32 cpu, bool idle)
 	if (!idle)
 		return;
 	if (queue_first(&queue) == VS_NOBODY && !scx_bpf_dsq_nr_queued(DSQ_URGENT)) {
-		/* Of its own queue, what is parked is not missed. */
+		/* Tasks of parked nodes in the CPU's own queue are not missed. */
 		pinned_first(cpu, &c->due);
 		if (!c->due.task)
 			return;
@@ -346,7 +353,7 @@ void BPF_PROG(vs_runnable, struct task_struct *p, u64 enq_flags)
 	if (!t)
 		return;
 	task_node(p, t);
-	/* Here too: not all that wake come to vs_enqueue(). */
+	/* Here too: not every woken task comes to vs_enqueue(). */
 	task_resume(t);
 	t->runnable = true;
 	runnable_add(t->node);
@@ -366,7 +373,7 @@ void BPF_PROG(vs_quiescent, struct task_struct *p, u64 deq_flags)
 SEC("struct_ops/running")
 void BPF_PROG(vs_running, struct task_struct *p)
 {
-	/* Not this CPU: who changes a running task from elsewhere has it begin anew. */
+	/* Not this CPU: if another CPU changes a running task, the kernel calls this there. */
 	struct vs_claim *c = cpu_at(scx_bpf_task_cpu(p));
 	struct vs_task *t = task_of(p);
 
@@ -382,7 +389,7 @@ void BPF_PROG(vs_running, struct task_struct *p)
 	bpf_spin_unlock(&lock);
 }
 
-/* Charged before the order is looked at: sched_switch would come too late. */
+/* Charges the task before the order is looked at: sched_switch would come too late. */
 SEC("struct_ops/stopping")
 void BPF_PROG(vs_stopping, struct task_struct *p, bool runnable)
 {
@@ -396,11 +403,11 @@ void BPF_PROG(vs_stopping, struct task_struct *p, bool runnable)
 }
 
 /*
- * The time that was used shows in the order from now on. The CPU is given up where the
- * node has used up its cap, and where the task works for another node than before that
- * does not deserve it. If it does, it keeps the CPU: a task that a woken one has
- * interrupted in an RCU read section is next without being chosen, and would have it
- * for a slice.
+ * From now on the order takes the used time into account. The CPU is given up if the
+ * node has used up its cap, or if the task now works for another node, which does not
+ * deserve the CPU. If that node deserves it, the task keeps the CPU: otherwise a task
+ * that was preempted in an RCU read section, which is next without being chosen, would
+ * have the CPU for a slice.
  */
 SEC("struct_ops/tick")
 void BPF_PROG(vs_tick, struct task_struct *p)
@@ -452,7 +459,7 @@ s32 BPF_PROG(vs_init_task, struct task_struct *p, struct scx_init_task_args *arg
 	return 0;
 }
 
-/* The task comes under our scheduling, at the end of what its node's tasks have used. */
+/* The task comes under this scheduler; it starts at the present virtual time of its node. */
 SEC("struct_ops/enable")
 void BPF_PROG(vs_enable, struct task_struct *p)
 {
@@ -465,10 +472,10 @@ void BPF_PROG(vs_enable, struct task_struct *p)
 }
 
 /*
- * To be run after services were created or configured, so that their queues are there
- * before their first tasks wait. 0 or a negative errno. The queue of a service that is
- * gone stays, for the next one that gets the id: to take it away while a task could
- * still be on its way to it would end the scheduler.
+ * Run by vsctl after services were created or configured, so that their queues exist
+ * before their first tasks wait. Returns 0 or a negative errno. The queue of a service
+ * that is gone stays, for the next service that gets the id: to destroy it while a
+ * task could still be on its way there would end the scheduler.
  */
 SEC("syscall")
 int sync_services(void *ctx)
@@ -489,7 +496,7 @@ static __always_inline void announce(bool on)
 	}
 }
 
-/* May sleep. No task is ours yet. */
+/* May sleep. No task is under this scheduler yet. */
 SEC("struct_ops.s/init")
 s32 BPF_PROG(vs_init)
 {
@@ -509,7 +516,7 @@ s32 BPF_PROG(vs_init)
 	}
 
 	queue_init(&queue);
-	/* Time that was used before is not held against anybody. */
+	/* CPU time that was used before does not count against any node. */
 	bpf_for(id, 0, VS_ID_COUNT) {
 		node_at(id)->cap = VS_NO_CAP;
 		node_at(id)->seen = node_used(id);
@@ -553,8 +560,8 @@ s32 BPF_PROG(vs_init)
 }
 
 /*
- * Under PREEMPT_RT: a timer of vs.ko is over. It is told in softirq, which is preempted there, but
- * others wait for: what has to happen is left to a work queue.
+ * Under PREEMPT_RT: a timer of vs.ko has expired. This runs in softirq, which can be preempted
+ * there while others wait for it, so the work itself is left to a workqueue.
  */
 SEC("fentry/vs_fires")
 int BPF_PROG(scheduler__fires, u32 which)
@@ -566,7 +573,7 @@ int BPF_PROG(scheduler__fires, u32 which)
 	return 0;
 }
 
-/* Accounting goes on without us. */
+/* Accounting goes on without the scheduler. */
 SEC("struct_ops/exit")
 void BPF_PROG(vs_exit, struct scx_exit_info *info)
 {
@@ -600,8 +607,9 @@ void BPF_PROG(vs_dump, struct scx_dump_ctx *dump)
 }
 
 /*
- * Without cpu_online and cpu_offline the kernel ends us when a CPU comes or goes,
- * and says so: nr_cpus and the CPUs' queues would no longer be right.
+ * There is no cpu_online and no cpu_offline, so the kernel ejects this scheduler
+ * when a CPU comes or goes, and says so: nr_cpus and the CPUs' queues would no
+ * longer be right.
  */
 SEC(".struct_ops.link")
 struct sched_ext_ops vs_ops = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0 */
 /*
- * The part of scx_vs that user space sees: counters, and why it ended.
+ * The part of scx_vs that user space sees: its counters, and its exit record.
  */
 #ifndef _VS_SCHED_SCX_VS_H
 #define _VS_SCHED_SCX_VS_H
@@ -19,25 +19,25 @@ enum vs_sched_stat {
 	VS_SCHED_PICK_PINNED, /* the CPU's own queue was due first */
 	VS_SCHED_PICK_URGENT, /* a kernel thread or an overdue task was run next */
 	VS_SCHED_PICK_STOLEN, /* nothing else to run: took from another CPU's queue */
-	VS_SCHED_KEEP,	      /* the running task was still the most deserving one */
-	/* the running task was in an RCU read section: let it leave first */
+	VS_SCHED_KEEP,	      /* the running task still came first */
+	/* the running task went on, to leave an RCU read section */
 	VS_SCHED_READER,
 	VS_SCHED_IDLE,	   /* nothing to run */
 	VS_SCHED_EMPTY,	   /* a node's task was gone before it was reached */
 	VS_SCHED_PREEMPT,  /* a woken task interrupted one whose node was ahead */
 	VS_SCHED_REBOUND,  /* a task was found to work for another node than before */
 	VS_SCHED_PARKED,   /* a node had used up its cap */
-	VS_SCHED_UNPARKED, /* and may run again */
+	VS_SCHED_UNPARKED, /* a parked node may run again */
 	VS_SCHED_OVERDUE,  /* a task had waited too long */
-	/* a node became runnable, or was to wait, and its lag or lead was cut */
+	/* a node became runnable, or began to wait, and its lag or lead was cut */
 	VS_SCHED_CLAMPED,
 	VS_SCHED_NODE_CHANGED, /* a node's parent, weight or cap changed */
 	VS_SCHED_STATS
 };
 
 /*
- * Why it ended: the map ".data.uei", in the layout that tools know from other
- * sched_ext schedulers (struct user_exit_info).
+ * The exit record: the map ".data.uei", in the layout that tools know from
+ * other sched_ext schedulers (struct user_exit_info).
  */
 struct vs_sched_exit {
 	__s32 kind; /* enum scx_exit_kind; 0: it has not ended */

@@ -1,28 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A task, as scx_vs sees it: which node it is scheduled in, and its place there.
+ * A task, as scx_vs sees it: the node in which it is scheduled, and its place
+ * there.
  *
- * The kernel calls us for a task under the lock of the run queue it is on, so
- * these fields have one writer at a time; `queued` alone is also changed by the
- * timer that looks for overdue tasks, and exchanged atomically.
+ * The kernel calls these programs for a task under the lock of its run queue,
+ * so these fields have one writer at a time. `queued` alone is changed by the
+ * timer that looks for overdue tasks, too, and so is exchanged atomically.
  */
 #ifndef _VS_SCHED_TASK_BPF_H
 #define _VS_SCHED_TASK_BPF_H
 
 #include "node.bpf.h"
 
-#define EXTRA_SLICES  4		     /* each time, for who is in an RCU read section */
+#define EXTRA_SLICES  4		     /* each time, for a task in an RCU read section */
 #define OVERDUE_AFTER 15000000000ULL /* ns */
-#define READER_AFTER  500000000ULL   /* ns, for who waits inside an RCU read section */
+#define READER_AFTER  500000000ULL   /* ns, for a task that waits inside an RCU read section */
 
 struct vs_task {
 	u64 vtime; /* what it used, by its nice weight, in its node's task_now */
-	u64 exec;  /* its runtime up to which that counts */
-	/* ns, until when it is to have left its queue, whatever its node deserves */
+	u64 exec;  /* the runtime that `vtime` includes */
+	/* ns: the time by which it must leave its queue, whatever its node deserves */
 	u64 due;
-	u32 node;   /* where it is scheduled and, if `runnable`, counted */
+	u32 node;   /* the node it is scheduled in and, if `runnable`, counted for */
 	u32 queued; /* 1 + the node in whose `waiting` it is counted; 0: none */
-	u32 extra;  /* slices it was given since it last waited, see goes_on() */
+	u32 extra;  /* slices it was given beyond its own since it last waited, see goes_on() */
 	bool runnable;
 };
 
@@ -63,7 +64,10 @@ static __noinline void runnable_add(u32 id)
 		count(VS_SCHED_CLAMPED);
 }
 
-/* One ceased to be. What it used is charged while its node's share still counts. */
+/*
+ * A task of the node ceased to be runnable. The time that it used is charged while its node still
+ * has its share.
+ */
 static __noinline void runnable_sub(u32 id)
 {
 	u64 used;
@@ -104,7 +108,7 @@ static __noinline void waiting_add(struct vs_task *t, u32 id)
 		count(VS_SCHED_CLAMPED);
 }
 
-/* The task has left the queue, whoever took it out. Idempotent. */
+/* The task has left the queue, by whatever way. Idempotent. */
 static __noinline void waiting_sub(struct vs_task *t)
 {
 	u32 id = __sync_lock_test_and_set(&t->queued, 0);
@@ -120,9 +124,9 @@ static __noinline void waiting_sub(struct vs_task *t)
 }
 
 /*
- * Sees to it that the task is scheduled where its VS is, and returns that node.
- * The gates have changed its VS if not, or the tree was changed. It comes to its
- * new node with the lag it had in the old one, within a few slices.
+ * Moves the task to the node of its VS, if a gate has changed that VS or the
+ * tree has changed, and returns the node. In its new node the task has the lag
+ * it had in the old one, within a few slices.
  */
 static __noinline u32 task_node(struct task_struct *p, struct vs_task *t)
 {
@@ -147,8 +151,8 @@ static __noinline u32 task_node(struct task_struct *p, struct vs_task *t)
 }
 
 /*
- * The task has become runnable, or comes to wait: of what it did not use until now,
- * asleep or held up on its CPU, it may have one slice.
+ * The task has become runnable, or begins to wait: of the time that it did not use
+ * until now, asleep or held up on its CPU, it may have one slice.
  */
 static __always_inline void task_resume(struct vs_task *t)
 {
@@ -156,9 +160,9 @@ static __always_inline void task_resume(struct vs_task *t)
 }
 
 /*
- * The task was chosen, so it says where its node's tasks are: when it begins to run,
- * and when it is let run on. Not when it is charged, since others of its node may be
- * far behind by then, of a task of nice 19.
+ * The task was chosen, to run or to run on, so the virtual time of its node's tasks
+ * follows it. Not when it is charged: a task of nice 19 may be far ahead of the
+ * others of its node by then.
  */
 static __always_inline void task_chosen(struct vs_task *t)
 {
@@ -167,7 +171,7 @@ static __always_inline void task_chosen(struct vs_task *t)
 	n->task_now = later(n->task_now, t->vtime);
 }
 
-/* Puts what the task has run on its virtual time. */
+/* Adds the time that the task has run to its virtual time. */
 static __always_inline void task_charge(struct task_struct *p, struct vs_task *t)
 {
 	u64 exec = p->se.sum_exec_runtime;
@@ -186,10 +190,11 @@ static __always_inline bool in_read_section(struct task_struct *p)
 }
 
 /*
- * Does the task run on, to leave such a section, although it is not its turn? Nothing
- * that RCU protects is freed anywhere until it has, however little its service
- * deserves. A slice is long beside a section. Whose system calls consist of them can
- * be in the next one when the slice ends, so slices are counted; and they are charged.
+ * Does the task run on, to leave an RCU read section, although it is not its turn?
+ * Until it leaves, nothing that RCU protects is freed anywhere, however little its
+ * service deserves. A slice is long compared with a section. But a task whose system
+ * calls consist of such sections can be in the next one when the slice ends, so the
+ * slices are counted; and they are charged.
  */
 static __always_inline bool goes_on(struct task_struct *p, struct vs_task *t)
 {

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The work that no scheduling event does. Timers look
+ * The work that no scheduling event does. Timers check
  *
  * - every second, for tasks that have waited too long;
- * - every 10 ms, while nodes are parked, whether their caps have filled again;
+ * - every 10 ms, while nodes are parked, for caps that have filled again;
  * - shortly after a CPU went idle although there were tasks, for what it missed.
  *
- * Each is one of its own: who starts a timer that is started already puts it off.
- * Their callbacks run in softirq, hold no run queue's lock and may move any task
- * between queues, but to a CPU (see feed()).
+ * Each has a timer of its own, because starting a timer that is armed already
+ * would postpone it. Their callbacks run in softirq, hold no run queue's lock and
+ * may move any task between queues, but not to a CPU (see feed()).
  *
- * Under PREEMPT_RT the kernel refuses BPF its timers. There vs.ko has them (see
- * vs_fire_after()), and what has to happen runs in a work queue: its thread is bound
- * to a CPU and so passes the nodes' queues, but waits for the end of a slice.
+ * Under PREEMPT_RT the kernel does not let BPF programs use timers. There vs.ko has
+ * the timers (see vs_fire_after()), and the work runs in a workqueue: its thread is
+ * bound to a CPU and so goes past the nodes' queues, but it waits for the end of a
+ * slice.
  */
 #ifndef _VS_SCHED_TIMER_BPF_H
 #define _VS_SCHED_TIMER_BPF_H
@@ -20,22 +21,22 @@
 #include "dsq.bpf.h"
 
 #define OVERDUE_EVERY 1000000000ULL /* ns, between two looks */
-#define OVERDUE_LOOK  8192	    /* tasks looked at each time */
-#define PARKED_EVERY  10000000ULL   /* ns, between two looks at what is parked */
-#define MISSED_AFTER  200000ULL	    /* ns, until an idle CPU is given what it has missed */
+#define OVERDUE_LOOK  8192	    /* tasks that are looked at each time */
+#define PARKED_EVERY  10000000ULL   /* ns, between two looks at the parked nodes */
+#define MISSED_AFTER  200000ULL	    /* ns, until an idle CPU looks again for missed tasks */
 
-/* TIMER_QUEUES is none, but work alone: to make queues, which may sleep. */
+/* TIMER_QUEUES is no timer, but only work: to make queues, which may sleep. */
 enum { TIMER_OVERDUE, TIMER_PARKED, TIMER_MISSED, TIMER_QUEUES, TIMERS };
 
 struct vs_timer {
 	struct bpf_timer timer; /* not used under PREEMPT_RT */
-	struct bpf_wq work;	/* used under PREEMPT_RT, and by TIMER_QUEUES */
-	bool making;		/* of TIMER_QUEUES: it has been started */
+	struct bpf_wq work;	/* used under PREEMPT_RT, and for TIMER_QUEUES */
+	bool making;		/* for TIMER_QUEUES: the work has been started */
 };
 
 _Static_assert(TIMERS == VS_TIMERS, "vs.ko has as many");
 
-/* vs.ko has it where the kernel was built with PREEMPT_RT, and only there. */
+/* vs.ko exports it only if the kernel was built with PREEMPT_RT. */
 extern void vs_fire_after(u32 which, u64 ns) __ksym __weak;
 #define PREEMPT_RT bpf_ksym_exists(vs_fire_after)
 
@@ -47,8 +48,8 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME); /* timers go with the last user of their map */
 } vs_timers SEC(".maps");
 
-u32 missed; /* CPUs that went idle since TIMER_MISSED has fired last; atomic */
-/* tasks, in one look for overdue ones; not a local, which would be the verifier's to count */
+u32 missed; /* CPUs that went idle since TIMER_MISSED last fired; atomic */
+/* tasks seen in one look for overdue ones; not a local, whose values the verifier would follow */
 u32 overdue_looked;
 
 static __always_inline void timer_start(u32 which, u64 ns)
@@ -65,8 +66,8 @@ static __always_inline void timer_start(u32 which, u64 ns)
 }
 
 /*
- * After the lock: what node_park() has said. With the first one the timer begins; it goes on while
- * there are any.
+ * Takes the result of node_park(), after the lock is released. The first parked node starts the
+ * timer, which goes on while there are any.
  */
 static __always_inline void parked_one(u32 parks)
 {
@@ -78,8 +79,9 @@ static __always_inline void parked_one(u32 parks)
 }
 
 /*
- * A CPU goes idle although there are tasks. The next ones that do so do not put the timer
- * off; for them it may come before what they missed is in its queue, so it fires once more.
+ * A CPU goes idle although there are tasks. Further CPUs that go idle do not postpone the
+ * timer; for these it may fire before the task that they missed is in its queue, so it
+ * fires once more.
  */
 static __always_inline void missed_one(void)
 {
@@ -88,8 +90,8 @@ static __always_inline void missed_one(void)
 }
 
 /*
- * Moves the tasks of one queue that are overdue to where they are served next. Returns
- * when the first of the others is.
+ * Moves the overdue tasks of one queue to the queue `to`, which is served next.
+ * Returns the time at which the first of the remaining tasks becomes overdue.
  */
 static __noinline u64 overdue_in(u64 dsq, u64 to, u64 at)
 {
@@ -113,9 +115,11 @@ static __noinline u64 overdue_in(u64 dsq, u64 to, u64 at)
 }
 
 /*
- * The same for a node's queue, if the time has come: a node has a look once in as long
- * as a task may wait, not every second. Before the look `due` is put to where whoever
- * comes meanwhile is no earlier, a reader (READER_AFTER) excepted, who lowers it.
+ * Moves the overdue tasks of a node's queue, if its time has come: a node's queue is
+ * looked at once in the time that a task may wait, not every second. Before the look,
+ * `due` is set to the earliest time at which a task that comes meanwhile can be
+ * overdue. Only a task in an RCU read section can be overdue earlier (READER_AFTER);
+ * it lowers `due` itself.
  */
 static __noinline void overdue_of(u32 id, u64 at)
 {
@@ -134,8 +138,8 @@ static __noinline void overdue_of(u32 id, u64 at)
 }
 
 /*
- * Looks whether what is parked may run again. From the last one on: who leaves is
- * replaced by it. Nobody else unparks.
+ * Unparks the nodes that may run again. It goes from the last one down, because
+ * the last takes the place of a node that is removed. Nothing else unparks nodes.
  */
 static __noinline void look_at_parked(u64 at)
 {
@@ -160,10 +164,11 @@ static __noinline void look_at_parked(u64 at)
 }
 
 /*
- * Has idle CPUs look at what waits; there is something only where a CPU has missed it.
- * They are not given a task: one that is moved to an idle CPU is counted as if it had
- * run since the CPU's clock was last looked at (7.2: scx_bpf_dsq_move() does not bring
- * it up to date, and wakeup_preempt() has __schedule() skip that).
+ * Kicks idle CPUs so that they look at the queues; a task waits there only if a CPU
+ * has missed it. The CPUs are not given the task itself: a task that is moved to an
+ * idle CPU is accounted as if it had run since the CPU's clock was last updated (7.2:
+ * scx_bpf_dsq_move() does not update the clock, and wakeup_preempt() makes
+ * __schedule() skip that).
  */
 static __noinline void feed(void)
 {
@@ -188,7 +193,7 @@ static __noinline void look_for_overdue(u64 at)
 	s32 cpu;
 
 	overdue_looked = 0;
-	/* A node that changes its place meanwhile may be missed, until the next look. */
+	/* A node that changes its place meanwhile may be missed until the next look. */
 	bpf_for(place, 0, VS_ID_COUNT) {
 		if (place >= parked)
 			break;
@@ -211,14 +216,15 @@ static __noinline void look_for_overdue(u64 at)
 /* Under RCU. */
 static __noinline void timer_look(u32 which)
 {
-	/* Not scx_bpf_now(), which may be as of this CPU's last scheduling event. */
+	/* Not scx_bpf_now(), which may be as old as this CPU's last scheduling event. */
 	u64 at = vs_rq_clock(bpf_get_smp_processor_id());
 
 	switch (which) {
 	case TIMER_OVERDUE:
 		timer_start(which, OVERDUE_EVERY);
 		/*
-		 * Should one of the others not have started: with interrupts off that takes memory.
+		 * Starts the other timers, too, should one not have started: with interrupts off,
+		 * starting one takes memory.
 		 */
 		missed = 0;
 		if (parked)
@@ -229,7 +235,7 @@ static __noinline void timer_look(u32 which)
 	case TIMER_PARKED:
 		look_at_parked(at);
 		feed();
-		/* The first one after this look starts it again. */
+		/* The first node that is parked after this look starts the timer again. */
 		if (parked)
 			timer_start(which, PARKED_EVERY);
 		break;
@@ -247,7 +253,7 @@ static int timer_fires(void *map, u32 *key, struct vs_timer *t)
 	return 0;
 }
 
-/* Makes the queues that are missing. May sleep. 0 or a negative errno. */
+/* Makes the queues that are missing. May sleep. Returns 0 or a negative errno. */
 static __noinline int make_queues(void)
 {
 	u32 id;
@@ -259,7 +265,7 @@ static __noinline int make_queues(void)
 		if (n->homed || (id && node_of(id) != id))
 			continue;
 		error = scx_bpf_create_dsq(id, -1);
-		if (error && error != -17) /* EEXIST: the other one who makes queues was faster */
+		if (error && error != -17) /* EEXIST: another caller made the queue first */
 			return error;
 		n->homed = true;
 	}
@@ -282,7 +288,7 @@ static int work_runs(void *map, int *key, void *value)
 	return 0;
 }
 
-/* A node was met that has no queue: it became one just now. */
+/* A node without a queue was met: it has just become a node. */
 static __always_inline void queues_wanted(void)
 {
 	u32 which = TIMER_QUEUES;
@@ -292,7 +298,7 @@ static __always_inline void queues_wanted(void)
 		return;
 	t->making = true;
 	if (PREEMPT_RT)
-		/* With interrupts off bpf_wq_start() takes memory, which is refused there. */
+		/* bpf_wq_start() takes memory, which it is refused with interrupts off. */
 		vs_fire_after(which, 0);
 	else if (bpf_wq_start(&t->work, 0))
 		t->making = false;

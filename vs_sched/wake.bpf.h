@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Where a task that becomes runnable could run at once: an idle CPU, or one that is
- * better taken from who has it.
+ * Finds a CPU on which a task that becomes runnable can run at once: an idle one,
+ * or one whose task it should preempt.
  *
- * None of it takes the lock: what is read may be a moment old, and what a CPU was
- * taken for is charged all the same.
+ * None of it takes the lock: the values read may be a moment old, and the time
+ * used is charged correctly all the same.
  */
 #ifndef _VS_SCHED_WAKE_BPF_H
 #define _VS_SCHED_WAKE_BPF_H
@@ -12,8 +12,9 @@
 #include "dsq.bpf.h"
 
 /*
- * Does the node deserve the CPU by more than a slice over the one that has it? A kernel
- * thread has been let in out of turn, so what root has not used is not on its side.
+ * Does the node deserve the CPU by more than a slice over the node that has it? A
+ * kernel thread was let in out of turn, so time that root has left unused does not
+ * speak for it.
  */
 static __always_inline bool deserves_more(u32 id, struct vs_claim *c)
 {
@@ -26,7 +27,7 @@ static __always_inline bool deserves_more(u32 id, struct vs_claim *c)
 	       before(n->vtime + virtual_time(VS_SLICE, n->share), has);
 }
 
-/* Does none of those that wait in the task's node come before it? */
+/* Does no task that waits in the same node come before this task? */
 static __always_inline bool leads(struct vs_task *t, u32 id)
 {
 	struct task_struct *first = node_at(id)->homed ? scx_bpf_dsq_peek(id) : NULL;
@@ -35,10 +36,10 @@ static __always_inline bool leads(struct vs_task *t, u32 id)
 }
 
 /*
- * Is the task a server that has last worked for whom the CPU works already? Then it
- * need not hurry: its time would be charged to the same node, and a server that is
- * let in for each request, not for as many as come in a slice, loses a fifth of its
- * throughput (Redis, see performance.md).
+ * Is the task a server that last worked for the node that has the CPU already? Then
+ * it need not hurry: its time would be charged to the same node. A server that
+ * preempts for each request, instead of taking all that come in a slice, loses a
+ * fifth of its throughput (Redis, see performance.md).
  */
 static __always_inline bool served_last(struct task_struct *p, u32 id)
 {
@@ -47,7 +48,7 @@ static __always_inline bool served_last(struct task_struct *p, u32 id)
 	return tag && tag->served && tag->served != tag->home && node_of(tag->served) == id;
 }
 
-/* A CPU that has nothing to do, for a task that select_cpu has not been asked about. */
+/* An idle CPU for a task that did not go through select_cpu. */
 static __always_inline s32 idle_for(struct task_struct *p, s32 cpu, u64 enq_flags)
 {
 	if (is_pinned(p))

@@ -3,8 +3,9 @@
  * Measures the time of system calls: calls KIND ROUNDS REPEATS
  *
  * Prints a line for each repeat and each figure of the kind: `NAME NANOSECONDS`,
- * the mean of a round. In virtual time these are instructions. With REPEATS 0:
- * after ROUNDS rounds to warm up, SPANS more, each between two marks for trace.c.
+ * the mean of a round. In virtual time these are instructions. With REPEATS 0 it
+ * makes ROUNDS rounds to warm up, then SPANS more, each between two marks for
+ * trace.c.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -131,7 +132,7 @@ static void listen_unix(void)
 	address.local = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	address_len = sizeof(sa_family_t);
 	server = must(socket(AF_UNIX, SOCK_STREAM, 0));
-	must(bind(server, &address.any, address_len)); /* it is given a free abstract name */
+	must(bind(server, &address.any, address_len)); /* the kernel chooses a free abstract name */
 	address_len = sizeof(address);
 	must(getsockname(server, &address.any, &address_len));
 	must(listen(server, 8));
@@ -148,7 +149,7 @@ static void byte(int from, int to)
 /* A client connects and sends a byte, the server takes both; one process is both. */
 static void do_connection(void)
 {
-	struct linger reset = { .l_onoff = 1 }; /* nothing is left in time-wait */
+	struct linger reset = { .l_onoff = 1 }; /* nothing is left in TIME_WAIT */
 	int client = must(socket(address.any.sa_family, SOCK_STREAM, 0)), conn;
 	long start;
 	char c = 0;
@@ -262,7 +263,7 @@ int main(int count, char **words)
 	size_t k;
 
 	if (count == 1)
-		return 0; /* what do_exec() executes */
+		return 0; /* do_exec() executes this program */
 	if (count != 4)
 		errx(2, "calls KIND ROUNDS REPEATS");
 	self = words[0];

@@ -1,7 +1,7 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""How long a light party waits for the CPU under another's flood, and the shares of up to 1,000, by
-scheduler, in one boot.
+"""Measures how long a light party waits for the CPU while another one floods, and the shares of up
+to 1,000 parties, by scheduler, in one boot.
 
     tools/vm/setup --peers
     tools/vm/run --icount 4 --timeout 5400 -- tools/bench/delays.py [wake|many|thousand|deep]...
@@ -43,7 +43,7 @@ def tree_of(kind, tree):
 
 
 def wake(kind, tasks):
-    """Of the light party's delays, in us: the mean, the 99th percentile, the largest."""
+    """Returns the mean, the 99th percentile and the largest of the light party's delays, in us."""
     with (
         tree_of(kind, {"light": (None, 100), "flood": (None, 100)}) as where,
         spinning(where, ["flood"] * tasks),
@@ -90,8 +90,8 @@ def wake(kind, tasks):
 
 
 def errors(where, names, wanted, *times):
-    """Of each one's share since the beginning, in percent of what it should be, at each of the
-    times, in s: the mean, and the largest.
+    """Returns the error of each party's share since the beginning, in percent of the right share,
+    at each of the times, in s: the mean, and the largest.
     """
     rows = []
     with spinning(where, names):

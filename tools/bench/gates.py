@@ -1,7 +1,7 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What the gates cost, in instructions: system calls without and with them, side by side in one
-boot.
+"""Measures the cost of the gates in instructions: system calls without and with them, side by side
+in one boot.
 
     tools/vm/run --icount 0 --timeout 1200 -- tools/bench/gates.py [--each] [KIND...]
 
@@ -21,7 +21,7 @@ from states import BASE, GATES, KINDS, REPEATS
 
 
 def each():
-    """The same, of one gate at a time."""
+    """Measures with one gate attached at a time."""
     yield BASE, None
     with loaded():
         yield "loaded", None

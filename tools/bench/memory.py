@@ -1,13 +1,13 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What a service, a rule, a tagged task and a tagged socket take of memory, in bytes.
+"""Measures the memory of a service, a rule, a tagged task and a tagged socket, in bytes.
 
     tools/vm/run --cpus 2 --memory 3G --timeout 900 -- tools/bench/memory.py
 
-Each is made by the thousand, and what the kernel then has more is divided by their number: objects
-in use of every slab cache (after shrinking them), pages of vmalloc, pages and per-CPU memory. Of
-tasks and sockets only what the tagged ones take beyond as many untagged ones. Python's own memory
-is none of these. The results are also in build/bench/memory.json.
+Each is made by the thousand, and the growth of the kernel's memory is divided by their number:
+objects in use of every slab cache (after shrinking them), pages of vmalloc, pages and per-CPU
+memory. For tasks and sockets, only the growth beyond that of as many untagged ones counts. Python's
+own memory is not included. The results are also in build/bench/memory.json.
 """
 
 import ctypes
@@ -27,7 +27,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 def used():
     """{what: bytes}"""
-    time.sleep(5)  # what waits for a grace period is freed meanwhile
+    time.sleep(5)  # objects that wait for a grace period are freed meanwhile
     for cache in pathlib.Path("/sys/kernel/slab").glob("*/shrink"):
         cache.write_text("1\n", encoding="ascii")
     found = {}
@@ -50,7 +50,7 @@ def more(before, after):
 
 
 def show(rows, what, goal, count, grown, without=None):
-    """A row: what `count` of them take, beyond what as many without it did."""
+    """A row: the memory of `count` of them, beyond that of as many without it."""
     without = without or {}
     each = {
         name: (grown.get(name, 0) - without.get(name, 0)) / count for name in {*grown, *without}
@@ -77,7 +77,7 @@ def rules(device, count, names):
 
 
 def tasks(place):
-    """What TASKS sleeping processes take, each placed by place(pid)."""
+    """The memory of TASKS sleeping processes, each placed by place(pid)."""
     before = used()
     leader = subprocess.Popen(
         [
@@ -103,14 +103,14 @@ signal.pause()""",
 
 
 def close(ends):
-    """Nothing is left in time-wait."""
+    """Closes the sockets so that nothing is left in TIME_WAIT."""
     for end in ends:
         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         end.close()
 
 
 def sockets(enter):
-    """What SOCKETS connected TCP sockets take, made by this task after enter()."""
+    """The memory of SOCKETS connected TCP sockets that this task makes after enter()."""
     enter()
     before = used()
     server = socket.create_server(("127.0.0.1", 0), backlog=128)

@@ -1,15 +1,15 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What the gate `packet` costs: instructions for each packet, in and out, over loopback.
+"""Measures the cost of the gate `packet`: instructions for each packet, in and out, over loopback.
 
     tools/vm/run --icount 0 --timeout 900 -- tools/bench/packets.py
 
 In virtual time (shift 0) a nanosecond is an instruction. A round is a datagram, a byte of an
 established TCP connection there and back, or 60,000 bytes of one in one GSO packet, sent and
-received by one process; what the set-ups cost more than none is divided by the packets it took. The
-gate hooks PRE_ROUTING and POST_ROUTING. Beside it, at one of them or both: nft chains without a
-rule, and with one that counts. The least of five runs counts: interrupts only add. The results are
-also in build/bench/packets.json.
+received by one process; the cost of a set-up beyond that of none is divided by the number of
+packets. For comparison there are nft chains, without a rule or with one that counts, at one of the
+hooks PRE_ROUTING and POST_ROUTING or at both. The least of five runs counts, because interrupts
+only add. The results are also in build/bench/packets.json.
 """
 
 import socket
@@ -19,8 +19,8 @@ import time
 import netns  # of the selftests
 from part import keep, loaded, vs
 
-# From here on core programs are attached, which account for each tick and switch: the base of what
-# follows.
+# From here on core programs are attached, which account for each tick and switch: the base of the
+# rows that follow.
 UP = "up, sockets of nobody"
 ROUNDS, REPEATS = 400, 5
 BULK = 60_000
@@ -109,7 +109,7 @@ def cost(once):
 
 
 def measure(device):
-    """Rows, of each set-up after the other."""
+    """Returns the rows, set-up by set-up."""
     a = device.create("a")
     other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     kinds = {"UDP": datagrams(), "TCP": bytes_of_tcp(), "TCP, GSO": bulk_of_tcp()}

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What every part has in its guest: what the selftests know, vs.ko, and a place for its figures."""
+"""Gives every part in its guest the modules of the selftests, vs.ko, and a place for its
+figures.
+"""
 
 import contextlib
 import json

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""The results as a picture: bars, a panel for each part that has them."""
+"""Draws the results as bars, with a panel for each part that has some."""
 
 from html import escape
 
@@ -107,7 +107,7 @@ def text(x, y, words, **attributes):
 
 
 def panel(top, title, series, rows):
-    """The lines of one panel, and where the next begins."""
+    """The lines of one panel, and the place where the next begins."""
     most = max([abs(value) for values in rows.values() for value in values.values()] + [1e-9])
     lines = [text(10, top + 20, title, font_size=16)]
     x = 10

@@ -1,7 +1,7 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What more services, more rules and deeper trees cost at the gates, in instructions, side by side
-in one boot.
+"""Measures what more services, more rules and deeper trees cost at the gates, in instructions, side
+by side in one boot.
 
     tools/vm/run --icount 0 --memory 3G --timeout 2400 -- tools/bench/scale.py
 
@@ -11,8 +11,8 @@ directory of the program for exec, network and port for connect, accept, send, r
 protocol and uid for socket, cgroup for fork. One rule means one of each shape and gate, 100,000
 rules are as many in all, no two of one shape alike. Services are children of root; the caller is in
 the youngest. Depth: how far below root the caller's service lies, without rules. Ratios are of the
-gate's own share, which is what the call takes more than without the module, and of the whole call.
-Instructions do not show what caches forget. The results are also in build/bench/scale.json.
+gate's own share, which is the difference to the call without the module, and of the whole call.
+Instructions do not show cache misses. The results are also in build/bench/scale.json.
 """
 
 import ctypes
@@ -87,7 +87,9 @@ def rules(count, caller, target):
 
 
 def apply(device, names, count):
-    """That many rules, for services of these names and no others; the caller's is the last."""
+    """Makes that many rules, for services of these names and no others; the caller's service is the
+    last.
+    """
     device.apply(names, rules(count, len(names), 1) if count else (), prune=True)
     return device.find(vs.text(names[-1].name)).id
 

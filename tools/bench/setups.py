@@ -30,8 +30,8 @@ def prepared():
 @contextlib.contextmanager
 def spinning(where, names):
     """A task that spins for each name, in the party of that name (None: in none), until the end.
-    They begin when all are in their places: who is moved while it waits for the CPU is served once
-    more as what it was.
+    They begin when all are in their places: a task that is moved while it waits for the CPU is
+    served once more in its old party.
     """
     pids = []
     try:
@@ -146,8 +146,8 @@ class Peer(Groups):
 
 
 class Flat(Peer):
-    """By the groups' weights. (It does not bear it that a group's id comes again: to be started for
-    each tree.)
+    """By the groups' weights. (Start it for each tree: it does not cope with a group's id that is
+    used again.)
     """
 
     name, peer = "scx_flatcg, cpu.weight", "flatcg"
@@ -160,8 +160,8 @@ class Simple(Peer):
 
 
 class Accounted(Groups):
-    """Control groups under the kernel's own scheduler, and the same tree of services, which are
-    charged.
+    """Control groups under the kernel's own scheduler, and the same tree of services, to which CPU
+    time is charged.
     """
 
     name = "EEVDF, cpu.weight, up --no-sched"

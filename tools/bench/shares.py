@@ -6,8 +6,8 @@ one boot.
     tools/vm/setup --peers && tools/vm/run --icount 3 --timeout 3000 -- tools/bench/shares.py
 
 In virtual time, where nothing depends on the machine: one CPU, 8 ns an instruction, each figure
-over ten seconds. Results also go to build/bench/shares.json. Whose CPU time is whose is what each
-set-up itself says: vs.ko, or cpu.stat.
+over ten seconds. Results also go to build/bench/shares.json. CPU times are those of the set-up's
+own accounts: vs.ko, or cpu.stat.
 """
 
 import time
@@ -16,7 +16,7 @@ from part import keep
 from setups import Flat, Groups, Services, prepared, spinning
 
 SECONDS = 10
-TURN = 0.005  # seconds of CPU time, until the task that alternates works for the other
+TURN = 0.005  # seconds of CPU time, after which the alternating task changes sides
 
 # name: (parent, weight, spinning tasks, percent wanted)
 TWO = {"a": (None, 300, 4, 75), "b": (None, 100, 4, 25)}
@@ -32,7 +32,7 @@ TREE = {
 
 
 def shares(where, tree):
-    """What each service with tasks had, in percent of what all had together."""
+    """Returns the CPU time of each service with tasks, in percent of their sum."""
     names = [name for name, (_, _, tasks, _) in tree.items() if tasks]
     with spinning(where, [name for name in names for _ in range(tree[name][2])]):
         time.sleep(2)
@@ -43,8 +43,8 @@ def shares(where, tree):
 
 
 def alternate(where):
-    """One task that works for a and b in turns, among two that spin: by how many percent each was
-    charged too much.
+    """Runs one task that works for a and b in turns, among two that spin; returns by how many
+    percent each was charged too much.
     """
     spent = {"a": 0.0, "b": 0.0}
     with spinning(where, [None, None]):
@@ -67,8 +67,8 @@ def alternate(where):
 
 
 def measure(kind):
-    """All figures of one set-up, its scheduler started for each: scx_flatcg does not bear it that a
-    group's id comes again.
+    """Returns all figures of one set-up. Its scheduler is started for each of them: scx_flatcg does
+    not cope with a group's id that is used again.
     """
 
     def of(tree, function):

@@ -2,7 +2,7 @@
 """System calls, and the states of VS in which they are measured one after another in one boot. For
 the guest.
 
-build/bench/calls makes the calls. Ids of services are chosen here, as those that the module chooses
+build/bench/calls makes the calls. Ids of services are chosen here: ids that the module chooses
 differ from load to load, and with them the places of the rules in the classifier's table.
 """
 
@@ -14,7 +14,7 @@ from part import REPO, loaded, vs
 
 REPEATS = 7
 PROGRAM = "/tmp/calls"
-# kind as `calls` knows it, rounds, what a round is
+# kind as `calls` knows it, rounds, description of a round
 KINDS = {
     "getppid": (2000, "getppid"),
     "stat": (500, "stat"),
@@ -31,18 +31,18 @@ KINDS = {
     "udp-byte": (300, "UDP: send, recv"),
     "pipe-byte": (500, "pipe: write, read"),
 }
-# what `calls` prints besides, of a connection
+# the further figures that `calls` prints for a connection
 PARTS = ("connect", "accept", "send", "recv")
-# all but `packet`, which packets.py measures
+# all gates but `packet`, which packets.py measures
 GATES = "fork exec exit setuid setgid socket socketpair connect accept send recv close wait".split()
 GATES_WITH_RULES = tuple(gate for gate in GATES if gate in vs.ENTITIES)
-BASE = "module absent"  # what all else is compared with, in the same boot
+BASE = "module absent"  # the base of all comparisons, in the same boot
 PACKETS, MANY = "packet gate", "10000 services"
 PG, A, B, NOBODY = 101, 102, 103, 104
 
 
 def title(figure):
-    """What a figure is, for a table."""
+    """Describes a figure, for a table."""
     kind, _, part = figure.rpartition("-")
     return f"  of which {part}" if kind in KINDS and part in PARTS else KINDS[figure][1]
 
@@ -57,14 +57,14 @@ def figures(kinds):
 
 
 def prepare():
-    """Once, before anything is measured: what is measured must not wait for a file of the
-    host's.
-    """
+    """Copies the program before the measurement, which must not wait for a file of the host."""
     shutil.copy(REPO / "build/bench/calls", PROGRAM)
 
 
 def run(kind, rounds, repeats, place=None):
-    """What `calls` says, run by a process of the service that place(pid) puts it in."""
+    """Returns the output of `calls`, run by a process in the service in which place(pid) puts
+    it.
+    """
     process = subprocess.Popen(
         [
             "setarch",
@@ -127,13 +127,13 @@ def states(wanted=None):
 
         module absent
         loaded                    no gate is attached
-        no rule untagged          the gates are attached, the caller is nobody's
-        no rule                   as from here on: the caller is at home in a service
+        no rule untagged          the gates are attached, the caller belongs to no service
+        no rule                   the same, from here on with the caller at home in a service
         packet gate               (only if asked for) the gate `packet`, too
-        10000 services            (only if asked for) there are so many more
+        10000 services            (only if asked for) there are so many more services
         rules of others           each gate has a rule that names another service
-        no match                  each gate has one that names the caller's and asks for another uid
-        match same VS             one of each gate matches, and names what the entity is already
+        no match                  each gate has a rule that names the caller's and another uid
+        match same VS             a rule of each gate matches, and names the present service
         re-bound                  the child of each fork, each program, socket and
                                   connection, and the receiver at each receive get another service
     """

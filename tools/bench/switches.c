@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * What a wake-up and a switch take: switches KIND ROUNDS REPEATS
+ * Measures a wake-up and a switch: switches KIND ROUNDS REPEATS
  *
- * Two processes, whose ids it prints; then it waits for a line on the standard input,
- * so that somebody can place them. Then a line for each repeat, `KIND NANOSECONDS
- * SWITCHES`: for a round, and how often the two were switched to in it. In virtual
- * time these are instructions.
+ * It starts two processes, prints their ids, and waits for a line on the standard
+ * input, so that the caller can place them. Then it prints a line for each repeat,
+ * `KIND NANOSECONDS SWITCHES`: the time of a round, and how often the two were
+ * switched to in it. In virtual time nanoseconds are instructions.
  *
  *   alone	a byte through a pipe, there and back, by one process: no switch
  *   pipe	the same by two: each waits for the other
@@ -41,7 +41,7 @@ static long now(void)
 	return t.tv_sec * 1000000000L + t.tv_nsec;
 }
 
-/* How often a process was switched to. */
+/* Returns how often a process was switched to. */
 static long slices(pid_t pid)
 {
 	char path[64];

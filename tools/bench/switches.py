@@ -1,17 +1,16 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What a wake-up and a switch between two tasks of two parties cost, in instructions, by scheduler,
-in one boot.
+"""Measures the cost of a wake-up and a switch between two tasks of two parties, in instructions, by
+scheduler, in one boot.
 
     tools/vm/setup --peers
     tools/vm/run --icount 0 --timeout 1800 -- tools/bench/switches.py [KIND...]
 
 In virtual time (shift 0) a nanosecond is an instruction. Two processes, each in a leaf of the same
 tree (depth 2), hand a byte to and fro (build/bench/switches): a round is two wake-ups and two
-switches. What one process takes for the same calls is taken off. The least of REPEATS counts, since
-interrupts only add. `hackbench` is the whole of a run of it, by the parties' first.
-`re-bound`: over the unix connection, and rules bind who receives a byte to the service that it is
-not in.
+switches. The cost of the same calls by one process is subtracted. The least of REPEATS counts,
+since interrupts only add. `hackbench` is a whole run of it, in the first party. `re-bound`: over
+the unix connection, with rules that bind the receiver of each byte to the other service.
 """
 
 import shutil

@@ -1,7 +1,7 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Whole systems: what nginx, PostgreSQL and Redis do in a second without VS, with it idle, and with
-it at work.
+"""Measures whole systems: the requests that nginx, PostgreSQL and Redis serve in a second without
+VS, with VS idle, and with VS at work.
 
     tools/vm/run --icount 3 --memory 3G --timeout 2400 -- tools/bench/systems.py [SYSTEM...]
 
@@ -9,9 +9,9 @@ One CPU in virtual time (8 ns an instruction); server and clients, from Debian's
 and keep it busy. With VS_SYSTEMS_CLIENTS=elsewhere the clients have real-time priority, as if they
 ran on machines of their own: they never wait for the CPU. States, all in one boot: off (no module);
 gates (loaded, gates attached, no rule); all (and the scheduler); tracking (the server is a service,
-its clients are another, and what the server does for them is theirs: it is bound anew at each
-accept and each receive); off again, which shows what the figures vary by. The results are also in
-build/bench/systems.json.
+its clients are another, and work that the server does for them is charged to them: it is bound anew
+at each accept and each receive); off again, which shows how much the figures vary. The results are
+also in build/bench/systems.json.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ from part import REPO, keep, loaded, vs
 
 SECONDS = 6
 PRIORITY = ["chrt", "--fifo", "10"] if os.environ.get("VS_SYSTEMS_CLIENTS") == "elsewhere" else []
-DATA = REPO / "build/demo/data.tar"  # made by tools/demo/database, which `run` sees to
+DATA = REPO / "build/demo/data.tar"  # `run` has tools/demo/database make it
 HOME = pathlib.Path("/run/systems")
 
 
@@ -46,8 +46,8 @@ def switches():
 
 
 def client(words, place):
-    """Runs a client to its end, in the service that place(pid) puts it in, and returns what it
-    said.
+    """Runs a client to its end, in the service in which place(pid) puts it, and returns its
+    output.
     """
     process = subprocess.Popen(
         [*PRIORITY, *words],
@@ -196,7 +196,7 @@ def measure(systems, server=None, clients=None):
 
 
 def enter(device, name):
-    """What a new process does to be in the service."""
+    """Puts the calling new process into the service."""
     id = device.find(name).id
     return lambda: device.place(os.getpid(), id)
 

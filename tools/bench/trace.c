@@ -37,9 +37,9 @@ VISIBLE int qemu_plugin_version = 1;
 
 static const unsigned char mark[] = { 0x0f, 0x1f, 0x80, 'v', 's', 'v', 's' };
 
-/* A translated block. They are few, and never freed: QEMU may run one until it ends. */
+/* A translated block. Blocks are few, and never freed, because QEMU may run one until it ends. */
 struct block {
-	struct block *next; /* of those that ran in this span */
+	struct block *next; /* the next block that ran in this span */
 	uint64_t address;
 	uint64_t instructions;
 	uint64_t count; /* how often in this span */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Compiles vs_sched/arith.h, the file that the scheduler is compiled from, for the host.
+//! Compiles vs_sched/arith.h, which is a part of the scheduler, for the host.
 
 fn main() {
     println!("cargo::rerun-if-changed=src/arith.c");

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What the kernel reports: in its log, and by kmemleak."""
+"""Reads the kernel's reports: its log, and those of kmemleak."""
 
 import os
 import pathlib
@@ -26,8 +26,8 @@ class KernelLog:
         os.lseek(self.fd, 0, os.SEEK_END)
 
     def faults(self, expected=()):
-        """The lines since the last call that tell of a fault, those that match one of `expected`
-        left out.
+        """The lines since the last call that report a fault, without those that match one of
+        `expected`.
         """
         found = []
         while True:
@@ -47,10 +47,11 @@ class KernelLog:
 
 
 def leaks():
-    """What kmemleak finds, report by report; None in a kernel without it.
+    """Runs kmemleak and returns its reports; None in a kernel without it.
 
     An object counts as lost when two scans find no pointer to it and it has not changed between
-    them; the youngest are left out, so what the last test lost needs its 5 seconds first.
+    them; kmemleak leaves out the youngest objects, so an object that the last test lost must first
+    be 5 seconds old.
     """
     if not LEAKS.exists():
         return None

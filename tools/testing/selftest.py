@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What a selftest says of itself, and where results are kept: shared by `run` (host) and `inside`
-(guest).
+"""Reads the head of a selftest, and keeps results: shared by `run` (host) and `inside` (guest).
 
-A selftest is an executable file of selftests/; adding one is all it takes to have it run. The
-comment at its top may say
+A selftest is an executable file of selftests/; a new one is run without further steps. The comment
+at its top may say
 
     # guest: cpus=4 memory=3G     the guest it wants; icount=N: virtual time, one CPU;
                                 `none`: no guest, the build tree; `host`: neither
@@ -30,7 +29,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 REPO = HERE.parents[1]
 RESULTS = REPO / "build" / "check"
 
-# By how much the tests take longer in a kernel of tools/vm/debug than in the stock one, at most.
+# How many times as long the tests take in a kernel of tools/vm/debug as in the stock kernel, at
+# most.
 SLOW_KERNELS = {"lockdep": 6, "kasan": 6}
 ROW = os.environ.get("KERNEL") or os.environ.get("KREL", "").rpartition("-vs-")[2]
 SLOWNESS = SLOW_KERNELS.get(ROW, 1)

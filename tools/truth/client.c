@@ -2,10 +2,10 @@
 /*
  * A tenant's client:  client ADDRESS TENANT REQUESTS CONNECTIONS EACH DEPTH SEED
  *
- * Waits for a line on its standard input: until then it can be placed. Then it asks REQUESTS
+ * It waits for a line on its standard input: until then it can be placed. Then it asks REQUESTS
  * times, in rounds: it sends DEPTH requests in one segment by each of some of its CONNECTIONS, and
- * then waits for the replies. A connection is closed after EACH requests, and made anew. How many
- * of them a round uses, and how long the pauses are, is drawn at random from SEED. At the end it
+ * then waits for the replies. A connection is closed after EACH requests, and made anew. SEED
+ * determines at random how many of them a round uses, and how long the pauses are. At the end it
  * prints the nanoseconds of CPU time that it used, and waits for the end of its standard input.
  */
 #include <unistd.h>
@@ -101,7 +101,7 @@ int main(int argc, char **argv)
 		}
 		usleep(rand_r(&seed) % PAUSE_US);
 	}
-	/* by now a server that serves one connection at a time can serve others */
+	/* from here on a server that serves one connection at a time can serve others */
 	for (int i = 0; i < count; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """The idioms of servers that `make truth` runs, with the rules that Documentation/gates.md advises
-for each, and why some are not right.
+for each, and the reasons why some are not right.
 """
 
 import dataclasses
@@ -22,14 +22,14 @@ POOL = "the workers do not read the request: nothing tells the kernel whose it i
 
 @dataclasses.dataclass
 class Idiom:
-    """One idiom: what server.c calls it, its rules, and how its clients ask."""
+    """One idiom: its name in server.c, its rules, and how its clients ask."""
 
     name: str
     server: str
     kind: str = "tcp"
     rules: tuple = (RECV,)
     connections: int = 4  # of each client
-    each: int = 20  # requests, until a connection is closed and made anew
+    each: int = 20  # requests after which a connection is closed and made anew
     depth: int = 1  # requests in one segment
     reason: str = ""
     hints: bool = False  # the server says for which connection it works

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What servers and clients of `make truth` share: a request, and where servers are. */
+/*
+ * Shared by servers and clients of `make truth`: the form of a request, and addresses of servers.
+ */
 #ifndef MESSAGE_H
 #define MESSAGE_H
 
@@ -12,7 +14,7 @@
 #include <sys/un.h>
 #include <time.h>
 
-/* A request, and its reply. By the first byte the server knows its tenant: 'a', 'b' or 'c'. */
+/* A request, and its reply. The first byte tells the server the tenant: 'a', 'b' or 'c'. */
 struct message {
 	char tenant;
 	char text[15];
@@ -28,7 +30,7 @@ struct message {
 		result_;                                                               \
 	})
 
-/* The nanoseconds of a clock. */
+/* Returns the time of a clock in nanoseconds. */
 static inline long now(clockid_t clock)
 {
 	struct timespec time;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""When a process that has been placed can be told to begin."""
+"""Tells when a process that has been placed can begin."""
 
 import pathlib
 import time
@@ -10,13 +10,13 @@ STILL = 0.1  # seconds without CPU time
 
 
 def used(pid):
-    """The nanoseconds of CPU time that a process of one thread has used."""
+    """The CPU time that a process of one thread has used, in nanoseconds."""
     return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0])
 
 
 def until_waiting(*pids):
-    """Waits until all sleep, and have done so for a while: they have read nothing yet, so it is for
-    what they are to be told.
+    """Waits until all processes have slept for a while: they have read nothing yet, so they wait
+    for their first line.
     """
 
     def still():

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Servers from packages, for `make truth`. These cannot say for which tenant they work; but in a
-phase in which one tenant alone asks, all CPU time beyond the clients' own is that tenant's or the
+"""Servers from packages, for `make truth`. These cannot say for which tenant they work. But in a
+phase in which only one tenant asks, all CPU time beyond the clients' own is that tenant's or the
 server's, and any other tenant's account must stand still.
 """
 
@@ -21,10 +21,10 @@ from idioms import ACCEPT, FORK, RECV, SEND
 from process import until_waiting, used
 
 TENANTS, SERVER = ("a", "b", "c"), "s"
-# who asks, and how much more than the least
+# for each phase: the tenants that ask, and how many times the least load
 PHASES = [{"a": 1}, {"b": 3}, {"a": 1, "b": 3, "c": 2}, {"c": 2}]
 PATIENCE = 120  # seconds
-SECONDS = 1  # that wrk runs
+SECONDS = 1  # duration of a run of wrk
 START = 'read -r go; exec "$@"'
 
 
@@ -49,7 +49,9 @@ class Held:
         self.process.stdin.close()
 
     def end(self):
-        """Waits; returns what it said, and the CPU time in ns that it used once it was told."""
+        """Waits for its end; returns its output, and the CPU time in ns that it used after it was
+        let go.
+        """
         said = self.process.stdout.read()
         self.process.stdout.close()
         _, status, usage = os.wait4(self.process.pid, 0)
@@ -96,7 +98,9 @@ def dig(more):
 
 @dataclasses.dataclass
 class Server:
-    """A server of the soak test, its clients here, and how many requests these say were served."""
+    """A server of the soak test, its clients here, and a function that reads the number of requests
+    served from their output.
+    """
 
     name: str
     soak: str
@@ -104,7 +108,7 @@ class Server:
     count: object
     rules: tuple = (RECV,)
     options: tuple = ()
-    after: tuple = ()  # what the tenants of a phase ask for at its end, for which nobody waits
+    after: tuple = ()  # each tenant's command at a phase's end, for background work
     reason: str = ""
 
     def run(self, dev):
@@ -117,7 +121,7 @@ class Server:
         server.tell()
         try:
             vs.until(lambda: vs.listens(port), PATIENCE, f"{self.name} answers")
-            time.sleep(1)  # what it does for itself as it starts
+            time.sleep(1)  # the server's own work as it starts
             return self.phases(dev, ids)
         finally:
             server.process.terminate()
@@ -154,7 +158,7 @@ class Server:
                     if held is clients:
                         requests += self.count(said, asking[name])
             if not self.after:
-                time.sleep(0.3)  # what the server does as the connections end
+                time.sleep(0.3)  # the server's work as the connections end
             charged = {
                 name: dev.stat(id).cpu_ns - before[name] - own.get(name, 0)
                 for name, id in all_ids.items()

@@ -2,16 +2,16 @@
 /*
  * Servers that know for which tenant they work:  server IDIOM ADDRESS S A B C
  *
- * S, A, B and C are the ids of the server's and the tenants' services. An idiom is a function of
- * its own, at the end. Whatever it does, it calls begin() when it has a request in hand, which
- * looks whether the thread's tag says the same; once more before the reply; and so does own() for
- * what is nobody's request. Looking is a call of bpf(2), which makes no socket call and does not
- * sleep. Counts are in memory that all of a server's processes share, without locks: a thread that
- * waited for one would end its work.
+ * S, A, B and C are the ids of the server's and the tenants' services. Each idiom is a function at
+ * the end of this file. It calls begin() when it has a request in hand, which checks whether the
+ * thread's tag agrees; the tag is checked again before the reply, and own() checks it during work
+ * that is no request. Checking is a call of bpf(2), which makes no socket call and does not sleep.
+ * Counts are in memory that all of a server's processes share, without locks: a thread that waited
+ * for a lock would end its work.
  *
- * The server waits for a line on its standard input: until then it can be placed. Then it says
- * "ready". For each further line it prints its counts as a line of JSON; at the end of its input it
- * ends, with all its processes.
+ * The server waits for a line on its standard input: until then it can be placed. Then it prints
+ * "ready". For each further line it prints its counts as a line of JSON. At the end of its input it
+ * ends with all its processes.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -36,7 +36,7 @@
 #define EXAMPLES 8
 #define MANY	 64
 #define US	 1000
-#define RESTART	 20 /* requests that a worker serves before it makes another in its place */
+#define RESTART	 20 /* requests that a worker serves before it starts another in its place */
 
 /* The CPU time of a request of each tenant, and of a stretch of the server's own. */
 static const long burnt[TENANTS] = { 200 * US, 500 * US, 300 * US }, burnt_own = 100 * US;
@@ -66,14 +66,14 @@ static struct place place;
 
 #define add(counter, amount) __atomic_add_fetch(&(counter), amount, __ATOMIC_RELAXED)
 
-/* A task's tag, as the kernel has it: struct vs_tag. */
+/* A task's tag, laid out as struct vs_tag of the module. */
 struct tag {
 	uint16_t home, current, message, served;
 	uint64_t work, since, sends, open;
 	uint8_t replied, reserved[7];
 };
 
-/* The calling thread's. */
+/* Reads the calling thread's tag. */
 static struct tag tag(void)
 {
 	static __thread pid_t known;
@@ -86,7 +86,7 @@ static struct tag tag(void)
 	};
 
 	if (known != gettid()) {
-		/* of the thread, not its process: PIDFD_THREAD */
+		/* PIDFD_THREAD: of the thread, not its process */
 		self = must(syscall(SYS_pidfd_open, gettid(), O_EXCL));
 		known = gettid();
 	}
@@ -95,9 +95,9 @@ static struct tag tag(void)
 }
 
 /*
- * Holds the tag against what the caller knows: it works for `tenant`, or (-1) for nobody. After a
- * reply the kernel leaves it open until it knows more, and what it makes of that shows in the CPU
- * time.
+ * Compares the tag with the caller's knowledge: it works for `tenant`, or (-1) for no tenant.
+ * After a reply the kernel leaves the question open until it knows more; its answer shows in the
+ * CPU time.
  */
 static enum verdict judge(int tenant, const char *at)
 {
@@ -161,7 +161,7 @@ static void look(struct turn *turn, const char *at)
 		turn->verdict = verdict;
 }
 
-/* What the calling thread has put down as CPU time of requests, and for which tenant last. */
+/* The CPU time that the calling thread has counted for requests, and the tenant of the last one. */
 static __thread long counted;
 static __thread int last_tenant;
 
@@ -176,7 +176,7 @@ static void finish(struct turn *turn)
 	add(all->of[turn->tenant].served, 1);
 }
 
-/* Works on a request, and looks again. */
+/* Works on a request, and checks the tag again. */
 static struct turn work(const struct message *request)
 {
 	struct turn turn = begin(request);
@@ -198,7 +198,7 @@ static void serve(int fd, const struct message *request)
 	tell(-1);
 }
 
-/* Does something that is nobody's request. */
+/* Works on something that is no tenant's request. */
 static void own(const char *at)
 {
 	long begun = now(CLOCK_THREAD_CPUTIME_ID);
@@ -212,7 +212,7 @@ static void own(const char *at)
 		add(all->own.wrong, 1);
 }
 
-/* Reads what there is by a connection, whole requests; 0: its client has closed it. */
+/* Reads the whole requests that a connection has; 0: its client has closed it. */
 static int take(int fd, struct message *requests, int room)
 {
 	ssize_t size = must(recv(fd, requests, room * sizeof(*requests), 0));
@@ -224,7 +224,7 @@ static int take(int fd, struct message *requests, int room)
 	return size / sizeof(*requests);
 }
 
-/* Reads and serves what there is by a connection; false: its client has closed it. */
+/* Reads and serves the requests that a connection has; false: its client has closed it. */
 static bool serve_some(int fd)
 {
 	struct message requests[MANY];
@@ -293,8 +293,9 @@ static struct item pop(void)
 }
 
 /*
- * The loop of an event-driven server: `at_once` events a round at most, `serves` for each
- * connection that has something (false: it is closed), `before` and `after` around a round.
+ * The loop of an event-driven server: `at_once` events a round at most. It calls `serves`
+ * for each connection with an event (which returns false if it is closed), and `before` and
+ * `after` around a round.
  */
 static void loop(int listener, int at_once, bool (*serves)(int fd), void (*before)(void),
 		 void (*after)(void))
@@ -340,7 +341,7 @@ static void fork_each(int listener)
 			close(listener);
 			counted = 0;
 			serve_connection(fd);
-			/* the process is there for the tenant alone, from its beginning on */
+			/* the process serves this tenant alone, from its beginning on */
 			add(all->of[last_tenant].cpu, now(CLOCK_THREAD_CPUTIME_ID) - counted);
 			_exit(0);
 		}
@@ -349,7 +350,9 @@ static void fork_each(int listener)
 	}
 }
 
-/* A worker that has served enough makes another in the midst of a request, and ends after it. */
+/*
+ * A worker that has served enough starts another one during a request, and ends after that request.
+ */
 static void prefork_worker(int listener)
 {
 	int served = 0;
@@ -409,7 +412,10 @@ static void *cached_thread(void *fd)
 	return connections_thread(NULL);
 }
 
-/* A thread is made for a connection if none is idle, and waits for others afterwards. */
+/*
+ * Starts a thread for a connection if none is idle; the thread waits for other connections
+ * afterwards.
+ */
 static void thread_cache(int listener)
 {
 	for (;;) {
@@ -422,7 +428,7 @@ static void thread_cache(int listener)
 	}
 }
 
-/* Pools: the loop reads requests, and hands them to threads that reply. */
+/* A pool: the loop reads requests and hands them to threads, which reply. */
 static int hand[2], event;
 
 static void *futex_worker(void *unused)
@@ -446,7 +452,7 @@ static void *hand_worker(void *unused)
 	return unused;
 }
 
-/* The eventfd counts the items of the queue: nobody waits for the futex. */
+/* The eventfd counts the items of the queue, so no thread waits for the futex. */
 static void *event_worker(void *unused)
 {
 	uint64_t number;
@@ -569,7 +575,7 @@ static void epoll_after(int listener)
 	loop(listener, MANY, serve_some, NULL, after_round);
 }
 
-/* How often the calling thread has slept. */
+/* Returns how often the calling thread has slept. */
 static long sleeps(void)
 {
 	struct rusage usage;
@@ -598,7 +604,7 @@ static void sleep_after(int listener)
 	loop(listener, MANY, serve_and_sleep, NULL, NULL);
 }
 
-/* Replies in parts, and works on the next part after the one before is sent. */
+/* Replies in parts, and works on each part after the one before it was sent. */
 static bool serve_in_parts(int fd)
 {
 	const int parts = 4;
@@ -856,7 +862,7 @@ static bool proxy(int fd)
 	return true;
 }
 
-/* The server behind another one. */
+/* The server behind another server. */
 static struct sockaddr_in address_behind = { .sin_family = AF_INET };
 
 static int listening_behind(void)
@@ -890,8 +896,8 @@ static void splice_proxy(int listener)
 }
 
 /*
- * A server that asks another for each request, by a connection of its own. The answer says what
- * the other one saw: the request is right if it is on both sides.
+ * A server that asks another server for each request, by a connection of its own. The answer
+ * has the verdict of the other server: the request counts as right if both are right.
  */
 static void answer(int listener)
 {
@@ -1030,7 +1036,7 @@ int main(int argc, char **argv)
 	if (all == MAP_FAILED)
 		return 1;
 	tags = must(syscall(SYS_bpf, BPF_OBJ_GET, &pinned, sizeof(pinned)));
-	/* its processes end with it, and leave no zombie, which would count as a task */
+	/* the server's processes end with it and leave no zombies, which would count as tasks */
 	must(setpgid(0, 0));
 	must(prctl(PR_SET_CHILD_SUBREAPER, 1));
 	signal(SIGCHLD, SIG_IGN);

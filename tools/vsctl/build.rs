@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Makes what vsctl takes from the rest of the repository: the types of uapi/vs.h, and the BPF
-//! objects it loads.
+//! Makes the parts of vsctl that come from the rest of the repository: the types of uapi/vs.h, and
+//! the BPF objects that it loads.
 //!
 //! Every *.bpf.c of vs_module/bpf, vs_module/gates and vs_sched is an object: a new file needs no
 //! line here.
@@ -12,12 +12,12 @@ use std::{env, fs};
 use anyhow::{anyhow, ensure, Context, Result};
 use libbpf_cargo::SkeletonBuilder;
 
-/// Names the kernel's vmlinux.h; without it, the one of the build tree's kernel is taken.
+/// Names the kernel's vmlinux.h; without it, the vmlinux.h of the build tree's kernel is taken.
 const VMLINUX: &str = "VS_VMLINUX";
 /// Folders, from the top of the repository, whose *.bpf.c are objects.
 const BPF_FOLDERS: [&str; 3] = ["vs_module/bpf", "vs_module/gates", "vs_sched"];
 
-/// The headers shared with C: the ABI, what the iterators write, what the scheduler shows.
+/// The headers shared with C: the ABI, the records of the iterators, the counters of the scheduler.
 const HEADERS: [&str; 3] = ["uapi/vs.h", "vs_module/bpf/records.h", "vs_sched/scx_vs.h"];
 
 fn main() {
@@ -35,8 +35,8 @@ fn make() -> Result<()> {
     objects(&root, &out)
 }
 
-/// Types and constants of the headers. Command numbers are expressions, which bindgen does not
-/// evaluate, so each is made a constant of its own first.
+/// Types and constants of the headers. Command numbers are expressions that bindgen does not
+/// evaluate, so each is made a constant first.
 fn abi(headers: &[PathBuf; 3], out: &Path) -> Result<()> {
     let mut wrapper = String::new();
     for header in headers {
@@ -52,8 +52,7 @@ fn abi(headers: &[PathBuf; 3], out: &Path) -> Result<()> {
             writeln!(wrapper, "static const unsigned int NR_{name} = {name};")?;
         }
     }
-    // a macro with an argument is left out by bindgen: the first of the values that stand for an
-    // entity
+    // bindgen leaves out a macro with an argument: this is the first of the values VS_REF(n)
     writeln!(wrapper, "static const unsigned int NR_VS_REF = VS_REF(0);")?;
     bindgen::builder()
         .header_contents("wrapper.h", &wrapper)
@@ -82,8 +81,8 @@ fn objects(root: &Path, out: &Path) -> Result<()> {
                 .context("name of a BPF source")?;
             let name = file.trim_end_matches(".bpf.c");
             let object = out.join(format!("{name}.bpf.o"));
-            // The headers of 7.2 embed named structs: without the extension clang gets their
-            // layouts wrong.
+            // The headers of 7.2 embed named structs, whose layouts clang gets wrong without the
+            // extension.
             let arguments = [
                 "-mcpu=v3".to_owned(),
                 "-fms-extensions".to_owned(),

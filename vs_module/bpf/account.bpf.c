@@ -4,7 +4,7 @@
  *
  * A task without a tag is root's, so that the sums over all services are what the
  * kernel itself has counted. The time of interrupts is that of the task they
- * interrupt, as the kernel has it; idle time is nobody's.
+ * interrupt, as the kernel has it; idle time is not charged.
  *
  * Both programs run on the CPU concerned, under its run queue's lock or with
  * interrupts off. See settle.bpf.h for what they share with the gates.
@@ -16,12 +16,12 @@ char _license[] SEC("license") = "GPL";
 #define TASK_INTERRUPTIBLE 1
 
 /*
- * The kernel has brought prev's runtime up to date; what the clock says beyond
- * that is time spent in the switch, which the kernel counts for next.
+ * The kernel has brought prev's runtime up to date. Time beyond that on the
+ * clock is spent in the switch, which the kernel counts for next.
  *
- * Work that has been replied to ends where its task sleeps of its own accord,
- * whatever it sleeps in. A sleep that signals do not interrupt is part of a
- * call: the disk, a lock of the kernel's.
+ * Work that has been replied to ends when its task sleeps of its own accord, in
+ * whatever call. A sleep that signals do not interrupt belongs to a call: it
+ * waits for the disk, or for a lock of the kernel.
  */
 SEC("tp_btf/sched_switch")
 int BPF_PROG(core__sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next,
@@ -36,21 +36,21 @@ int BPF_PROG(core__sched_switch, bool preempt, struct task_struct *prev, struct 
 		return 0;
 	tag = tag_of(prev);
 	task = cpu->task;
-	*(volatile u64 *)&cpu->task = 0; /* so that nobody settles a task by the other's figure */
+	*(volatile u64 *)&cpu->task = 0; /* so that no task is settled by the other one's figure */
 	settled = __sync_lock_test_and_set(&cpu->settled, next->se.sum_exec_runtime);
 	if (task == (u64)prev && prev->pid && runtime > settled)
 		charge(cpu, tag, runtime - settled);
 	*(volatile u64 *)&cpu->task = (u64)next;
-	/* settle() finds nothing left to charge: prev does not run any more */
+	/* settle() has nothing left to charge: prev does not run any more */
 	if (tag && is_open(tag) && !preempt && prev_state & TASK_INTERRUPTIBLE)
 		bind(tag, vs_work_sleeps(who(tag)), 0);
 	return 0;
 }
 
 /*
- * A task that runs for long shows in the statistics, and in virtual times, at
- * each tick. The first tick after these programs have been attached only notes
- * who runs: what was before is not known to be anybody's.
+ * At each tick a task that runs for long is charged, so that statistics and
+ * virtual times show it. The first tick after these programs were attached only
+ * notes the task that runs: the account of its earlier time is not known.
  */
 SEC("fentry/sched_tick")
 int BPF_PROG(core__sched_tick)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The programs that every gate relies on, attached with any of them: counts of tasks and
- * sockets, the way of a request's tag to its connection, and placing.
+ * The programs that every gate relies on, attached with any gate: they count tasks and
+ * sockets, pass a request's tag on to its connection, and place tasks.
  */
 #include "verdict.bpf.h"
 
@@ -35,7 +35,7 @@ int BPF_PROG(core__bind, __u64 verdict, __u64 work)
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct vs_tag *tag = tag_made(task);
 
-	/* With an unchanged verdict it has a tag now, and no more. */
+	/* If the verdict changes nothing, the task only has a tag now. */
 	if (tag)
 		bind(tag, verdict, work);
 	return 0;
@@ -60,10 +60,10 @@ static __always_inline void task_gone(struct task_struct *task, struct vs_tag *t
 }
 
 /*
- * A task that has ended has been waited for, or nobody waits for it. It is no
- * task of its service's from here on, as it is none for RLIMIT_NPROC and the
- * pids controller; its memory may stay for a grace period and longer. What a
- * thread runs of its own exit after this is root's.
+ * The task is released: its parent has reaped it, or no parent needs to. From
+ * here on it does not count as a task of its service, as it does not for
+ * RLIMIT_NPROC and the pids controller; its memory may stay for a grace period
+ * and longer. CPU time that a thread spends in its exit after this is root's.
  */
 SEC("fentry/cgroup_task_release")
 int BPF_PROG(core__cgroup_task_release, struct task_struct *task)
@@ -73,8 +73,8 @@ int BPF_PROG(core__cgroup_task_release, struct task_struct *task)
 }
 
 /*
- * A fork has failed, or a task was placed after it was released, or the above was left out. Any
- * context.
+ * Counts a task off if its fork failed, if it was placed after its release, or if the program
+ * above was left out. Any context.
  */
 SEC("lsm/task_free")
 int BPF_PROG(core__task_free, struct task_struct *task)
@@ -99,7 +99,7 @@ int BPF_PROG(core__inet_csk_clone, struct sock *conn, const struct request_sock 
 	return 0;
 }
 
-/* MPTCP has made a socket for one of its ways: it belongs where the connection does. */
+/* MPTCP has made a socket for a subflow: it belongs to the connection's service. */
 SEC("lsm/mptcp_add_subflow")
 int BPF_PROG(core__mptcp_add_subflow, struct sock *sk, struct sock *way, int ret)
 {
@@ -116,16 +116,16 @@ int BPF_PROG(core__sockets_counted)
 }
 
 /*
- * Any context. Not by function entry: there the kernel leaves a program out that is already
- * under way on the CPU, and a softirq can free a socket in the midst of it. A socket that never
- * was anybody's has no cookie, or one that no table knows.
+ * Any context. Not at a function's entry: there the kernel leaves out a program that is already
+ * running on the CPU, and a softirq can free a socket while it runs. A socket that never
+ * belonged to a service has no cookie, or one that is in no table.
  */
 SEC("lsm/sk_free_security")
 int BPF_PROG(core__sk_free, struct sock *sk)
 {
 	__u64 cookie = sk->__sk_common.skc_cookie.counter, address;
 
-	/* As a number: to the verifier `sk` is a pointer to what may be gone. */
+	/* As a number: to the verifier `sk` is a pointer to memory that may be freed already. */
 	if (cookie && !bpf_get_func_arg(ctx, 0, &address))
 		vs_sk_gone(cookie, address);
 	return 0;

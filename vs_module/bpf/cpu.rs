@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! CPU time: what accounting and scheduler ask for. The bodies of the kfuncs in `kfuncs.c`.
+//! CPU time: the answers to accounting and scheduler, as the bodies of kfuncs in `kfuncs.c`.
 //!
-//! The scheduler keeps nothing of the tree but copies, which it makes anew when the generation has
-//! grown; so it can be loaded, thrown out and loaded again at any time.
+//! The scheduler keeps only copies of the tree, which it makes anew when the generation has grown;
+//! so it can be loaded, ejected and loaded again at any time.
 
 use crate::logic::hierarchy::{Attr, UNLIMITED};
 use crate::logic::id::VsId;
@@ -21,12 +21,12 @@ pub(crate) struct CpuNode {
     cap: u32,
 }
 
-/// The weight of a node that has none of its own, only a cap: that of the tasks beside it.
+/// The weight of a node that has a cap but no weight of its own: that of the tasks beside it.
 const WEIGHT: u32 = 100;
 
 impl CpuNode {
-    /// The node that `vs` belongs to. What a node shares is not its own, so the values here are
-    /// those of the node alone: its parent's cap is on its parent.
+    /// The node that `vs` belongs to, with the values of that node alone: its parent's cap is on
+    /// its parent.
     fn of(state: &State, vs: VsId) -> CpuNode {
         let id = state.service(vs).cpu_node();
         let node = state.service(id);
@@ -47,7 +47,7 @@ impl CpuNode {
     }
 }
 
-/// An id as BPF hands it over; one that cannot be is root.
+/// An id as BPF hands it over; a value that is no id stands for root.
 fn id(raw: u32) -> VsId {
     VsId::new(raw).unwrap_or(VsId::ROOT)
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Iterators: tasks and sockets with the services that they belong to, for
- * `vsctl ps` and `vsctl ss`. Those of sockets see the reader's network namespace.
+ * Iterators: tasks and sockets with the services that they belong to, for `vsctl
+ * ps` and `vsctl ss`. The iterators of sockets see the reader's network
+ * namespace.
  */
 #include "tag.bpf.h"
 #include "records.h"
@@ -112,16 +113,16 @@ int iter__udp(struct bpf_iter__udp *ctx)
  * How far a task has come with its list of unix sockets.
  *
  * The kernel's iterator must not be stopped before its end, neither by a short read nor by a full
- * buffer: it then leaves out the sockets that it holds already, up to the end of their bucket
- * (bpf_iter_unix_seq_stop() does not take st_bucket_done back, as those of tcp and udp do; seen in
- * 7.3). So it is let go through all of them each time, and what finds no room in the buffer is
- * written in a further walk of the same task.
+ * buffer: it would then skip the sockets that it holds already, up to the end of their bucket
+ * (bpf_iter_unix_seq_stop() does not reset st_bucket_done, as the functions of tcp and udp do;
+ * seen in 7.3). So the iterator goes through all sockets each time, and a socket for which the
+ * buffer has no room is written in a further walk of the same task.
  */
 struct vs_walk {
-	__u64 session; /* which walk this is */
-	__u64 at;      /* where it is: bucket << 32 | sockets of the bucket that it has passed */
-	__u64 from;    /* where the first one is that no walk has written */
-	bool full;     /* this one has met that */
+	__u64 session; /* session_id of the present walk */
+	__u64 at;      /* its position: bucket << 32 | sockets of the bucket that it has passed */
+	__u64 from;    /* position of the first socket that no walk has written */
+	bool full;     /* the walk has met a socket without room for it */
 };
 
 struct {
@@ -132,8 +133,8 @@ struct {
 } vs_walks SEC(".maps");
 
 /*
- * Whether the socket is to be written in this walk. `room`: for its record, and for that which ends
- * the walk.
+ * Is the socket to be written in this walk? `room`: there is room for its record, and for the
+ * record that ends the walk.
  */
 static __always_inline bool is_next(struct vs_walk *walk, __u64 session, __u32 bucket, bool room)
 {
@@ -187,13 +188,15 @@ int iter__unix(struct bpf_iter__unix *ctx)
 		return end_of_walk(bpf_task_storage_get(&vs_walks, reader, NULL, 0), ctx->meta);
 	sk = (struct sock *)unix_sk;
 	walk = bpf_task_storage_get(&vs_walks, reader, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	/* Without memory for it the kernel may stop, which is better than no list. */
+	/* Without memory for `walk` the iterator may stop early, which is better than no list. */
 	if (walk && !is_next(walk, ctx->meta->session_id, sk->__sk_common.skc_hash,
 			     seq->count + 2 * sizeof(record) < seq->size))
 		return 0;
 	record.family = AF_UNIX;
 	record.state = sk->__sk_common.skc_state;
-	/* To the verifier this is no socket that a kfunc may have, but it is locked. */
+	/*
+	 * The verifier does not let this pointer be a kfunc's argument, but the socket is locked.
+	 */
 	bpf_probe_read_kernel(&address, sizeof(address), &sk);
 	record.vs = vs_named_vs(sk->__sk_common.skc_cookie.counter, address);
 	record.inode = inode_of(sk);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0 */
 /*
  * The records that the iterators of list.bpf.c write, one record after another, and vsctl
- * reads. Fixed layout, native byte order but for addresses; without implicit
- * padding. Sizes tell versions apart: both sides are built together.
+ * reads. Fixed layout, native byte order but for addresses; without implicit padding.
+ * Writer and reader are built together; the size of a record tells a version that
+ * differs.
  */
 #ifndef _VS_RECORDS_H
 #define _VS_RECORDS_H
@@ -22,13 +23,13 @@ struct vs_task_record {
 };
 
 /*
- * iter__tcp, iter__udp, iter__unix: every socket of the reader's network namespace. iter__unix is
- * to be read in one piece, by a read with more room than the kernel's buffer has (8 pages). A last
- * record of family 0 says that not all had room in it: the same task opens the iterator again for
- * those that follow.
+ * iter__tcp, iter__udp, iter__unix: every socket of the reader's network namespace. iter__unix
+ * must be read by one read() with more room than the kernel's buffer has (8 pages). A last record
+ * of family 0 says that the buffer had no room for all sockets: the same task opens the iterator
+ * again for the rest.
  */
 struct vs_sock_record {
-	__u64 inode; /* 0: no file, as of requests and in time-wait */
+	__u64 inode; /* 0: no file, as for requests and in TIME_WAIT */
 	__u16 vs;
 	__u8 family; /* AF_* */
 	__u8 proto;  /* enum vs_proto */

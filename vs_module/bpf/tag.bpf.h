@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A task's tag: for whom it works. It lives in task local storage, because that
- * dies with the task and is read without locks, also by the scheduler, which
- * shares the map. A task without storage is at home in root and works for root,
- * so on a machine with few tagged tasks the others cost no memory.
+ * A task's tag: its home, and the VS that it works for. It lives in task local
+ * storage, which dies with the task and is read without locks, also by the
+ * scheduler, which shares the map. A task without storage is at home in root
+ * and works for root, so on a machine with few tagged tasks the others cost no
+ * memory.
  */
 #ifndef _VS_TAG_BPF_H
 #define _VS_TAG_BPF_H
@@ -30,14 +31,15 @@ struct {
 } vs_tags SEC(".maps");
 
 /*
- * The task's tag, or NULL: root. Most tasks have no storage at all, which is told without a call.
+ * The task's tag, or NULL: root. Most tasks have no storage at all, which a look at the task
+ * tells without a call.
  */
 static __always_inline struct vs_tag *tag_of(struct task_struct *task)
 {
 	return task->bpf_storage ? bpf_task_storage_get(&vs_tags, task, NULL, 0) : NULL;
 }
 
-/* The same, made if need be; NULL only without memory. */
+/* The task's tag, which is made if it has none; NULL only without memory. */
 static __always_inline struct vs_tag *tag_made(struct task_struct *task)
 {
 	struct vs_tag root = {};
@@ -45,7 +47,7 @@ static __always_inline struct vs_tag *tag_made(struct task_struct *task)
 	return bpf_task_storage_get(&vs_tags, task, &root, BPF_LOCAL_STORAGE_GET_F_CREATE);
 }
 
-/* A tag as the kfuncs take it. */
+/* The tag's home and current VS, in the form that kfuncs take. */
 static __always_inline __u32 who(const struct vs_tag *tag)
 {
 	return tag ? tag->both : VS_WHO(VS_ROOT, VS_ROOT);

@@ -18,9 +18,9 @@ static __always_inline bool has_work(const struct vs_tag *tag)
 }
 
 /*
- * Whether a socket is a server's: a connection that was accepted, or a datagram socket
- * that is bound. Else the task is somebody's client by it. Where it cannot be told the
- * socket is a server's: to take a request for an answer would charge the wrong tenant.
+ * Is a socket a server's: a connection that was accepted, or a datagram socket that is
+ * bound? Otherwise the task is a client by it. In doubt the socket is a server's: to
+ * take a request for an answer would charge the wrong tenant.
  */
 static __always_inline bool serves(struct sock *sk)
 {
@@ -33,10 +33,10 @@ static __always_inline bool serves(struct sock *sk)
 		return unix_sk->addr && (sk->sk_type != SOCK_DGRAM || !unix_sk->peer);
 	}
 	if (family != AF_INET && family != AF_INET6)
-		return family != AF_NETLINK && family != AF_ALG; /* the kernel answers */
+		return family != AF_NETLINK && family != AF_ALG; /* there the kernel answers */
 	/*
-	 * connect() leaves one of the two; of a connection that is accepted the one
-	 * was never set, and the other was taken off when it was cloned from the
+	 * connect() leaves one of the two set. In an accepted connection the first
+	 * was never set, and the second was cleared when it was cloned from the
 	 * listener.
 	 */
 	if (sk->sk_type == SOCK_STREAM && sk->sk_protocol == IPPROTO_TCP)

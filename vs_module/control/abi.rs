@@ -15,7 +15,7 @@ use crate::table::NoMemory;
 use kernel::bindings;
 use kernel::prelude::*;
 
-/// Why a command failed: the errno, and the `reason` where there is one.
+/// The failure of a command: the errno, and the `reason` if there is one.
 #[derive(Clone, Copy)]
 pub(crate) struct Failure {
     pub(crate) error: Error,
@@ -69,16 +69,16 @@ impl From<Refusal> for Failure {
     }
 }
 
-/// The id that stands for none: `VS_ANY`, as commands have it.
+/// The value of commands that stands for no id: `VS_ANY`.
 pub(crate) const ANY: u32 = c::VS_ANY;
 
-/// A text up to its NUL. Without one it is malformed.
+/// The text up to its NUL. A text without a NUL is malformed.
 fn text(raw: &[u8]) -> Result<&[u8], Why> {
     let len = raw.iter().position(|byte| *byte == 0).ok_or(Why::Value)?;
     Ok(&raw[..len])
 }
 
-/// Fills `raw` up with zeros after `text`, which leaves room for one.
+/// Copies `text` into `raw` and fills the rest with zeros, of which there is one at least.
 fn put_text<const N: usize>(text: &[u8]) -> [u8; N] {
     let mut raw = [0; N];
     raw[..text.len()].copy_from_slice(text);
@@ -153,7 +153,7 @@ pub(crate) fn show_rule(rules: &Classifier, rule: &Rule, hits: u64) -> c::vs_rul
         hits,
         ..Default::default()
     };
-    // A directory is kept without the star that follows it.
+    // The path of a directory is kept without the star that follows it.
     if shape.path != 0 {
         raw.path[facts.path.len()] = b'*';
     }
@@ -187,7 +187,7 @@ pub(crate) fn named(tree: &Tree, raw: &[u8; NAME_LEN]) -> Result<VsId, Why> {
     tree.named(&Name::new(raw)?).ok_or(Why::NoService)
 }
 
-// Holds the constants of the logic to those of the ABI.
+// Asserts that the constants of the logic equal those of the ABI.
 const _: () = {
     assert!(c::VS_DEPTH_MAX as usize == DEPTH_MAX);
     assert!(c::VS_RULES_MAX as usize == RULES_MAX);
@@ -221,7 +221,7 @@ const _: () = {
     assert!(c::VS_RESOURCE_SOCKETS == Resource::Sockets as u32);
 };
 
-// Each row of a table, held to the constant of its name.
+// Asserts for each row of a table that it equals the ABI's constant of that name.
 macro_rules! hold_gates {
     ($(#[doc = $about:literal] $gate:ident $abi:ident $name:literal [$($entity:tt)*]
         [$($props:ident)*] $trigger:ident $untold:literal;)*) => {

@@ -11,9 +11,9 @@ use kernel::prelude::*;
 /// The use that a command makes of what it names.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// It tells. The right to read the device is enough, so that an exporter need not be root.
+    /// It only reads. The right to read the device is enough, so that an exporter need not be root.
     Ask,
-    /// It changes.
+    /// It changes something.
     Change,
 }
 
@@ -37,8 +37,8 @@ impl Caller {
     /// Whether the caller may do `access` to the service `_scope` and all below it: `EBADF` if the
     /// device is not open for it, `EPERM` if the caller lacks the capability.
     ///
-    /// Every right is one to the whole tree today, so that it is not looked at. A right to a
-    /// subtree is to be looked up here, and nowhere else. Process context.
+    /// Every right is one to the whole tree today, so `_scope` is not looked at. A right to a
+    /// subtree belongs here, and nowhere else. Process context.
     pub(crate) fn may(self, access: Access, _scope: VsId) -> Result {
         let open = match access {
             Access::Ask => c::FMODE_READ,

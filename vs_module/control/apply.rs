@@ -2,9 +2,9 @@
 
 //! A whole configuration at once.
 //!
-//! A [`Plan`] is worked out on a copy of the tree, with all memory that it takes; carrying it out
-//! cannot fail. A gate that reads meanwhile sees new services before rules name them, the rules
-//! change in one instant, and what is pruned goes last.
+//! A [`Plan`] is made on a copy of the tree and allocates all memory that it needs, so carrying it
+//! out does not fail. A gate that reads meanwhile sees new services before rules name them, the
+//! rules change in one instant, and pruned services go last.
 
 use crate::control::abi::{self, Failure};
 use crate::control::registry::Registry;
@@ -24,8 +24,8 @@ use crate::table::Table;
 use kernel::prelude::*;
 use pin_init::Zeroable;
 
-/// Checks a configuration, and unless it is only to be checked, puts it into force. Process
-/// context, under the mutex for changes.
+/// Checks a configuration and, unless the caller asks for the check alone, puts it into force.
+/// Process context, under the mutex for changes.
 pub(crate) fn run(registry: &mut Registry, apply: &mut c::vs_apply) -> Result<(), Failure> {
     apply.at_service = 0;
     apply.at_rule = 0;
@@ -39,7 +39,7 @@ pub(crate) fn run(registry: &mut Registry, apply: &mut c::vs_apply) -> Result<()
 /// A service of the configuration.
 struct Placed {
     id: VsId,
-    /// Where it is, or will be when it is published.
+    /// Its address, also before it is published.
     service: *const Service,
 }
 
@@ -49,10 +49,10 @@ struct Plan {
     turn: IdTurn,
     /// By place in the configuration.
     placed: Table<Placed>,
-    /// By id: the configuration names it. It cannot name root, which stays all the same.
+    /// By id: whether the configuration names it. It cannot name root, which stays in any case.
     named: Table<bool>,
     created: Table<RcuBox<Service>>,
-    /// Existing services that get another parent; those above come first.
+    /// Existing services that get another parent, the upper ones first.
     relinked: Table<(VsId, RcuBox<Link>)>,
     pruned: Table<VsId>,
     rules: RcuBox<Classifier>,
@@ -94,8 +94,8 @@ impl Plan {
             return Err(Why::Full.into());
         }
         let mut services = UserArray::new(apply.services, apply.nr_services, apply.service_size)?;
-        // All are read before the first is planned for: an id that one of them asks for is not
-        // chosen for another.
+        // All services are read before the first is planned: an id that one of them asks for must
+        // not be chosen for another.
         let mut wanted = Table::with_capacity(services.left())?;
         let mut asked = Table::filled(VsId::COUNT, false)?;
         for place in 1..=apply.nr_services {
@@ -115,7 +115,8 @@ impl Plan {
         Ok(())
     }
 
-    /// Plans for the next service of the configuration. `asked` says by id which ids it asks for.
+    /// Plans the next service of the configuration. `asked`: by id, whether the configuration asks
+    /// for it.
     fn add_service(
         &mut self,
         registry: &mut Registry,
@@ -132,7 +133,7 @@ impl Plan {
             0 | abi::ANY => None,
             raw => Some(VsId::new(raw).ok_or(Why::Range)?),
         };
-        // Parents come first, so that all above a service has its final place.
+        // Parents come first, so all services above this one have their final place.
         let (parent, above) = match wanted.parent as usize {
             0 => (VsId::ROOT, registry.writer.pointer(VsId::ROOT)),
             place => match self.placed.get(place - 1) {
@@ -150,8 +151,8 @@ impl Plan {
             }
             Some(id) => {
                 if self.tree.get(id).is_some_and(|node| node.parent != parent) {
-                    // SAFETY: The parent is in the planned tree, and not destroyed before this has
-                    // another one.
+                    // SAFETY: The parent is in the planned tree, and is not destroyed before this
+                    // service has another one.
                     let link = RcuBox::new(unsafe { Link::new(above) })?;
                     self.relinked.push((id, link))?;
                     self.tree.move_below(id, parent);
@@ -171,7 +172,8 @@ impl Plan {
                         .ok_or(Why::Full)?,
                 };
                 self.tree.create(id, name, parent, wanted.priority)?;
-                // SAFETY: As above.
+                // SAFETY: The parent is in the planned tree, and is not destroyed while it has
+                // children.
                 let service = unsafe { Service::new(id, above) }?;
                 let pointer = core::ptr::from_ref(&*service);
                 self.created.push(service)?;
@@ -190,7 +192,7 @@ impl Plan {
         Ok(self.placed.push(Placed { id, service })?)
     }
 
-    /// Plans to take away what the configuration does not name.
+    /// Plans to destroy the services that the configuration does not name.
     fn prune(&mut self, registry: &Registry) -> Result<(), Failure> {
         let mut below = Table::new();
         for node in self.tree.nodes() {
@@ -198,7 +200,7 @@ impl Plan {
                 below.push((node.depth, node.id))?;
             }
         }
-        // From the bottom up. What hangs below these is pruned too, or was moved away.
+        // From the bottom up. Services below these are pruned too, or were moved away.
         sort(&mut below, |a, b| a > b);
         for (_, id) in below.iter() {
             if registry.writer.is_held(*id) {
@@ -247,8 +249,8 @@ impl Plan {
         Ok(())
     }
 
-    /// Puts it into force. Fails only where a task or socket has joined a service that is to be
-    /// pruned since the plan was made, or without memory, and then changes nothing.
+    /// Puts the plan into force. Fails, without a change, only if a task or socket has joined a
+    /// service to be pruned since the plan was made, or without memory.
     fn carry_out(self, registry: &mut Registry) -> Result<(), Failure> {
         let mut moved = Table::with_capacity(self.relinked.len())?;
         Registry::watch(&self.rules)?;
@@ -268,7 +270,7 @@ impl Plan {
         }
         for (id, link) in self.relinked {
             if let Some(old) = registry.writer.relink(id, link) {
-                // There is room for all.
+                // The plan has made room for all.
                 let _ = moved.push(old);
             }
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `/dev/vsctl`: the one way in for the administrator, and for those that ask.
+//! `/dev/vsctl`: the one interface for the administrator, and for programs that only ask.
 //!
 //! Every command has one fixed-layout argument. Its size travels in the request and is treated as
 //! openat2(2) does; what the caller does not know is not written, what the module does not know
@@ -20,7 +20,7 @@ use kernel::ioctl::_IOC_SIZE;
 use kernel::prelude::*;
 use kernel::uaccess::{UserPtr, UserSlice};
 
-/// A command: its request in version 1, what it does, and how it is served.
+/// A command: its request number in version 1, the access that it needs, and its handler.
 struct Command {
     first: u32,
     access: Access,
@@ -61,12 +61,12 @@ commands! {
     VS_IOC_TAGS Change tags;
 }
 
-/// A request without the size that it carries.
+/// A request number without the size in it.
 const fn command(request: u32) -> u32 {
     request & !(bindings::_IOC_SIZEMASK << bindings::_IOC_SIZESHIFT)
 }
 
-/// Runs a command: takes its argument in, and gives it back whether it failed or not.
+/// Runs a command: copies its argument in, and copies it back whether it failed or not.
 fn serve<T: Structure>(
     request: u32,
     user: usize,

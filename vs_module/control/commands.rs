@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The commands of `/dev/vsctl`, one function each; `uapi/vs.h` says what each of them means.
+//! The commands of `/dev/vsctl`, one function each; `uapi/vs.h` documents them.
 //!
 //! All run in process context, take the mutex for changes and may sleep.
 
@@ -96,9 +96,9 @@ pub(crate) fn query(query: &mut c::vs_query) -> Result<(), Failure> {
 /// How many items of a list are looked up at a time.
 const CHUNK: usize = 16;
 
-/// Makes a list: `find` puts the next items from a number on, with their numbers, into a table that
-/// has room for some, `CHUNK` at most. Items are copied to the caller without the mutex, for a copy
-/// can take as long as the caller wants.
+/// Makes a list: `find` puts the next items after a number, with their numbers, into a table that
+/// has room for `CHUNK` at most. Items are copied to the caller without the mutex, because a copy
+/// can take as long as the caller likes.
 fn make_list<T: Structure>(
     list: &mut c::vs_list,
     find: impl Fn(&Registry, u32, usize, &mut Table<(u32, T)>) -> Result<(), Failure>,
@@ -232,7 +232,7 @@ pub(crate) fn socket(socket: &mut c::vs_socket) -> Result<(), Failure> {
 }
 
 pub(crate) fn apply(apply: &mut c::vs_apply) -> Result<(), Failure> {
-    // Only the whole tree has a configuration of its own yet.
+    // So far only the whole tree can have a configuration.
     if apply.flags & !(c::VS_APPLY_CHECK | c::VS_APPLY_PRUNE) != 0 || apply.scope != c::VS_ROOT {
         return Err(EINVAL.into());
     }

@@ -2,10 +2,10 @@
 
 //! Placing: the administrator gives a task, or a socket, to a virtual service.
 //!
-//! A task's tag is BPF's to write, so vs.ko calls an empty function, `vs_place()`, to which
+//! Only BPF programs write a task's tag, so vs.ko calls an empty function, `vs_place()`, to which
 //! `core__place` is attached. If that program does not answer, no gates are attached and there are
-//! no tags: the task cannot be placed. A socket's tag vs.ko writes itself; but it is BPF that sees
-//! the socket's end, so without gates it is refused likewise (`vs_sockets_counted()`).
+//! no tags: the task cannot be placed. vs.ko writes a socket's tag itself, but BPF programs see the
+//! socket's end, so without gates a socket cannot be placed either (`vs_sockets_counted()`).
 
 use crate::control::abi::Failure;
 use crate::logic::id::VsId;
@@ -18,14 +18,14 @@ use kernel::ffi::c_int;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 
-/// What `core__place` has answered: 0 or a negative errno, or [`SILENT`]. Whoever places does so
-/// under the mutex for changes, so what is there after `vs_place()` is the answer to it.
+/// The answer of `core__place`: 0 or a negative errno, or [`SILENT`]. Tasks are placed under the
+/// mutex for changes, so the value after `vs_place()` is the answer to that call.
 static ANSWER: Atomic<i32> = Atomic::new(0);
 
-/// No answer, and no errno.
+/// No answer has come. The value is no errno.
 const SILENT: i32 = 1;
 
-/// See `kfuncs.h`.
+/// Body of `vs_placed()`, see `kfuncs.h`.
 #[no_mangle]
 extern "C" fn vs_placed_body(error: c_int) {
     ANSWER.store(error, Relaxed);
@@ -35,12 +35,11 @@ extern "C" fn vs_placed_body(error: c_int) {
 /// alone: `id` becomes home and current VS. No limit refuses it. May sleep; under the mutex for
 /// changes.
 ///
-/// Each thread is first given a tag that says what it is, then each of these is written: without
-/// memory for one of them none is placed.
+/// Each thread first gets a tag with its present home, then each tag is written: if there is no
+/// memory for one of the tags, no thread is placed.
 ///
-/// A thread that is being created meanwhile by one that was not placed yet is placed as well,
-/// unless it comes up only after the last one was: who wants to be sure places before threads are
-/// made.
+/// A new thread of a thread that is not placed yet is placed as well, unless it appears only after
+/// the last one was placed. To be sure, place a process before it makes threads.
 pub(crate) fn task(fd: i32, id: VsId, thread: bool) -> Result<(), Failure> {
     let file = File::open(fd).ok_or(Why::Fd)?;
     let pid = file.pid().ok_or(Why::Fd)?;
@@ -55,18 +54,18 @@ pub(crate) fn task(fd: i32, id: VsId, thread: bool) -> Result<(), Failure> {
         return one(task, id);
     }
     for vs in [c::VS_UNCHANGED, id] {
-        // SAFETY: As above; a task has a leader.
+        // SAFETY: The task stays under RCU, and has a leader.
         let mut next = unsafe { c::vs_group_leader(task) };
         while !next.is_null() {
             one(next, vs)?;
-            // SAFETY: As above.
+            // SAFETY: The thread stays under RCU.
             next = unsafe { c::vs_next_thread(next) };
         }
     }
     Ok(())
 }
 
-/// Places one thread, which stays meanwhile.
+/// Places one thread. The caller is under RCU, so the thread stays.
 fn one(task: *mut c::task_struct, vs: u32) -> Result<(), Failure> {
     ANSWER.store(SILENT, Relaxed);
     // SAFETY: The caller is under RCU.
@@ -78,7 +77,7 @@ fn one(task: *mut c::task_struct, vs: u32) -> Result<(), Failure> {
     }
 }
 
-/// Calls `f` with the socket that is open as `fd` of the caller. May sleep.
+/// Calls `f` with the socket that the caller has open as `fd`. May sleep.
 fn with_socket<R>(fd: i32, f: impl FnOnce(&State, Sock<'_>) -> R) -> Result<R, Why> {
     let file = File::open(fd).ok_or(Why::Fd)?;
     let sock = file.sock().filter(|sock| sock.is_tagged_kind());
@@ -86,15 +85,15 @@ fn with_socket<R>(fd: i32, f: impl FnOnce(&State, Sock<'_>) -> R) -> Result<R, W
     Ok(state::with(|s| f(s, sock)))
 }
 
-/// The service that the socket open as `fd` of the caller belongs to. May sleep.
+/// The service to which the socket that the caller has open as `fd` belongs. May sleep.
 pub(crate) fn socket_of(fd: i32) -> Result<VsId, Failure> {
     Ok(with_socket(fd, |s, sock| s.resolve(sock.owner(s)))?)
 }
 
-/// Gives the socket that is open as `fd` of the caller to `id`. No limit refuses it. May sleep;
-/// under the mutex for changes.
+/// Gives the socket that the caller has open as `fd` to `id`. No limit refuses it. May sleep; under
+/// the mutex for changes.
 pub(crate) fn socket(fd: i32, id: VsId) -> Result<(), Failure> {
-    // SAFETY: It may be called in any context.
+    // SAFETY: `vs_sockets_counted()` may be called in any context.
     let counted = unsafe { c::vs_sockets_counted() } != 0;
     with_socket(fd, |s, sock| match counted {
         true => Ok(sock.force(s, id)?),

@@ -21,11 +21,12 @@ use crate::state::writer::Writer;
 use kernel::prelude::*;
 
 kernel::sync::global_lock! {
-    // SAFETY: Initialised in `init`, before the device exists by which all others come.
+    // SAFETY: Initialised in `init`, before the device exists through which all other callers come.
     unsafe(uninit) static CHANGES: Mutex<Option<Registry>> = None;
 }
 
-/// All that changes: what the administrator sees, and the right to show it to the hot paths.
+/// The state that commands change: what the administrator sees, and the right to publish it to hot
+/// paths.
 pub(crate) struct Registry {
     pub(crate) tree: Tree,
     pub(crate) turn: IdTurn,
@@ -34,7 +35,7 @@ pub(crate) struct Registry {
     pub(crate) writer: Writer,
 }
 
-/// The kinds of things that hold on to a service.
+/// The numbers of things that hold on to a service.
 #[derive(Default)]
 pub(crate) struct Holders {
     pub(crate) children: u32,
@@ -43,17 +44,17 @@ pub(crate) struct Holders {
     pub(crate) sockets: u64,
 }
 
-/// Begins with root and no rules. At load, before anybody else comes.
+/// Begins with root and no rules. At load, before any other caller.
 pub(crate) fn init() -> Result {
     // SAFETY: The module is loaded once.
     unsafe { CHANGES.init() };
     let tree = Tree::new().map_err(|refusal| Failure::from(refusal).error)?;
-    // A packet in a queue outlives the module. A load that begins with another id and another
-    // generation than the one before hardly gives a service the tag of one of that time.
+    // A packet in a queue outlives the module. Each load begins with a random id and generation, so
+    // a new service hardly ever gets the tag that such a packet carries.
     // SAFETY: Can be called in any context.
     let seed = unsafe { kernel::bindings::get_random_u32() };
     let first = Generation::first(seed >> VsId::BITS);
-    // SAFETY: The module is loaded once, and nobody reads the state yet.
+    // SAFETY: The module is loaded once, and there are no readers of the state yet.
     let writer = unsafe { Writer::new(&tree.effective(VsId::ROOT), first) }?;
     *CHANGES.lock() = Some(Registry {
         tree,
@@ -64,7 +65,7 @@ pub(crate) fn init() -> Result {
     Ok(())
 }
 
-/// Frees everything. At unload, when nobody comes any more.
+/// Frees everything. At unload, when there are no callers any more.
 pub(crate) fn exit() {
     *CHANGES.lock() = None;
 }
@@ -75,7 +76,7 @@ pub(crate) fn with<R>(f: impl FnOnce(&mut Registry) -> Result<R, Failure>) -> Re
 }
 
 impl Registry {
-    /// Adds a service, with the id that is wanted or one of our choice.
+    /// Adds a service, with the id that is wanted or with one chosen here.
     pub(crate) fn create(
         &mut self,
         name: &[u8; NAME_LEN],
@@ -104,7 +105,7 @@ impl Registry {
         Ok(id)
     }
 
-    /// The kinds of things that hold on to a service.
+    /// The numbers of things that hold on to a service.
     pub(crate) fn holders(&self, id: VsId) -> Holders {
         let count = |count| {
             self.writer
@@ -119,7 +120,7 @@ impl Registry {
         }
     }
 
-    /// Takes a service away that nothing holds on to.
+    /// Destroys a service that nothing holds on to.
     pub(crate) fn destroy(&mut self, id: VsId) -> Result<(), Failure> {
         let holders = self.holders(id);
         if id.is_root() {
@@ -140,7 +141,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Lets no tag name `id` any more, if none does.
+    /// Closes `id` so that no tag can name it any more; fails if a tag names it.
     pub(crate) fn shut(&mut self, id: VsId) -> Result<(), Why> {
         if self.writer.shut(id) {
             return Ok(());
@@ -148,7 +149,8 @@ impl Registry {
         Err(self.holding(id))
     }
 
-    /// Tells whose tags carry `id`: a socket's, else a task's, be it only as its current VS.
+    /// Tells which tags carry `id`: sockets' if only these do, else tasks', as home or as current
+    /// VS.
     pub(crate) fn holding(&self, id: VsId) -> Why {
         match self.holders(id) {
             Holders {
@@ -160,7 +162,7 @@ impl Registry {
         }
     }
 
-    /// Takes a service away and lets another have its tasks, sockets and rules.
+    /// Destroys a service and gives its tasks, sockets and rules to another.
     pub(crate) fn merge(&mut self, id: VsId, into: u32) -> Result<(), Failure> {
         let into = self.tree.find(into)?;
         if id.is_root() || id == into {
@@ -185,7 +187,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Renames, moves or ranks a service.
+    /// Renames or moves a service, or changes its priority.
     pub(crate) fn change(&mut self, id: VsId, change: &Change) -> Result<(), Failure> {
         let node = *self.tree.get(id).ok_or(Why::NoService)?;
         let link = match change.parent {
@@ -234,7 +236,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Shows hot paths the attributes of a service and of all below it.
+    /// Publishes the attributes of a service and of all below it to hot paths.
     fn show_below(&mut self, id: VsId) {
         for node in self.tree.nodes() {
             if self.tree.is_within(node.id, id) {
@@ -245,12 +247,12 @@ impl Registry {
 
     /// A link to `parent`, which is in the tree.
     pub(crate) fn link(&self, parent: VsId) -> Result<RcuBox<Link>> {
-        // SAFETY: The parent is not destroyed while it has children, and freed a grace period
-        // after.
+        // SAFETY: The parent is not destroyed while it has children, and is freed a grace period
+        // after that.
         RcuBox::new(unsafe { Link::new(self.writer.pointer(parent)) })
     }
 
-    /// Compiles rules, ready to be published.
+    /// Compiles rules for publishing.
     pub(crate) fn compile(
         &self,
         set: crate::logic::rule::RuleSet,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Changes to rules. Each makes a new set, compiles it and replaces the one in force.
+//! Changes to rules. Each makes a new set, compiles it and replaces the set in force.
 
 use crate::control::abi::{self, Failure};
 use crate::control::registry::Registry;
@@ -13,14 +13,14 @@ use crate::state;
 use kernel::prelude::*;
 
 impl Registry {
-    /// The number of the next rule after `last`: one whose hits are counted apart from those of
+    /// The number of the next rule after `last`, such that its hits are counted apart from those of
     /// every rule in force.
     pub(crate) fn number_after(&self, last: u32) -> Result<u32, Why> {
         let rules = self.writer.classifier().set().rules();
         let counted = |number: u32| number as usize % RULES_MAX;
         (last + 1..VS_LIST_START)
             .find(|number| {
-                // Numbers below the first wrap of the counters cannot meet.
+                // Below the first wrap of the counters no two numbers share a counter.
                 (*number as usize) < RULES_MAX
                     || rules
                         .iter()
@@ -48,7 +48,7 @@ impl Registry {
         Ok(number)
     }
 
-    /// Takes a rule away.
+    /// Deletes a rule.
     pub(crate) fn delete_rule(&mut self, number: u32) -> Result<(), Failure> {
         let set = self.writer.classifier().set().without(number)?;
         let rules = self.compile(set, |id| self.tree.priority(id))?;
@@ -57,7 +57,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Tells what the gates would say to a call.
+    /// Tells how the gates would classify a call.
     pub(crate) fn test_rules(&self, test: &mut vs_rule_test, raw: &vs_rule) -> Result<(), Failure> {
         let gate = Gate::new(raw.gate)
             .filter(|gate| gate.takes_rules())

@@ -2,9 +2,9 @@
 
 //! Copying the structures of `uapi/vs.h` from and to user space.
 //!
-//! Every structure may be shorter or longer for the caller than it is here, and is treated as
-//! openat2(2) treats its argument: the caller's part that this module does not know must be zero,
-//! and the part that the caller does not know is neither read nor written. May sleep.
+//! A caller may know a shorter or longer version of a structure than this module. It is treated as
+//! openat2(2) treats its argument: the part that this module does not know must be zero, and the
+//! part that the caller does not know is neither read nor written. May sleep.
 
 use crate::shim::bindings as c;
 use core::marker::PhantomData;
@@ -19,24 +19,24 @@ use pin_init::Zeroable;
 ///
 /// All bit patterns are valid, and there is no padding.
 pub(crate) unsafe trait Structure: Sized + Zeroable {
-    /// How long it was in version 1 of the ABI: nobody has a shorter one.
+    /// Its length in version 1 of the ABI: no caller has a shorter one.
     const FIRST: usize;
 
-    /// Where the cause of a failure goes.
+    /// The field for the cause of a failure.
     fn reason(&mut self) -> Option<&mut u32>;
 
-    /// Whether all that is reserved is zero.
+    /// Whether all reserved fields are zero.
     fn is_reserved_zero(&self) -> bool;
 
-    /// The bytes that a caller knows whose structure is `given` bytes long.
+    /// The bytes known to a caller whose structure is `given` bytes long.
     fn known_bytes(&mut self, given: usize) -> &mut [u8] {
         let known = given.min(size_of::<Self>());
-        // SAFETY: As many bytes are there, all are initialised, and any are valid.
+        // SAFETY: That many bytes are there, all are initialised, and all bit patterns are valid.
         unsafe { core::slice::from_raw_parts_mut(core::ptr::from_mut(self).cast(), known) }
     }
 }
 
-/// Implements [`Structure`]: size in version 1, where the reason is, what is reserved.
+/// Implements [`Structure`]: the size in version 1, the field of the reason, the reserved fields.
 macro_rules! structures {
     ($($type:ident: $first:literal $(, reason $reason:ident)?
         $(, reserved $($reserved:ident).+)*;)*) => {$(
@@ -77,7 +77,8 @@ structures! {
     vs_tags: 8, reserved reserved;
 }
 
-/// Reads a structure that is `given` bytes long for the caller. What is beyond ours must be zero.
+/// Reads a structure that is `given` bytes long for the caller. Bytes beyond this module's own must
+/// be zero.
 pub(crate) fn read<T: Structure>(
     reader: &mut UserSliceReader,
     given: usize,
@@ -101,7 +102,8 @@ pub(crate) fn read<T: Structure>(
     }
 }
 
-/// Writes a structure that is `given` bytes long for the caller. What is beyond ours becomes zero.
+/// Writes a structure that is `given` bytes long for the caller. Bytes beyond this module's own
+/// become zero.
 fn write<T: Structure>(writer: &mut UserSliceWriter, given: usize, structure: &mut T) -> Result {
     writer.write_slice(structure.known_bytes(given))?;
     let mut more = given.saturating_sub(size_of::<T>());
@@ -113,12 +115,12 @@ fn write<T: Structure>(writer: &mut UserSliceWriter, given: usize, structure: &m
     Ok(())
 }
 
-/// An array in the caller's memory, of structures that may be shorter or longer for the caller.
+/// An array in the caller's memory, whose structures the caller may know in another length.
 ///
-/// Everything that a pointer in a structure names goes this way: lists, configurations, calls.
+/// All memory that a structure points to is accessed this way: lists, configurations, calls.
 pub(crate) struct UserArray<T> {
     first: UserPtr,
-    /// How long a structure is for the caller.
+    /// The length of one structure for the caller.
     size: usize,
     count: usize,
     /// How many have been read or written.
@@ -156,8 +158,7 @@ impl<T: Structure> UserArray<T> {
         if self.left() == 0 {
             return Err(EINVAL);
         }
-        // The product is below 2^44; what lies beyond the end of user memory is refused by the
-        // copy.
+        // The product is below 2^44; the copy refuses addresses beyond the end of user memory.
         let at = self.first.wrapping_byte_add(self.done * self.size);
         self.done += 1;
         Ok(UserSlice::new(at, self.size))

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Gates where a task becomes another: exec, setuid, setgid. A rule of these
- * gives it a new home: what the task is has changed, not what it has in hand.
+ * gates gives it a new home: the task itself has changed, not the work that it
+ * has in hand.
  */
 #include "../bpf/verdict.bpf.h"
 
@@ -17,7 +18,10 @@ int BPF_PROG(exec__bprm_committed_creds, const struct linux_binprm *bprm)
 	return 0;
 }
 
-/* setfsuid() and setfsgid() are not for whom a task works: flags LSM_SETID_FS. */
+/*
+ * setfsuid() and setfsgid() (flags LSM_SETID_FS) do not pass the gates: they change access to
+ * files, not the party that the task is.
+ */
 #define LSM_SETID_FS 8
 
 SEC("lsm/task_fix_setuid")

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The gates: what each sees of a call, and what its rules make of it.
+//! The gates: each reads the facts of a call, and applies its rules to them.
 //!
 //! One function per gate, called by its BPF program (`gates/*.bpf.c`) through a kfunc of
-//! `kfuncs.h`. All go the same way: count the call, leave at once if the gate has no rules, gather
-//! what its rules ask for and nothing else, let them decide, tag the sockets, answer for the task.
+//! `kfuncs.h`. All take the same steps: count the call, leave at once if the gate has no rules,
+//! gather the facts that its rules ask for and no others, let the rules decide, tag the sockets,
+//! answer for the task.
 //!
 //! Context: task context unless stated, interrupts and bottom halves as the hook has them. Nothing
-//! here sleeps, allocates or waits for a lock of another tenant. What is gathered lies on the
-//! stack, so that preemption needs no care.
+//! here sleeps, allocates or waits for a lock of another tenant. Facts are gathered on the stack,
+//! so preemption needs no care.
 
 use crate::gates::sock::{NameBuffer, Peer};
 use crate::gates::tag::{refusal, with_cur, Answer, OwnTag, Who};
@@ -37,7 +38,7 @@ pub(crate) mod tag;
 mod task;
 mod wait;
 
-/// Where the properties of a call come from.
+/// The kernel's objects from which the properties of a call are read.
 #[derive(Clone, Copy, Default)]
 struct Source<'a> {
     sock: Option<Sock<'a>>,
@@ -49,11 +50,12 @@ struct Source<'a> {
 
 /// Calls `f` under RCU, as `kfuncs.c` has all gates called.
 fn with<R>(f: impl FnOnce(&State) -> R) -> R {
-    // SAFETY: See above.
+    // SAFETY: The kfuncs that call the gates have `KF_RCU_PROTECTED`.
     unsafe { state::under_rcu(f) }
 }
 
-/// Counts the call; what the gate's rules ask for, `None` if it has none for this caller.
+/// Counts the call. Returns the properties that the gate's rules ask for, `None` if the gate has no
+/// rules for this caller.
 fn count(s: &State, gate: Gate, who: Who) -> Option<u32> {
     s.service(who.cur).hit(gate);
     s.classifier().wants(gate, s.resolve(who.home))
@@ -67,7 +69,8 @@ fn ask(s: &State, gate: Gate, who: Who, from: [VsId; ENTITIES], source: Source<'
     }
 }
 
-/// Gathers what is asked for, and classifies. Not inlined: who has no rules does not pay.
+/// Gathers the properties asked for, and classifies. Not inlined, so that a gate without rules does
+/// not pay for it.
 #[inline(never)]
 fn classify(
     s: &State,
@@ -102,8 +105,8 @@ fn classify(
     s.verdict(&mut call)
 }
 
-/// The same with paths and names. Apart, for the sake of its buffers, which cost more than a
-/// look-up.
+/// Classifies a call whose rules ask for paths or names. A function of its own, because its buffers
+/// cost more than a look-up.
 #[inline(never)]
 fn classify_by_name(s: &State, call: Call<'_>, source: Source<'_>, wants: u32) -> Verdict {
     let mut program = path::EMPTY;
@@ -134,16 +137,16 @@ fn classify_by_name(s: &State, call: Call<'_>, source: Source<'_>, wants: u32) -
     s.verdict(&mut call)
 }
 
-/// The owner of a socket of which the rules say nothing.
+/// The new owner of a socket if the rules give it none.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Untold {
-    /// It stays whose it is.
+    /// Its owner stays.
     Keep,
-    /// It becomes the caller's home VS's: a socket outlives the work in the course of which it was
-    /// made, and may serve others then.
+    /// The caller's home VS: a socket outlives the work during which it was made, and may serve
+    /// others then.
     Homes,
-    /// Likewise, if it is nobody's: that the caller has work in hand says nothing about a
-    /// connection that others have opened.
+    /// The caller's home VS if the socket has no owner, else its owner stays: the caller's work in
+    /// hand says nothing about a connection that others have opened.
     HomesIfNobodys,
 }
 
@@ -157,7 +160,7 @@ impl Untold {
     }
 }
 
-/// A call of a gate of the task alone: what it is changes, and so does its home.
+/// A call of a gate at which the task itself changes, and with it its home.
 fn transformed(gate: Gate, who: u32, source: Source<'_>) -> u64 {
     let who = Who::new(who);
     with(|s| {
@@ -171,9 +174,9 @@ fn transformed(gate: Gate, who: u32, source: Source<'_>) -> u64 {
 #[derive(Clone, Copy)]
 struct Use<'a> {
     gate: Gate,
-    /// `None`: it has just gone.
+    /// `None`: the socket has just gone.
     sock: Option<Sock<'a>>,
-    /// Whom the call names.
+    /// The peer that the call names.
     peer: Option<Peer<'a>>,
     /// The VS of the message that is received, if it is not the socket's.
     message: Option<VsId>,
@@ -192,7 +195,7 @@ impl<'a> Use<'a> {
     }
 }
 
-/// Inlined: then what a gate does not use is not made.
+/// Inlined, so that the parts of `Use` which a gate does not need are not made.
 #[inline(always)]
 fn used(who: u32, call: Use<'_>) -> u64 {
     let who = Who::new(who);
@@ -229,7 +232,7 @@ fn labelled(
         ..
     } = call;
     if sock.is_kernel() {
-        // The transport of a file system serves everybody, whoever uses it just now.
+        // The transport of a file system serves all tasks, not only the one that uses it now.
         return Ok(Verdict::UNCHANGED);
     }
     let tag = s.resolve(sock.owner(s));
@@ -251,7 +254,7 @@ fn labelled(
     Ok(verdict)
 }
 
-/// `sock` as the way of a reply to `work`; what the work does not ask for is left out.
+/// `sock` as the way of a reply to `work`; facts that `work` does not need are not looked up.
 fn reply_by(s: &State, sock: Sock<'_>, work: Work) -> Reply {
     let object = sock.cookie();
     let came_by = object != 0 && object == work.object();
@@ -276,8 +279,8 @@ fn answered(gate: Gate, who: Who, rule: Option<u32>, answer: Answer) -> u64 {
     answer.pack()
 }
 
-/// The verdict by which the task's work becomes `next`, whose way the gate's program knows. What
-/// work was in hand has ended by `end`.
+/// The verdict by which the task's work becomes `next`, whose way the gate's program knows. Work
+/// that was in hand has ended by `end`.
 fn worked(s: &State, gate: Gate, end: End, work: Work, rule: Option<u32>, next: Work) -> u64 {
     if work.is_any() && next != work {
         s.service(work.cur()).ended(end);
@@ -285,7 +288,7 @@ fn worked(s: &State, gate: Gate, end: End, work: Work, rule: Option<u32>, next: 
     let cur = (next != work).then(|| next.cur());
     let answer = answered(gate, Who::of(work), rule, Answer::works_for(cur));
     match next != work && !next.is_any() {
-        // to where it is at home by the time that its tag is written: it can be placed in between
+        // to its home at the time that the tag is written: the task can be placed in between
         true => with_cur(answer, c::VS_GOES_HOME),
         false => answer,
     }
@@ -296,7 +299,7 @@ fn traced(gate: Gate, who: Who, rule: Option<u32>, answer: Answer) {
     let id = |id: VsId| u32::from(id.get());
     let new = |new: Option<VsId>| new.map_or(c::VS_UNCHANGED, id);
     let rule = rule.unwrap_or(c::VS_TRACE_NO_RULE);
-    // SAFETY: May be called in any context.
+    // SAFETY: Tracepoints can fire in any context.
     unsafe {
         c::vs_trace_bind(
             gate as u32,
@@ -312,7 +315,7 @@ fn traced(gate: Gate, who: Who, rule: Option<u32>, answer: Answer) {
 /// The verdict that refuses the call, at a limit of `service` or of one above it.
 #[inline(never)]
 fn refused(gate: Gate, service: VsId, error: Error) -> u64 {
-    // SAFETY: May be called in any context.
+    // SAFETY: Tracepoints can fire in any context.
     unsafe { c::vs_trace_refuse(gate as u32, service.get().into(), error.to_errno()) };
     refusal(error)
 }

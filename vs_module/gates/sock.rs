@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Sockets in a call: which service they belong to, and by what the rules know them.
+//! Sockets in a call: the services that they belong to, and the facts by which rules know them.
 
 use crate::logic::id::VsId;
 use crate::logic::rule::{props, Facts};
@@ -19,8 +19,8 @@ pub(crate) type NameBuffer = [u8; UNIX_NAME_MAX];
 const UNIX_NAME_MAX: usize = size_of::<c::sockaddr_un>() - offset_of!(c::sockaddr_un, sun_path);
 
 impl Sock<'_> {
-    /// The service that it belongs to. Its id may stand for another service by now, which
-    /// [`State::resolve`] tells. Under RCU, any context but NMI and hard interrupt.
+    /// The service that the socket belongs to. Its id may stand for another service by now;
+    /// [`State::resolve`] tells which. Under RCU, any context but NMI and hard interrupt.
     pub(crate) fn owner(self, s: &State) -> VsId {
         match self.kind() {
             Kind::Full => sockets::owner(self.named(self.cookie())),
@@ -63,11 +63,12 @@ impl Sock<'_> {
         (self.family() == c::AF_UNIX).then_some(self.as_ptr().cast_const().cast())
     }
 
-    /// The name of a unix socket: its own, or else that of the peer it is connected to for good.
+    /// The name of a unix socket: its own, or else the name of the peer to which it is connected
+    /// for good.
     fn unix_name(self, buffer: &mut NameBuffer) -> Option<&[u8]> {
         let sk = self.unix()?;
-        // SAFETY: A unix socket, alive. Its name, once set, stays as long as it does; so does its
-        // peer if it is not a datagram socket, as it is in use and thus not being released.
+        // SAFETY: A unix socket, alive. Its name, once set, stays as long as the socket. So does
+        // its peer, unless it is a datagram socket: it is in use and so is not being released.
         let address = unsafe {
             let mut address = (&raw const (*sk).addr).read_volatile();
             if address.is_null() && self.proto() != c::VS_PROTO_UNIX_DGRAM {
@@ -83,8 +84,8 @@ impl Sock<'_> {
         if address.is_null() {
             return None;
         }
-        // SAFETY: As above; the kernel keeps `len` bytes of name, and has written them before the
-        // pointer (data dependency).
+        // SAFETY: The name stays as long as its socket. The kernel keeps `len` bytes of it, and has
+        // written them before the pointer (data dependency).
         unsafe { name((&raw const (*address).name).cast(), (*address).len, buffer) }
     }
 
@@ -103,8 +104,9 @@ impl Sock<'_> {
         }
     }
 
-    /// Puts into `facts` what `wants` asks for of this socket, but its name. `peer`, if given, is
-    /// whom this call is about, instead of the one it is connected to.
+    /// Fills `facts` with the properties of this socket that `wants` asks for, except its name.
+    /// `peer`, if given, is the other end of this call, instead of the end that the socket is
+    /// connected to.
     pub(crate) fn facts(self, wants: u32, peer: Option<Peer<'_>>, facts: &mut Facts<'_>) {
         if wants & props::PROTO != 0 {
             facts.proto = self.proto() as u8;
@@ -138,7 +140,7 @@ pub(crate) struct Peer<'a> {
 }
 
 impl Peer<'_> {
-    /// `None`: there is none in the call.
+    /// `None`: the call has no address.
     ///
     /// # Safety
     ///
@@ -166,7 +168,7 @@ impl Peer<'_> {
     fn end(self) -> Option<End> {
         match self.family() {
             c::AF_INET if self.len >= size_of::<c::sockaddr_in>() => {
-                // SAFETY: By the type invariant, and it is long enough.
+                // SAFETY: By the type invariant; the length was checked.
                 let it = unsafe { self.address.cast::<c::sockaddr_in>().read_unaligned() };
                 Some((mapped(it.sin_addr.s_addr), u16::from_be(it.sin_port)))
             }

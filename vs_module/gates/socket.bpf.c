@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Gates where tasks talk to each other: connect, accept, send, recv, close, for
- * TCP, UDP and unix sockets. Work arrives here, and ends with the close of what
- * it came by.
+ * TCP, UDP and unix sockets. Work begins here, and ends with the close of the
+ * socket by which it came.
  */
 #include "../bpf/work.bpf.h"
 
@@ -22,7 +22,9 @@ int BPF_PROG(connect__socket_connect, struct socket *sock, struct sockaddr *addr
 	return obey(tag, vs_gate_connect(sock, address, len, who(tag)));
 }
 
-/* The connection, off the queue, becomes the acceptor's file: it has its client's tag by now. */
+/*
+ * The connection, taken off the queue, becomes the acceptor's file. It has its client's tag by now.
+ */
 SEC("lsm/sock_graft")
 int BPF_PROG(accept__sock_graft, struct sock *conn, struct socket *parent)
 {
@@ -55,7 +57,7 @@ int BPF_PROG(send__socket_sendmsg, struct socket *sock, struct msghdr *msg, int 
 		return ret;
 	tag = tag_of(task);
 	if (msg->msg_flags & MSG_FASTOPEN) {
-		/* It connects without connect(). */
+		/* sendmsg() connects the socket, without connect(). */
 		ret = obey(tag, vs_gate_fastopen(sock, msg, who(tag)));
 		if (ret)
 			return ret;
@@ -76,8 +78,9 @@ int BPF_PROG(send__socket_sendmsg, struct socket *sock, struct msghdr *msg, int 
 
 /*
  * A datagram leaves, in the call that send__socket_sendmsg has seen. One socket
- * serves many tenants, so the VS is kept with the task, which does one thing at a
- * time; what leaves by another socket meanwhile (softirq) is not meant.
+ * serves many tenants, so the VS is kept with the task, which sends one message
+ * at a time. Packets that leave by another socket meanwhile (softirq) are not
+ * concerned.
  */
 SEC("fmod_ret/vs_message_of")
 int BPF_PROG(send__message, const struct sock *sk)
@@ -87,7 +90,7 @@ int BPF_PROG(send__message, const struct sock *sk)
 	return tag && tag->sends && tag->sends == (__u64)sk ? VS_MESSAGE | tag->message : 0;
 }
 
-/* Something was received by `sk` that cannot be classified: work in hand ends. */
+/* The task has received something by `sk` that cannot be classified: work in hand ends. */
 static __always_inline void ends_by(struct sock *sk)
 {
 	struct vs_tag *tag = tag_of(bpf_get_current_task_btf());
@@ -100,8 +103,8 @@ static __always_inline void ends_by(struct sock *sk)
 }
 
 /*
- * A datagram is about to be queued: its tag is written where only the socket layer can write to it
- * any more.
+ * A datagram is about to be queued: its tag is written here, after which only the socket layer can
+ * write to the packet.
  */
 SEC("lsm/socket_sock_rcv_skb")
 int BPF_PROG(recv__socket_sock_rcv_skb, struct sock *sk, struct sk_buff *skb, int ret)
@@ -112,8 +115,8 @@ int BPF_PROG(recv__socket_sock_rcv_skb, struct sock *sk, struct sk_buff *skb, in
 }
 
 /*
- * Bytes that splice() or sendfile() took from a socket, of which no tracepoint tells: a receipt
- * that no rule binds.
+ * splice() or sendfile() took bytes from a socket, which no tracepoint reports: a receipt that
+ * no rule binds.
  */
 SEC("fexit/sock_splice_read")
 int BPF_PROG(recv__sock_splice_read, struct file *file, loff_t *pos, struct pipe_inode_info *pipe,
@@ -127,7 +130,10 @@ int BPF_PROG(recv__sock_splice_read, struct file *file, loff_t *pos, struct pipe
 #define IPPROTO_TCP	     6
 #define TCP_ZEROCOPY_RECEIVE 35
 
-/* Likewise by mapping them, which is a socket option. */
+/*
+ * TCP_ZEROCOPY_RECEIVE maps bytes received, which no tracepoint reports either: a receipt that no
+ * rule binds.
+ */
 SEC("lsm/socket_getsockopt")
 int BPF_PROG(recv__socket_getsockopt, struct socket *sock, int level, int name, int ret)
 {

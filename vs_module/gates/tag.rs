@@ -2,9 +2,9 @@
 
 //! A task's tag, as the gates hand it over, and the verdict they get back.
 //!
-//! The tag itself lives in BPF task local storage (`bpf/tag.bpf.h`). What vs.ko keeps are
-//! references: a tag counts as a task of its home VS, and its current VS is held while it is
-//! another one, so that no id that a tag says is given to another service.
+//! The tag itself lives in BPF task local storage (`bpf/tag.bpf.h`). vs.ko keeps references: a tag
+//! counts as a task of its home VS, and holds its current VS if that is another one, so that no id
+//! in a tag is given to another service.
 
 use crate::logic::id::VsId;
 use crate::logic::work::Work;
@@ -20,13 +20,13 @@ use kernel::prelude::*;
 pub(crate) struct Who {
     /// Where the task was placed or born.
     pub(crate) home: VsId,
-    /// For whom it works.
+    /// The VS that it works for.
     pub(crate) cur: VsId,
 }
 
 impl Who {
     pub(crate) fn new(raw: u32) -> Self {
-        // A tag only ever says ids; of anything else, its low bits are taken for one.
+        // A tag has ids only; of any other value the low bits are taken for an id.
         Who {
             home: VsId::from_bits(raw & 0xffff),
             cur: VsId::from_bits(raw >> 16),
@@ -40,12 +40,12 @@ impl Who {
         }
     }
 
-    /// The work that it tells of, which came by `object`.
+    /// The work that these two tell of; `object` is the way by which it came.
     pub(crate) fn work(self, object: u64) -> Work {
         Work::new(self.home, self.cur, object, false)
     }
 
-    /// The VS that is to be held: the current one, unless the task is counted there.
+    /// The VS that the tag holds: the current one, unless the task is counted there.
     fn held(self) -> Option<VsId> {
         (self.cur != self.home).then_some(self.cur)
     }
@@ -72,17 +72,18 @@ pub(crate) enum Parts {
 pub(crate) struct OwnTag<'a>(NonNull<c::vs_tag>, PhantomData<&'a State>);
 
 impl<'a> OwnTag<'a> {
-    /// `None`: it has none, and is root's.
+    /// `None`: the task has no tag, and is root's.
     pub(crate) fn new(_rcu: &'a State) -> Option<Self> {
-        // SAFETY: Under RCU, says the argument.
-        // INVARIANT: It stays as long as that.
+        // SAFETY: The argument proves that the caller is under RCU.
+        // INVARIANT: The tag stays as long as the caller is under RCU.
         NonNull::new(unsafe { c::vs_current_tag() }).map(|tag| OwnTag(tag, PhantomData))
     }
 
     /// The work in hand.
     pub(crate) fn work(self) -> Work {
         let tag = self.0.as_ptr();
-        // SAFETY: By the type invariant; home and cur are one word, which others replace at once.
+        // SAFETY: By the type invariant; home and cur are one word, which other tasks replace as a
+        // whole.
         unsafe {
             let who = Who::new((&raw const (*tag).__bindgen_anon_1.both).read_volatile());
             Work::new(who.home, who.cur, (*tag).work, (*tag).replied != 0)
@@ -95,7 +96,7 @@ impl<'a> OwnTag<'a> {
         unsafe { (*self.0.as_ptr()).work = object };
     }
 
-    /// Begins the age of the work anew.
+    /// Restarts the age of the work.
     pub(crate) fn renew(self) {
         // SAFETY: By the type invariant.
         unsafe { (*self.0.as_ptr()).since = c::vs_jiffies() };
@@ -161,7 +162,7 @@ impl<'a> OwnTag<'a> {
         // SAFETY: By the type invariant.
         unsafe {
             if (*tag).sends != 0 {
-                return VsId::ROOT; // it is that of a datagram which the task has sent
+                return VsId::ROOT; // `message` is the VS of a datagram that the task has sent
             }
             let message = VsId::from_bits((*tag).message.into());
             (*tag).message = 0;
@@ -177,7 +178,7 @@ pub(crate) struct Answer {
     pub(crate) cur: Option<VsId>,
     /// Its new home VS, or for `fork` the child's. `None`: unchanged.
     pub(crate) home: Option<VsId>,
-    /// The VS of the datagram that is being sent (`None`: its socket's), or for `fork` the one that
+    /// The VS of the datagram that is being sent (`None`: its socket's), or for `fork` the VS that
     /// the child works for (`None`: its home).
     pub(crate) message: Option<VsId>,
 }
@@ -198,7 +199,7 @@ impl Answer {
         }
     }
 
-    /// The task becomes `home`'s.
+    /// The task is at home in `home`, and works for it.
     pub(crate) fn belongs_to(home: Option<VsId>) -> Self {
         Answer {
             cur: home,
@@ -207,7 +208,7 @@ impl Answer {
         }
     }
 
-    /// As kfuncs return it.
+    /// The word that kfuncs return.
     pub(crate) fn pack(self) -> u64 {
         let id = |id: Option<VsId>| id.map_or(u64::from(c::VS_UNCHANGED), |id| id.get().into());
         id(self.cur) << c::VS_VERDICT_CUR
@@ -216,7 +217,7 @@ impl Answer {
     }
 }
 
-/// The same verdict with another current VS, or what else `VS_VERDICT_CUR` can say.
+/// The same verdict with another value of `VS_VERDICT_CUR`.
 pub(crate) fn with_cur(verdict: u64, cur: u32) -> u64 {
     verdict & !(0xffff << c::VS_VERDICT_CUR) | u64::from(cur) << c::VS_VERDICT_CUR
 }
@@ -226,15 +227,16 @@ pub(crate) fn refusal(error: Error) -> u64 {
     Answer::UNCHANGED.pack() | u64::from(error.to_errno().unsigned_abs()) << c::VS_VERDICT_ERRNO
 }
 
-/// The VS of the datagram that the running task just sends by `sk`, if a rule of the gate `send`
+/// The VS of the datagram that the running task is sending by `sk`, if a rule of the gate `send`
 /// gave it one. Any context but NMI.
 pub(crate) fn message_of(sk: *const c::sock) -> Option<VsId> {
-    // SAFETY: Only compared with the socket that the task sends by.
+    // SAFETY: `sk` is only compared with the socket that the task sends by.
     let answer = unsafe { c::vs_message_of(sk) };
     (answer & c::VS_MESSAGE != 0).then(|| Who::new(answer).home)
 }
 
-/// References that `new` has and `old` has not: a task counted at home, a current VS held.
+/// Takes the references that `new` has and `old` has not: a task counted at home, a current VS
+/// held.
 fn hold(s: &State, old: Who, new: Who) -> bool {
     if new.home != old.home && s.task_joined(new.home) != new.home {
         return false;
@@ -261,7 +263,7 @@ fn release(s: &State, from: Who, kept: Who) {
     }
 }
 
-// The kfuncs: `kfuncs.h` says what they are for. Any context but NMI; `kfuncs.c` has all of them
+// The bodies of kfuncs that `kfuncs.h` documents. Any context but NMI; `kfuncs.c` has all of them
 // called under RCU.
 
 #[no_mangle]

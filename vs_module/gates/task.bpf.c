@@ -7,8 +7,9 @@
 char _license[] SEC("license") = "GPL";
 
 /*
- * In the parent: the child gets its tag before it can run. A fork that fails
- * later on frees the child through core__task_free like any other task.
+ * Runs in the parent: the child gets its tag before it can run. A fork that
+ * fails later frees the child, and core__task_free counts it off like any other
+ * task.
  */
 SEC("lsm/task_alloc")
 int BPF_PROG(fork__task_alloc, struct task_struct *child, unsigned long clone_flags, int ret)
@@ -26,14 +27,14 @@ int BPF_PROG(fork__task_alloc, struct task_struct *child, unsigned long clone_fl
 	born.home = born.cur = verdict_home(verdict);
 	if (verdict_message(verdict) != VS_UNCHANGED) {
 		born.cur = born.served = verdict_message(verdict);
-		/* it goes on with its parent's work */
+		/* the child goes on with its parent's work */
 		if (tag && tag->cur == born.cur)
 			born.work = tag->work;
 		born.since = bpf_jiffies64();
 	}
 	if (born.both &&
 	    !bpf_task_storage_get(&vs_tags, child, &born, BPF_LOCAL_STORAGE_GET_F_CREATE)) {
-		/* Running on untagged, it would escape its tenant's limits. */
+		/* Without a tag the child would escape its tenant's limits. */
 		vs_task_gone(born.both);
 		return -12; /* ENOMEM, as for a fork that lacks any other memory */
 	}
@@ -41,7 +42,7 @@ int BPF_PROG(fork__task_alloc, struct task_struct *child, unsigned long clone_fl
 	return 0;
 }
 
-/* Only counts: the tag goes with the task, see core__task_free. */
+/* Only counts the exit: core__cgroup_task_release and core__task_free see to the tag. */
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(exit__sched_process_exit)
 {
@@ -61,7 +62,7 @@ int BPF_PROG(socket__socket_post_create, struct socket *sock, int family, int ty
 	return obey(tag, vs_gate_socket(sock, who(tag)));
 }
 
-/* Both have passed the gate socket before. */
+/* Both sockets have passed the gate socket before. */
 SEC("lsm/socket_socketpair")
 int BPF_PROG(socketpair__socket_socketpair, struct socket *sock, struct socket *peer, int ret)
 {

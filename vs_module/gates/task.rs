@@ -7,7 +7,7 @@
 
 use super::*;
 
-/// In the parent; the child is not running yet.
+/// Runs in the parent; the child is not running yet.
 #[no_mangle]
 extern "C" fn vs_gate_fork_body(who: u32) -> u64 {
     let who = Who::new(who);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Gate wait: a task that asks for its next piece of work is done with the one in
- * hand, and goes home. It costs a look at the tag where there is no work in
- * hand. A look without waiting (a timeout of zero, MSG_DONTWAIT) ends nothing.
+ * hand, and goes home. If there is no work in hand the gate only looks at the
+ * tag. A call that does not wait (a timeout of zero, MSG_DONTWAIT) ends nothing.
  *
- * What a task polls is not looked into: one that polls only for the answer of
- * a server of its own goes home as well, and is bound again by what it receives
- * if the rules say so. A blocking receive tells more, see go_home_if_served().
+ * The gate does not look at the descriptors that a task polls: a task that
+ * polls only for the answer of another server goes home as well, and is bound
+ * again by what it receives if the rules say so. A blocking receive tells more,
+ * see go_home_if_served().
  */
 #include "../bpf/work.bpf.h"
 
@@ -38,7 +39,7 @@ int BPF_PROG(wait__do_epoll_wait, int epfd, struct epoll_event *events, int room
 	return 0;
 }
 
-/* Without descriptors it is a pause, not a wait for work. */
+/* poll() without descriptors is a pause, not a wait for work. */
 SEC("fentry/do_sys_poll")
 int BPF_PROG(wait__do_sys_poll, struct pollfd *fds, unsigned int count, struct timespec64 *end)
 {
@@ -47,7 +48,7 @@ int BPF_PROG(wait__do_sys_poll, struct pollfd *fds, unsigned int count, struct t
 	return 0;
 }
 
-/* Of 32-bit tasks as well. */
+/* The select() of 32-bit tasks comes here as well. */
 SEC("fentry/do_select")
 int BPF_PROG(wait__do_select, int count, void *fds, struct timespec64 *end)
 {
@@ -56,7 +57,7 @@ int BPF_PROG(wait__do_select, int count, void *fds, struct timespec64 *end)
 	return 0;
 }
 
-/* What comes while it waits is received in the midst of it, by this task. */
+/* Completions that arrive during this wait are received inside of it, by this task. */
 SEC("fentry/io_cqring_wait")
 int BPF_PROG(wait__io_cqring_wait, struct io_ring_ctx *ring, int count)
 {
@@ -73,10 +74,10 @@ int BPF_PROG(wait__security_socket_accept, struct socket *sock, struct socket *c
 }
 
 /*
- * A receive that waits for the peer. On the socket the work came by, or on
- * another of a server's, that is the wait for the next request. On a socket that
- * the task has opened itself as somebody's client it is the wait for an answer
- * that belongs to the work in hand.
+ * A receive that waits for the peer. On the socket by which the work came, or on
+ * another socket of a server, it waits for the next request. On a socket that
+ * the task has opened itself, as a client, it waits for an answer that belongs
+ * to the work in hand.
  */
 static __always_inline void go_home_if_served(struct sock *sk)
 {
@@ -88,8 +89,8 @@ static __always_inline void go_home_if_served(struct sock *sk)
 }
 
 /*
- * TCP and MPTCP: nothing is there. Under the socket's lock. What comes without waiting costs
- * nothing.
+ * TCP and MPTCP: the receive queue is empty. Under the socket's lock. A receive that need
+ * not wait does not come here.
  */
 SEC("fentry/sk_wait_data")
 int BPF_PROG(wait__sk_wait_data, struct sock *sk)
@@ -98,7 +99,10 @@ int BPF_PROG(wait__sk_wait_data, struct sock *sk)
 	return 0;
 }
 
-/* Likewise of what keeps packets apart: UDP, unix datagrams and seqpackets, and a unix listener. */
+/*
+ * Sockets that keep packets apart have an empty queue: UDP, unix datagrams and seqpackets, and unix
+ * listeners.
+ */
 SEC("fentry/__skb_wait_for_more_packets")
 int BPF_PROG(wait__skb_wait_for_more_packets, struct sock *sk)
 {
@@ -106,7 +110,7 @@ int BPF_PROG(wait__skb_wait_for_more_packets, struct sock *sk)
 	return 0;
 }
 
-/* Unix streams have no such function of their own. */
+/* Unix streams have no function for the wait alone. */
 SEC("fentry/unix_stream_recvmsg")
 int BPF_PROG(wait__unix_stream_recvmsg, struct socket *sock, struct msghdr *msg, size_t size,
 	     int flags)

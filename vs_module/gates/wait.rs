@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Gate wait: a task that asks for its next piece of work has done with the one in hand.
+//! Gate wait: a task that asks for its next piece of work is done with the one in hand.
 //!
 //! Safety of what is here: the verifier has seen to it that pointers are valid for the call, and
 //! the hooks that sockets are in use by it, so that they stay.
@@ -20,7 +20,7 @@ extern "C" fn vs_gate_wait_body(who: u32, object: u64, by: u64, serves: bool) ->
     })
 }
 
-/// In the interrupt of the tick.
+/// Called in the tick's interrupt.
 #[no_mangle]
 extern "C" fn vs_work_ages_body(who: u32, age: u64) -> u64 {
     let work = Who::new(who).work(0);
@@ -30,7 +30,7 @@ extern "C" fn vs_work_ages_body(who: u32, age: u64) -> u64 {
     with(|s| worked(s, Gate::Wait, End::Age, work, None, next))
 }
 
-/// The task has replied, and sleeps: under the lock of its run queue.
+/// The task has replied, and sleeps. Called under the lock of its run queue.
 #[no_mangle]
 extern "C" fn vs_work_sleeps_body(who: u32) -> u64 {
     let who = Who::new(who);

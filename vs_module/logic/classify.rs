@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0
 
-//! The compiled rules: which rule a call falls under.
+//! The compiled rules: they find the rule that a call falls under.
 //!
 //! Tuple space search. The rules of a gate are grouped by [`Shape`]; a look-up reduces the call to
-//! each shape in turn (leaves out what the shape does not ask for, cuts addresses and paths to its
-//! prefix lengths) and looks the result up in one hash table. So it takes as many look-ups as the
-//! gate has shapes, at most [`SHAPES_MAX`], each of at most [`PROBES_MAX`] probes, however many
-//! rules and services there are. Shapes are visited best rule first, so that the search ends as
-//! soon as no rule that is left could win.
+//! each shape in turn (it leaves out facts that the shape does not ask for, and cuts addresses and
+//! paths to its prefix lengths) and looks the result up in one hash table. So it takes as many
+//! look-ups as the gate has shapes, at most [`SHAPES_MAX`], each of at most [`PROBES_MAX`] probes,
+//! however many rules and services there are. Shapes are visited best rule first, so that the
+//! search ends as soon as no rule that is left could win.
 //!
-//! A compiled set never changes: each change of the rules, or of a priority, compiles anew.
+//! A compiled set never changes: each change of the rules, or of a priority, compiles a new set.
 
 use super::id::VsId;
 use super::rule::{
@@ -23,15 +23,15 @@ use core::cmp::Reverse;
 /// How many shapes the rules of one gate can have: `VS_SHAPES_MAX`.
 pub const SHAPES_MAX: usize = 64;
 /// How many probes one look-up takes at most. A table in which a rule would lie further from its
-/// place is made anew, with another salt and then larger.
+/// place is made anew, with another salt or larger.
 pub const PROBES_MAX: usize = 32;
 
 /// A call that a gate sees.
 #[derive(Clone, Copy)]
 pub struct Call<'a> {
     pub gate: Gate,
-    /// The VS of each entity, the caller's first: of a task its home, so that a rule on a service
-    /// holds whatever its tasks work on. Entities that the gate does not have are root's.
+    /// The VS of each entity, the caller's first. For a task it is the home, so that a rule on a
+    /// service holds whatever its tasks work on. Entities that the gate does not have are root's.
     pub from: [VsId; ENTITIES],
     /// The VS that the caller works for, its home if it has no work in hand.
     pub work: VsId,
@@ -60,7 +60,7 @@ pub struct Cost {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rejected {
     pub refusal: Refusal,
-    /// The place of the rule at which it failed, if it was one rule.
+    /// The place of the rule that made it fail, if it was one rule.
     pub at: Option<usize>,
 }
 
@@ -73,18 +73,18 @@ impl<T: Into<Refusal>> From<T> for Rejected {
     }
 }
 
-/// The left side of a rule, or what a call shows of itself: what a shape does not ask for does not
+/// The left side of a rule, or the facts of a call. A fact that the shape does not ask for does not
 /// count, and is not looked at.
 struct Left<'a> {
     from: [u16; ENTITIES],
     facts: &'a Facts<'a>,
-    /// Of a call only as much as the shape looks at.
+    /// The facts of a call that the shape looks at.
     path: &'a [u8],
     cgroup: &'a [u8],
 }
 
 impl<'a> Left<'a> {
-    /// `facts` are those of the rule.
+    /// The left side of a rule, of which `facts` are the facts.
     fn of_rule(rule: &Rule, facts: &'a Facts<'a>) -> Self {
         Left {
             from: *rule.left(),
@@ -151,20 +151,20 @@ impl<'a> Left<'a> {
         hash.0
     }
 
-    /// Whether it is what `rule` asks for. `self` is cut to the rule's shape.
+    /// Whether it is the left side of `rule`. `self` is cut to the rule's shape.
     fn meets(&self, set: &RuleSet, rule: &Rule) -> bool {
         set.is_met(rule, &self.from, self.facts, self.path, self.cgroup)
     }
 }
 
-/// Where to look for a hash the `n`th time, among `room` slots, a power of two. The hash can be any
-/// number, of a caller's choice even: it wraps.
+/// The slot in which to look for a hash the `n`th time, among `room` slots, a power of two. The
+/// hash can be any number, even one that a caller chose, so the sum wraps.
 pub fn probe(hash: u64, n: usize, room: usize) -> usize {
     (hash as usize).wrapping_add(n) & (room - 1)
 }
 
-/// A multiply-and-fold hash. It need not withstand an adversary: what is in the table is the
-/// administrator's, and the number of probes is bounded when the table is made.
+/// A multiply-and-fold hash. It need not withstand an adversary: the administrator's rules alone
+/// are in the table, and the number of probes is bounded when the table is made.
 struct Hash(u64);
 
 impl Hash {
@@ -183,11 +183,11 @@ impl Hash {
     }
 }
 
-/// How good a rule is: the largest wins.
+/// The rank of a rule: the rule of the largest merit wins.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Merit {
-    /// The highest priority among the services that its left side names. `None`: it names none,
-    /// which is below all.
+    /// The highest priority among the services that its left side names. `None`: it names no
+    /// service, which ranks lowest.
     pub priority: Option<i32>,
     /// How many conditions it has, named services among them.
     pub conditions: u32,
@@ -200,7 +200,7 @@ pub struct Merit {
 }
 
 impl Merit {
-    /// That of a rule, where `priority` tells each service's.
+    /// The merit of a rule; `priority` gives the priority of a service.
     pub fn of(set: &RuleSet, rule: &Rule, priority: &impl Fn(VsId) -> i32) -> Self {
         let shape = rule.shape();
         let facts = set.facts(rule);
@@ -231,11 +231,11 @@ struct Group {
     seed: u64,
     /// The smallest rank among its rules.
     best: u32,
-    /// Bit n: one of its rules asks for a caller whose id is n modulo 64, or for any.
+    /// Bit n: one of its rules asks for a caller whose id is n modulo 64, or for any caller.
     callers: u64,
 }
 
-/// The callers that a rule asks for, or a call has, as [`Group::callers`] has them.
+/// The callers that a rule asks for, or that a call has, as bits of [`Group::callers`].
 fn caller(id: u16) -> u64 {
     match id {
         ANYONE => u64::MAX,
@@ -245,7 +245,7 @@ fn caller(id: u16) -> u64 {
 
 #[derive(Clone, Copy)]
 struct Slot {
-    /// Upper half of the hash: spares the comparison with most of the rules that differ.
+    /// Upper half of the hash: saves the comparison with most rules that differ.
     tag: u32,
     /// Place of the rule, or `EMPTY`.
     rule: u32,
@@ -253,23 +253,23 @@ struct Slot {
 
 const EMPTY: u32 = u32::MAX;
 
-/// A set of rules, ready to be asked.
+/// A compiled set of rules.
 ///
 /// # Invariants
 ///
 /// - `groups` is ordered by gate, within a gate by `best`; `gates` says where each gate's begin and
 ///   end; a gate has at most [`SHAPES_MAX`].
-/// - Each rule lies less than [`PROBES_MAX`] slots behind the one its hash names, with no empty
-///   slot between. Of rules with the same left side only the one that wins is there.
+/// - Each rule lies less than [`PROBES_MAX`] slots behind the slot that its hash names, with no
+///   empty slot between. Of rules with the same left side only the winner is there.
 /// - The length of `slots` is a power of two, or 0 where there is no rule.
 pub struct Classifier {
     set: RuleSet,
-    /// By place of the rule: how many rules are better.
+    /// By place of the rule: how many rules have a larger merit.
     ranks: Table<u32>,
     groups: Table<Group>,
     gates: [(u16, u16); Gate::COUNT],
     wants: [u32; Gate::COUNT],
-    /// By gate: those of its groups.
+    /// By gate: the places of its groups.
     callers: [u64; Gate::COUNT],
     slots: Table<Slot>,
 }
@@ -288,7 +288,7 @@ impl Classifier {
         }
     }
 
-    /// Compiles `set`, where `priority` tells each service's. Takes time in proportion to the
+    /// Compiles `set`; `priority` gives the priority of a service. Takes time in proportion to the
     /// number of rules (and its logarithm).
     pub fn compile(set: RuleSet, priority: impl Fn(VsId) -> i32) -> Result<Classifier, Rejected> {
         let order = ranked(&set, &priority)?;
@@ -377,7 +377,7 @@ impl Classifier {
             },
         )?;
 
-        // Best first, so that of rules with the same left side the one that wins is met first.
+        // Best first, so that of rules with the same left side the winner is met first.
         'rules: for place in order {
             let rule = &self.set.rules()[*place as usize];
             let shape = rule.shape();
@@ -409,8 +409,8 @@ impl Classifier {
         Ok(true)
     }
 
-    /// The properties that rules of `gate` ask for. `None`: none can match a call whose first
-    /// entity is of `id`, leave at once.
+    /// The properties that rules of `gate` ask for. `None`: no rule can match a call whose first
+    /// entity is of `id`, so the gate can leave at once.
     pub fn wants(&self, gate: Gate, id: VsId) -> Option<u32> {
         let named = self.callers[gate as usize] & caller(id.get()) != 0;
         named.then_some(self.wants[gate as usize])
@@ -421,7 +421,8 @@ impl Classifier {
         self.callers[gate as usize] != 0
     }
 
-    /// The rule that `call` falls under; adds what it took to `cost`. Allocates nothing, bounded.
+    /// The rule that `call` falls under; adds the look-ups and probes it took to `cost`. Allocates
+    /// nothing, bounded.
     pub fn classify(&self, call: &Call<'_>, cost: &mut Cost) -> Option<Match> {
         let (start, end) = self.gates[call.gate as usize];
         let mut best = EMPTY;
@@ -469,7 +470,7 @@ impl Classifier {
         None
     }
 
-    /// How many rules match `call`: looks at all of them, for the administrator only.
+    /// How many rules match `call`. Looks at every rule, so it is for the administrator only.
     pub fn matching(&self, call: &Call<'_>) -> usize {
         let rules = self.set.rules().iter();
         rules.filter(|rule| matches(&self.set, rule, call)).count()

@@ -9,7 +9,7 @@
 
 /// Hands the gates to the macro `$then`, in the order of `enum vs_gate`: the constant of the ABI,
 /// the name, the entities with the carrier of each one's tag and whether a rule can bind it, the
-/// properties that rules can ask for, the trigger, what becomes of the entities without a rule.
+/// properties that rules can ask for, the trigger, and the fate of the entities without a rule.
 ///
 /// A gate without entities counts and takes no rules.
 #[macro_export]
@@ -82,7 +82,7 @@ macro_rules! each_gate {
 }
 
 /// Hands the properties to the macro `$then`, in the order of their bits: the bit of the ABI, its
-/// name in [`props`], its name in a rule, what a value looks like.
+/// name in [`props`], its name in a rule, and the form of a value.
 #[macro_export]
 macro_rules! each_property {
     ($then:ident) => {
@@ -142,7 +142,7 @@ macro_rules! each_proto {
 /// Where an entity's tag is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Carrier {
-    /// In the task's storage. What a task is bound to, it works for.
+    /// In the task's storage. A task works for the VS that it is bound to.
     Task,
     /// In a table of sockets.
     Socket,
@@ -284,7 +284,7 @@ impl Gate {
         self.binds(n) && told
     }
 
-    /// Whether entity `n` is a task: what it is bound to, it works for.
+    /// Whether entity `n` is a task, which works for the VS that it is bound to.
     pub fn is_task(self, n: usize) -> bool {
         self.entities()
             .get(n)
@@ -302,7 +302,7 @@ macro_rules! define_properties {
         #[doc = $about:literal]
         $property:ident $abi:ident $bit:ident $name:literal $form:literal;
     )*) => {
-        /// Properties that a rule can ask of a call, in the order of the bits `VS_P_*`.
+        /// Properties of a call that a rule can ask for, in the order of the bits `VS_P_*`.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         #[repr(u8)]
         pub enum Property {
@@ -326,7 +326,7 @@ macro_rules! define_properties {
             pub const ENDS: u32 = LOCAL | LPORT | PEER | PPORT;
             /// Those of a task.
             pub const TASK: u32 = UID | GID | CGROUP;
-            /// Those that take room to tell.
+            /// Those whose values need a buffer.
             pub const NAMES: u32 = PATH | UNIX | CGROUP;
         }
 

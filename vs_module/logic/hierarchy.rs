@@ -3,7 +3,7 @@
 //! The tree of services: names, parents, priorities, attributes.
 //!
 //! An attribute is shared with the parent until it is detached. Every method that can fail checks
-//! and allocates first, so that one that fails has changed nothing.
+//! and allocates first, so a call that fails has changed nothing.
 
 pub use super::attr::{Attr, UNLIMITED};
 use super::id::VsId;
@@ -34,7 +34,7 @@ impl Name {
         Name(bytes)
     };
 
-    /// Reads a name up to its NUL; what follows that is ignored.
+    /// Reads a name up to its NUL, and ignores the bytes after that.
     pub fn new(raw: &[u8; NAME_LEN]) -> Result<Name, Why> {
         let len = raw.iter().position(|byte| *byte == 0).ok_or(Why::NameBad)?;
         let fits = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
@@ -63,7 +63,7 @@ pub struct Node {
     pub children: u32,
     /// Bit n: attribute n is its own.
     pub detached: u32,
-    /// Its own values, where detached.
+    /// The values of its detached attributes.
     own: [u32; Attr::COUNT],
 }
 
@@ -80,22 +80,22 @@ pub struct Effective {
 #[derive(Clone, Copy, Default)]
 pub struct Change {
     pub name: Option<[u8; NAME_LEN]>,
-    /// As the request has it.
+    /// The parent, as the request names it.
     pub parent: Option<u32>,
     pub priority: Option<i32>,
 }
 
-/// No place in `nodes`.
+/// The value of `places` for an id without a service.
 const NOWHERE: u16 = u16::MAX;
 
 /// All services.
 ///
 /// # Invariants
 ///
-/// - `nodes[0]` is root; every other's parent is in the tree, and root is reached from each in
-///   `depth` steps, at most [`DEPTH_MAX`].
-/// - `places` says for each id where in `nodes` it is, `by_name` lists all ids by name; no two
-///   names are equal.
+/// - `nodes[0]` is root; the parent of every other node is in the tree, and root is reached from
+///   each node in `depth` steps, at most [`DEPTH_MAX`].
+/// - `places` has for each id its place in `nodes`, `by_name` lists all ids by name; no two names
+///   are equal.
 /// - Root has all attributes detached; a detached attribute's own value has passed its check.
 pub struct Tree {
     nodes: Table<Node>,
@@ -138,7 +138,7 @@ impl Tree {
         Ok(copy)
     }
 
-    /// All services, in no order but that root is first.
+    /// All services: root first, the others in any order.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
@@ -178,7 +178,7 @@ impl Tree {
         })
     }
 
-    /// The priority of a service; that of one that does not exist is the lowest.
+    /// The priority of a service; the lowest if the service does not exist.
     pub fn priority(&self, id: VsId) -> i32 {
         self.get(id).map_or(i32::MIN, |node| node.priority)
     }
@@ -263,7 +263,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Takes a service without children away.
+    /// Removes a service that has no children.
     pub fn destroy(&mut self, id: VsId) -> Result<(), Why> {
         let node = *self.get(id).ok_or(Why::NoService)?;
         if id.is_root() {
@@ -285,7 +285,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Renames, moves and ranks a service: all that is asked for, or nothing.
+    /// Renames and moves a service and sets its priority: all that is asked for, or nothing.
     pub fn change(&mut self, id: VsId, change: &Change) -> Result<(), Why> {
         let node = *self.get(id).ok_or(Why::NoService)?;
         if id.is_root() && (change.name.is_some() || change.parent.is_some()) {
@@ -341,7 +341,7 @@ impl Tree {
             .unwrap_or(0)
     }
 
-    /// Puts a service below another, which is not below it. Leaves the depths of what is below it
+    /// Puts a service below another, which is not below it. Leaves the depths of services below it
     /// to [`settle`](Self::settle).
     pub fn move_below(&mut self, id: VsId, parent: VsId) {
         let depth = self.get(parent).map_or(0, |node| node.depth);
@@ -352,9 +352,9 @@ impl Tree {
         self.adopt(parent, 1);
     }
 
-    /// Works all depths out anew.
+    /// Computes all depths anew.
     ///
-    /// `Err`: a service that is too deep. Then the tree is no longer to be used.
+    /// `Err`: a service that is too deep. The tree must then no longer be used.
     pub fn settle(&mut self) -> Result<(), VsId> {
         for place in 0..self.nodes.len() {
             let id = self.nodes[place].id;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0
 
-//! The id of a virtual service, and which one is given out next.
+//! The id of a virtual service, and the order in which ids are given out.
 
 /// The id of a virtual service: its place in all tables. A [`Tag`](super::tag::Tag) carries it on
 /// sockets and packets.
@@ -57,7 +57,7 @@ impl VsId {
     }
 }
 
-/// Gives ids out in turn, so that the one that has been free for longest is next.
+/// Gives ids out in turn, so that the id that has been free for longest is next.
 #[derive(Clone)]
 pub struct IdTurn {
     last: VsId,

@@ -2,13 +2,12 @@
 
 //! The decisions of vs.ko, without the kernel.
 //!
-//! These files make no kernel call, hold no lock and know no RCU, so that the same text is
-//! compiled into the module and into the crate `vs-logic` (tools/logic), where unit and property
-//! tests run it, and by which vsctl reads the same tables and decides the same contests. All memory
-//! comes from [`crate::table::Table`], which each side has of its own, and whose every allocation
-//! can fail.
+//! These files make no kernel call, hold no lock and know no RCU, so that the same files are
+//! compiled into the module and into the crate `vs-logic` (tools/logic). There unit and property
+//! tests run them, and vsctl uses their tables and their ranking of rules. All memory comes from
+//! [`crate::table::Table`], of which each side has its own, and whose every allocation can fail.
 
-// vsctl uses parts that the module does not, and reaches them from outside of the crate.
+// vsctl uses parts that the module does not use, and does so from outside of the crate.
 #![allow(dead_code, unreachable_pub)]
 
 pub mod attr;

@@ -2,8 +2,8 @@
 
 //! Rules: `(gate, S1..Sm, P1..Pn) => (S1'..Sm')`.
 //!
-//! A [`Spec`] is what somebody asks for, a [`Rule`] what has passed all checks, a [`RuleSet`] the
-//! rules in force, oldest first. Which of several rules wins is decided in `classify`.
+//! A [`Spec`] is a rule as a request asks for it, a [`Rule`] has passed all checks, a [`RuleSet`]
+//! holds the rules in force, oldest first. `classify` decides which of several rules wins.
 
 use super::gate::Proto;
 pub use super::gate::{props, Gate};
@@ -22,7 +22,7 @@ pub const HOME: u32 = 0xffff_fff8;
 /// Right: the VS that entity n had. `VS_REF(n)`.
 pub const REF: u32 = 0xffff_fff0;
 
-/// Any VS, on the left side of a rule as it is kept: no id has this value.
+/// Any VS, on the left side of a stored rule: no id has this value.
 pub(super) const ANYONE: u16 = u16::MAX;
 
 /// The new VS of an entity.
@@ -64,10 +64,10 @@ impl Target {
     }
 }
 
-/// The facts by which a call is known: of a rule those it asks for, of a call those there are.
+/// The facts of a call: for a rule those it asks for, for a call those that are known.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
-    /// Which of the following count: `VS_P_*`.
+    /// The set of the facts below that count: `VS_P_*`.
     pub props: u32,
     /// `VS_PROTO_*`
     pub proto: u8,
@@ -88,7 +88,7 @@ pub struct Facts<'a> {
 }
 
 impl Facts<'static> {
-    /// Nothing is known, nothing is asked for.
+    /// No fact is known, or asked for.
     pub const NONE: Facts<'static> = Facts {
         props: 0,
         proto: 0,
@@ -104,7 +104,7 @@ impl Facts<'static> {
     };
 }
 
-/// A rule as it is asked for; nothing of it is checked.
+/// A rule as a request asks for it, unchecked.
 pub struct Spec<'a> {
     pub gate: u32,
     pub from: [u32; ENTITIES],
@@ -125,9 +125,9 @@ struct Text {
 /// The paths that a rule asks for: one, or all below a directory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Pattern {
-    /// Of a directory with the slash at its end.
+    /// The path; of a directory with the slash at its end.
     text: Text,
-    /// How many slashes the directory has; 0: the text is the whole path.
+    /// How many slashes the directory has; 0: the text is a whole path.
     below: u8,
 }
 
@@ -152,7 +152,7 @@ pub fn directory(path: &[u8], slashes: u8) -> Option<&[u8]> {
     None
 }
 
-/// `address` without what follows its first `len` bits.
+/// `address` with all but its first `len` bits cleared.
 pub fn masked(address: &[u8; 16], len: u8) -> [u8; 16] {
     let mask = if len == 0 {
         0
@@ -171,7 +171,7 @@ fn slashes(path: &[u8]) -> usize {
 /// # Invariants
 ///
 /// - `gate` takes rules and has the properties in `props` and the entities that are named.
-/// - What `props` does not name is zero; addresses are masked to their prefix.
+/// - Facts that `props` does not name are zero; addresses are masked to their prefix.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rule {
     number: u32,
@@ -193,8 +193,8 @@ pub struct Rule {
     peer_len: u8,
 }
 
-/// Which conditions a rule has, with which prefix lengths: rules of one shape differ in values
-/// only, so that one hash look-up finds the one that matches.
+/// The conditions of a rule, with their prefix lengths. Rules of one shape differ in values only,
+/// so one hash look-up finds the one that matches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Shape {
     pub gate: Gate,
@@ -239,7 +239,7 @@ impl Rule {
         self.named().chain(right)
     }
 
-    /// Puts `to` where the rule names `from`.
+    /// Replaces the service `from` by `to` on both sides.
     fn repoint(&mut self, from: VsId, to: VsId) {
         for raw in &mut self.from {
             if *raw == from.get() {
@@ -253,7 +253,7 @@ impl Rule {
         }
     }
 
-    /// The left side as it is kept: ids, or [`ANYONE`].
+    /// The left side as it is stored: ids, or [`ANYONE`].
     pub(super) fn left(&self) -> &[u16; ENTITIES] {
         &self.from
     }
@@ -301,7 +301,7 @@ impl Rule {
 /// # Invariants
 ///
 /// - Numbers grow.
-/// - The texts of all rules lie inside `text`, where nobody else refers to them.
+/// - The texts of all rules lie inside `text`, each referred to by its rule alone.
 pub struct RuleSet {
     rules: Table<Rule>,
     text: Table<u8>,
@@ -387,7 +387,7 @@ impl RuleSet {
         }
     }
 
-    /// The facts that `rule` asks for; of a directory the text with the slash at its end.
+    /// The facts that `rule` asks for. The text of a directory has the slash at its end.
     pub fn facts(&self, rule: &Rule) -> Facts<'_> {
         Facts {
             props: rule.props,
@@ -404,8 +404,8 @@ impl RuleSet {
         }
     }
 
-    /// Whether a call of these services and properties is one that `rule` asks for. `path` and
-    /// `cgroup` are cut to its shape, and the call has all properties that it names.
+    /// Whether `rule` matches a call of these services and properties. `path` and `cgroup` are cut
+    /// to the rule's shape, and the call has all properties that the rule names.
     pub fn is_met(
         &self,
         rule: &Rule,
@@ -433,8 +433,8 @@ impl RuleSet {
 
     /// Checks a rule and makes it the youngest.
     ///
-    /// `number` is larger than those of all rules before. `service` translates an id of the
-    /// request, and refuses what does not exist.
+    /// `number` is larger than the numbers of all rules before. `service` translates an id of the
+    /// request, and refuses one that does not exist.
     pub fn push(
         &mut self,
         number: u32,
@@ -498,7 +498,8 @@ impl RuleSet {
             Pattern::NONE
         };
 
-        // INVARIANT: All of it was checked above; what was not asked for is left zero.
+        // INVARIANT: All facts were checked in this function; those that were not asked for are
+        // zero.
         self.rules.push(Rule {
             number,
             uid: if has(props::UID) { facts.uid } else { 0 },

@@ -2,12 +2,12 @@
 
 //! Sorting, for the module.
 //!
-//! The one in `core` panics where an ordering contradicts itself, in a function that objtool does
-//! not know to never return; it complains of each caller. This one needs no memory, does not
-//! recurse, and takes n log n steps whatever it is given.
+//! The sort of `core` panics if an ordering contradicts itself, in a function of which objtool does
+//! not know that it never returns, so objtool warns about each caller. This sort needs no memory,
+//! does not recurse, and takes n log n steps for any input.
 
-/// Sorts `items` so that of two neighbours `less` never holds for the second and the first. Those
-/// that are neither less nor greater come in any order.
+/// Sorts `items` so that `less` never holds for an item and the one before it. Items that are
+/// neither less nor greater come in any order.
 pub fn sort<T>(items: &mut [T], less: impl Fn(&T, &T) -> bool) {
     for root in (0..items.len() / 2).rev() {
         sift(items, root, &less);
@@ -18,7 +18,7 @@ pub fn sort<T>(items: &mut [T], less: impl Fn(&T, &T) -> bool) {
     }
 }
 
-/// Makes a heap of `items`, whose largest is first, where it is one but for `root`.
+/// Makes a heap of `items`, with the largest first; it is one already except at `root`.
 fn sift<T>(items: &mut [T], mut root: usize, less: &impl Fn(&T, &T) -> bool) {
     loop {
         let mut child = 2 * root + 1;

@@ -4,7 +4,7 @@
 
 use super::id::VsId;
 
-/// The service that something belongs to, in a form that can wait in a queue for any time.
+/// The service that an entity belongs to, in a form that can wait in a queue for any time.
 ///
 /// ```text
 ///   31   30 .. 14     13 .. 0
@@ -42,7 +42,7 @@ impl Tag {
         }
     }
 
-    /// Reads what stands in a field. All that is no tag is nobody's.
+    /// Reads the value of a field. A value that is no tag stands for no service.
     pub const fn from_raw(raw: u32) -> Tag {
         if raw & SET == 0 || raw & VsId::MASK == 0 {
             Tag::NOBODYS
@@ -56,7 +56,7 @@ impl Tag {
         self.0
     }
 
-    /// The id, whether it is still the same service's or not.
+    /// The id, even if it is another service's by now.
     pub const fn id(self) -> VsId {
         VsId::from_bits(self.0)
     }
@@ -80,11 +80,11 @@ impl Tag {
 pub struct Generation(u32);
 
 impl Generation {
-    /// The last one there is; an id that has reached it is spent until the module is loaded anew.
-    /// With all ids in turn that is after two thousand million services.
+    /// The last generation; an id that has reached it is spent until the module is loaded anew. As
+    /// ids are given out in turn, that is after two thousand million services.
     pub const LAST: u32 = (1 << (31 - VsId::BITS)) - 1;
 
-    /// A generation of the first half, made of any number.
+    /// A generation from the first half of them, made of any number.
     pub const fn first(seed: u32) -> Generation {
         // INVARIANT: Not above half of the last.
         Generation(seed & (Self::LAST >> 1))

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0
 
-//! The table of causes for which something is refused.
+//! The table of causes for which a command is refused.
 
 use crate::table::NoMemory;
 
 /// Hands the causes to the macro `$then`, in the order of `enum vs_reason`: the constant of the
-/// ABI, the errno, what was wrong and what to do about it, as vsctl tells it.
+/// ABI, the errno, the mistake and the way to mend it, as vsctl tells them.
 #[macro_export]
 macro_rules! each_reason {
     ($then:ident) => {
@@ -99,7 +99,7 @@ macro_rules! define_reasons {
         /// The causes that the ABI can name: `enum vs_reason`, in its order, but for `VS_WHY_NONE`.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         #[repr(u32)]
-        #[allow(missing_docs)] // what each means is said by its text
+        #[allow(missing_docs)] // the text of each says what it means
         pub enum Why {
             $($why = Cause::$why as u32 + 1,)*
         }
@@ -136,7 +136,7 @@ macro_rules! define_reasons {
 }
 each_reason!(define_reasons);
 
-/// An operation that was not done, and left no trace.
+/// The failure of an operation that has changed nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refusal {
     /// The caller asked for something that is not possible.

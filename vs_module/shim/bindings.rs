@@ -2,8 +2,8 @@
 
 //! The C interfaces that the kernel crate does not bind, and the structures of `uapi/vs.h`.
 //!
-//! Made by bindgen at each build from `bindings_helper.h`; see there. Only wrappers use it:
-//! code that decides something works with their types, not with these.
+//! Made by bindgen at each build from `bindings_helper.h`. Only wrappers use these bindings: code
+//! that decides something works with the wrappers' types.
 
 #![allow(
     clippy::all,

@@ -3,7 +3,7 @@
  * The input of bindgen for vs.ko. The kernel crate binds neither packets, nor
  * netfilter, nor sockets, so the module has bindings of its own, for exactly
  * what bindgen_parameters names. They are made at each build, from the headers
- * and with the flags of the kernel that is built for.
+ * and with the flags of the kernel for which the module is built.
  */
 #ifndef _VS_BINDINGS_HELPER_H
 #define _VS_BINDINGS_HELPER_H
@@ -71,10 +71,12 @@ VS_CONST(unsigned int, VS_HINT_DONE);
 VS_CONST(unsigned int, FMODE_READ);
 VS_CONST(unsigned int, FMODE_WRITE);
 
-/* Macros with an argument bindgen leaves out: the first of the values that stand for an entity. */
+/* bindgen leaves out macros with an argument: this is the first of the values VS_REF(n). */
 static const unsigned int VS_CONST_VS_REF = VS_REF(0);
 
-/* clang's offsets; helpers.c compares them with those of the compiler that built the kernel. */
+/*
+ * clang's offsets; helpers.c compares them with the offsets of the compiler that built the kernel.
+ */
 #define VS_FIELD(name, type, field) \
 	VS_OFFSET_##name = offsetof(type, field), VS_WIDTH_##name = sizeof_field(type, field),
 #define VS_TAIL(name, type, field) VS_OFFSET_##name = offsetof(type, field),

@@ -76,11 +76,13 @@ bool vs_dev_is_local(const struct net_device *dev)
 	       netif_is_macvlan(dev);
 }
 
-/* A device hands over up to net.core.gro_normal_batch (8) packets before the first is looked at. */
+/*
+ * A device hands over up to net.core.gro_normal_batch (8) packets before the stack takes the first.
+ */
 #define VS_NOTES 16
 
 struct vs_packet_note {
-	/* Addresses, only compared. */
+	/* Addresses, which are only compared. */
 	const struct sk_buff *skb;
 	const unsigned char *head;
 	const struct task_struct *task;
@@ -96,8 +98,8 @@ struct vs_packet_notes {
 static DEFINE_PER_CPU(struct vs_packet_notes, vs_notes);
 
 /*
- * Preemption off: on PREEMPT_RT a softirq is preempted by others of the CPU, which are other
- * threads.
+ * Preemption off: under PREEMPT_RT softirqs run in threads, and can preempt each other on
+ * one CPU.
  */
 void vs_note(const struct sk_buff *skb, u32 tag)
 {
@@ -116,12 +118,14 @@ void vs_note(const struct sk_buff *skb, u32 tag)
 }
 
 /*
- * A clone, which a packet socket causes, shares its data with the packet that arrived.
+ * A packet socket makes the stack clone the packet; the clone shares its data with the
+ * packet that arrived.
  *
- * The newest note of these addresses is this packet's if it has arrived here, for no other packet
- * has them while it lives. One that has arrived on another CPU, and was held back since (NFQUEUE,
- * asynchronous decryption), could be taken for an earlier one at the same addresses: but it does
- * not go on in the softirq that it arrived in, nor in one at all.
+ * If the packet has arrived on this CPU, the newest note of these addresses is its own, because
+ * no other packet has them while it lives. A packet that arrived on another CPU, and was held
+ * back since (NFQUEUE, asynchronous decryption), could be taken for an earlier packet at the same
+ * addresses. But such a packet does not go on in the softirq in which it arrived, nor in any
+ * other, and the note tells the difference.
  */
 u32 vs_note_of(const struct sk_buff *skb)
 {
@@ -260,8 +264,8 @@ int vs_current_cgroup_path(char *buf, size_t len)
 }
 
 /*
- * Of both roots, only the addresses are looked at, under RCU: so no reference is taken, which could
- * not be given back here.
+ * Only the addresses of both roots are compared, under RCU, so no reference is taken: it could not
+ * be given back here.
  */
 bool vs_current_sees_as_host(const struct path *path)
 {

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Every field of a kernel structure that the Rust code touches itself.
+ * All fields of kernel structures that the Rust code accesses itself.
  *
- * The kernel is built by gcc, the bindings are made by clang, and rustc lays
- * the structures out once more. bindgen's layout tests hold rustc to clang;
- * this list holds clang to gcc: bindings_helper.h takes clang's figures,
- * helpers.c refuses to compile where gcc's are others (a randomised structure,
- * a flag that only one of them knows). Bit fields are not touched from Rust at
- * all: helpers.c reads them. VS_TAIL is an array at the end, without a size.
+ * gcc builds the kernel, clang makes the bindings, and rustc lays the
+ * structures out once more. bindgen's layout tests compare rustc with clang.
+ * This list compares clang with gcc: bindings_helper.h takes clang's offsets,
+ * and helpers.c does not compile if gcc's differ (a randomised structure, a
+ * flag that only one of them knows). Rust code does not access bit fields:
+ * helpers.c reads them. VS_TAIL is an array without a size at a structure's
+ * end.
  */
 #ifndef _VS_LAYOUT_H
 #define _VS_LAYOUT_H

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Per-CPU counters. The kernel crate has none; these are as much as statistics need.
+//! Per-CPU counters, as far as statistics need them. The kernel crate has none.
 
 use crate::shim::bindings as c;
 use kernel::prelude::*;
@@ -14,18 +14,19 @@ pub(crate) struct PerCpu<const N: usize> {
     base: *mut u64,
 }
 
-// SAFETY: The counters belong to no thread; each access is one instruction on the CPU's own
-// counter, or a read of a whole word.
+// SAFETY: Any thread may use the counters; each access is one instruction on the CPU's own counter,
+// or a read of a whole word.
 unsafe impl<const N: usize> Send for PerCpu<N> {}
-// SAFETY: See above.
+// SAFETY: Each access is one instruction on the CPU's own counter, or a read of a whole word.
 unsafe impl<const N: usize> Sync for PerCpu<N> {}
 
 impl<const N: usize> PerCpu<N> {
     /// Makes them. May sleep.
     ///
-    /// They are given the next power of two, and lie at a multiple of it: what the kernel's
-    /// allocator cannot use of its chunks, it looks at again at each fork, which takes some
-    /// counters of its own. With ten thousand services that was most of the fork's share of a gate.
+    /// Size and alignment are rounded up to a power of two. Otherwise the kernel's allocator is
+    /// left with pieces of its chunks that it cannot use, and looks at them again at each fork,
+    /// which allocates per-CPU counters, too. With ten thousand services that would be most of what
+    /// a gate costs at fork.
     pub(crate) fn new() -> Result<Self> {
         let size = size_of::<[u64; N]>().next_power_of_two();
         // SAFETY: There is room for the counters, and they are aligned.

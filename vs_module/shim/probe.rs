@@ -18,13 +18,13 @@ use kernel::str::CStr;
 ///
 /// # Safety
 ///
-/// [`enter`](Hook::enter) gives a function of the C calling convention, whose arguments are a
-/// pointer that says nothing and those of the tracepoint; of the last ones, which the convention
-/// has in registers, it need not know.
+/// [`enter`](Hook::enter) returns a function of the C calling convention. Its arguments are a
+/// pointer without meaning and those of the tracepoint, of which it may leave out the last ones:
+/// the convention passes them in registers.
 pub(crate) unsafe trait Hook {
     const TRACEPOINT: &'static CStr;
 
-    /// The address of the function. The same each time.
+    /// The address of the function, which is the same at each call.
     fn enter() -> *mut c_void;
 }
 
@@ -38,17 +38,17 @@ pub(crate) struct Probe<H: Hook> {
     _hook: PhantomData<H>,
 }
 
-// SAFETY: A probe is only a registration, which any thread can end.
+// SAFETY: A probe is only a registration, and any thread can end it.
 unsafe impl<H: Hook> Send for Probe<H> {}
 
 impl<H: Hook> Probe<H> {
-    /// Attaches it. `ENOENT`: the kernel has no such tracepoint. May sleep.
+    /// Attaches the hook. `ENOENT`: the kernel has no such tracepoint. May sleep.
     fn new() -> Result<Self> {
         // SAFETY: The name ends with a NUL. Process context.
         let found = unsafe { c::vs_tracepoint(H::TRACEPOINT.as_ptr().cast()) };
         let tracepoint = NonNull::new(found).ok_or(ENOENT)?;
-        // SAFETY: The trait has a function that fits the tracepoint; the module stays loaded until
-        // `drop` has taken it off.
+        // SAFETY: The trait's function fits the tracepoint; the module stays loaded until `drop`
+        // has detached the function.
         to_result(unsafe {
             c::tracepoint_probe_register(tracepoint.as_ptr(), H::enter(), core::ptr::null_mut())
         })?;
@@ -61,7 +61,7 @@ impl<H: Hook> Probe<H> {
 }
 
 impl<H: Hook> Drop for Probe<H> {
-    /// When this returns, it does not run any more. May sleep.
+    /// Detaches the hook: when this returns, its function does not run any more. May sleep.
     fn drop(&mut self) {
         // SAFETY: It is registered, by the type invariant.
         unsafe {
@@ -75,7 +75,7 @@ impl<H: Hook> Drop for Probe<H> {
     }
 }
 
-/// A new probe, if `on` says that there should be one and there is none.
+/// A new probe, if `on` is true and there is none yet.
 pub(crate) fn wanted<H: Hook>(present: &Option<Probe<H>>, on: bool) -> Result<Option<Probe<H>>> {
     match on && present.is_none() {
         true => Probe::new().map(Some),
@@ -83,7 +83,7 @@ pub(crate) fn wanted<H: Hook>(present: &Option<Probe<H>>, on: bool) -> Result<Op
     }
 }
 
-/// Puts a new probe into its place, or takes away the one that should not be.
+/// Puts a new probe into its place, or detaches the present one if `on` is false.
 pub(crate) fn put<H: Hook>(place: &mut Option<Probe<H>>, new: Option<Probe<H>>, on: bool) {
     if !on || new.is_some() {
         *place = new;

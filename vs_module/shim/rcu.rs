@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory that RCU readers look at.
+//! Memory that RCU readers access.
 //!
-//! The kernel crate has the read side only. What is needed here is small: an object is made before
-//! it is published, and freed a grace period after it was withdrawn, without waiting.
+//! The kernel crate has the read side only. This module needs little more: an object is made before
+//! it is published, and freed a grace period after it was withdrawn, without a wait.
 
 use core::cell::UnsafeCell;
 use core::mem::offset_of;
@@ -15,7 +15,7 @@ use kernel::types::Opaque;
 
 /// A heap object that readers under RCU may hold references to.
 ///
-/// Dropping it frees it at once, which is right for one that was never published;
+/// Dropping it frees it at once, which is right for an object that was never published;
 /// [`retire`](Self::retire) frees it when no reader can have it any more.
 pub(crate) struct RcuBox<T>(KBox<Inner<T>>);
 
@@ -26,7 +26,7 @@ struct Inner<T> {
 }
 
 impl<T> RcuBox<T> {
-    /// Makes one. May sleep.
+    /// Makes an object. May sleep.
     pub(crate) fn new(value: T) -> Result<Self> {
         let inner = Inner {
             value,
@@ -52,22 +52,23 @@ impl<T> RcuBox<T> {
     }
 }
 
-/// `READ_ONCE()`. Of a pointer it is `rcu_dereference()`: what it refers to was written before it
-/// can be seen here, by the dependency of addresses. `Atomic::load()` says the same by a call out
-/// of line, which hot paths would feel.
+/// `READ_ONCE()`. For a pointer it is `rcu_dereference()`: by the address dependency, the object
+/// was written before the pointer can be seen here. `Atomic::load()` does the same by a call out of
+/// line, which hot paths would feel.
 pub(crate) fn read_once<T: AtomicType>(from: &Atomic<T>) -> T {
-    // SAFETY: It is valid and aligned; what has atomic operations is a word, read in one piece.
+    // SAFETY: The reference is valid and aligned; a type with atomic operations is a word, which is
+    // read in one piece.
     unsafe { from.as_ptr().read_volatile() }
 }
 
 impl<T: Send + 'static> RcuBox<T> {
-    /// Frees it when all readers that might have it are gone. Does not sleep.
+    /// Frees the object when all readers that might have it are gone. Does not sleep.
     ///
-    /// It is dropped in softirq context, so the drop must not sleep. The module waits for all of
-    /// these before it goes, see [`barrier`].
+    /// The object is dropped in softirq context, so its drop must not sleep. The module waits for
+    /// all such drops before it goes, see [`barrier`].
     pub(crate) fn retire(self) {
         let inner = KBox::into_raw(self.0);
-        // SAFETY: `inner` was just given up by its box, so nobody else frees it, and the head is
+        // SAFETY: `inner` was just given up by its box, so no other code frees it, and the head is
         // used once.
         unsafe { bindings::call_rcu(Opaque::cast_into((*inner).head.get()), Some(free::<T>)) };
     }
@@ -97,7 +98,7 @@ pub(crate) fn synchronize() {
     unsafe { bindings::synchronize_rcu() };
 }
 
-/// Waits until all that was retired has been freed. Sleeps.
+/// Waits until all retired objects have been freed. Sleeps.
 pub(crate) fn barrier() {
     // SAFETY: Only needs a context that may sleep.
     unsafe { bindings::rcu_barrier() };

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Packets and network devices, for as long as a probe or a queue looks at them.
+//! Packets and network devices, as seen by a probe during its call.
 //!
-//! The kernel crate has neither. Each wrapper borrows from the call it was made in and offers what
-//! that call allows, so code on top of it needs no `unsafe`. Plain fields are read here, at the
-//! offsets that `layout.h` has both compilers agree on; bit fields and static inlines are C's
+//! The kernel crate has neither. Each wrapper borrows from the call in which it was made and offers
+//! what that call allows, so its users need no `unsafe`. Plain fields are read here, at offsets on
+//! which both compilers agree by `layout.h`; C reads bit fields and calls static inlines
 //! (`helpers.c`).
 //!
 //! C header: `include/linux/skbuff.h`, `include/linux/netdevice.h`
@@ -27,7 +27,7 @@ macro_rules! field {
     }};
 }
 
-/// A packet that the caller owns for `'a`: nobody else changes or frees it meanwhile.
+/// A packet that the caller owns for `'a`: no other code changes or frees it meanwhile.
 ///
 /// # Invariants
 ///
@@ -53,14 +53,14 @@ impl<'a> Skb<'a> {
         self.raw.as_ptr()
     }
 
-    /// Length of what begins at `data`, bytes.
+    /// The length from `data` on, in bytes.
     pub(crate) fn len(&self) -> usize {
         // SAFETY: The packet is valid, by the type invariant.
         unsafe { field!(self.raw.as_ptr(), sk_buff_len: u32).read() as usize }
     }
 
     /// The field in which LSMs label packets, and in which a tag travels: it survives network
-    /// namespaces, and is 0 on what comes from a wire.
+    /// namespaces, and is 0 in a packet from a wire.
     pub(crate) fn secmark(&self) -> u32 {
         // SAFETY: The packet is valid, by the type invariant.
         unsafe { field!(self.raw.as_ptr(), sk_buff_secmark: u32).read() }
@@ -73,16 +73,17 @@ impl<'a> Skb<'a> {
         unsafe { field!(self.raw.as_ptr(), sk_buff_secmark: u32).write(secmark) };
     }
 
-    /// The last eight bytes of the field that belongs to the layer which has the packet.
+    /// The last eight bytes of `cb`, the field of the layer that has the packet.
     pub(crate) fn scratch(&self) -> u64 {
         // SAFETY: The packet is valid, by the type invariant; the field is aligned to 8.
         unsafe { self.last_of_cb().read() }
     }
 
-    /// Writes them. Right only where no layer keeps anything there: on the way from one device of
-    /// this machine to another.
+    /// Writes the last eight bytes of `cb`. Right only while no layer keeps anything there: on the
+    /// way from one device of this machine to another.
     pub(crate) fn set_scratch(&mut self, value: u64) {
-        // SAFETY: As above; `self` is borrowed exclusively.
+        // SAFETY: The packet is valid and only the caller's, by the type invariant; the field is
+        // aligned to 8; `self` is borrowed exclusively.
         unsafe { self.last_of_cb().write(value) };
     }
 
@@ -98,13 +99,14 @@ impl<'a> Skb<'a> {
         u16::from_be(protocol).into()
     }
 
-    /// Is it of IPv4 or IPv6?
+    /// Is it an IPv4 or IPv6 packet?
     pub(crate) fn is_ip(&self) -> bool {
         matches!(self.protocol(), c::ETH_P_IP | c::ETH_P_IPV6)
     }
 
-    /// The socket it belongs to: going out the sender; coming in, the sender's where a device of
-    /// the same machine handed the packet over and IP has not taken it yet.
+    /// The socket it belongs to. Of an outgoing packet this is the sender's. An incoming packet has
+    /// the sender's socket if a device of the same machine handed it over and IP has not taken it
+    /// yet.
     pub(crate) fn sock(&self) -> Option<Sock<'_>> {
         // SAFETY: The packet is valid, by the type invariant.
         let sk = unsafe { field!(self.raw.as_ptr(), sk_buff_sk: *mut c::sock).read() };
@@ -123,8 +125,8 @@ impl<'a> Skb<'a> {
         })
     }
 
-    /// Is it the copy of a multicast or broadcast packet that the stack gives to the machine's own
-    /// receivers? No interface counts that.
+    /// Is it the copy of a multicast or broadcast packet that the stack gives to receivers on this
+    /// machine? No interface counts that copy.
     pub(crate) fn is_copy(&self) -> bool {
         // SAFETY: The packet is valid, by the type invariant.
         unsafe { c::vs_skb_is_copy(self.raw.as_ptr()) }
@@ -136,8 +138,7 @@ impl<'a> Skb<'a> {
         unsafe { c::vs_skb_network_offset(self.raw.as_ptr()) as usize }
     }
 
-    /// Fills `into` with the bytes from offset `at` of `data` on; `false` if they are not all
-    /// there.
+    /// Fills `into` with the bytes from offset `at` of `data` on; `false` if some are missing.
     #[inline(always)]
     pub(crate) fn read(&self, at: usize, into: &mut [u8]) -> bool {
         let raw = self.raw.as_ptr();
@@ -151,8 +152,8 @@ impl<'a> Skb<'a> {
         };
         match at.checked_add(into.len()) {
             Some(end) if end <= len.saturating_sub(paged) => {
-                // SAFETY: `len - data_len` bytes lie in a row from `data` on, and what is read
-                // ends within.
+                // SAFETY: `len - data_len` bytes are contiguous from `data` on, and the read ends
+                // within them.
                 unsafe {
                     data.add(at)
                         .copy_to_nonoverlapping(into.as_mut_ptr(), into.len())
@@ -182,8 +183,8 @@ pub(crate) struct Device<'a> {
 }
 
 impl Device<'_> {
-    /// Is it in the initial network namespace, in which only the machine's administrator writes
-    /// what netfilter does to packets?
+    /// Is it in the initial network namespace, in which only the machine's administrator configures
+    /// netfilter?
     pub(crate) fn is_hosts(&self) -> bool {
         // SAFETY: The device is alive, and so is its namespace.
         unsafe { c::vs_net_is_hosts(self.net()) }
@@ -208,7 +209,8 @@ impl Device<'_> {
         unsafe { field!(self.raw.as_ptr(), net_device_ifindex: i32).read_volatile() }
     }
 
-    /// Its name, filled up with zeros. A name that is being changed may be half the old one.
+    /// Its name, filled up with zeros. While the name is being changed this may be a mix of both
+    /// names.
     pub(crate) fn name(&self) -> [u8; 16] {
         let raw = field!(self.raw.as_ptr(), net_device_name: [u8; 16]).cast::<u8>();
         let mut name = [0; 16];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `struct sock`, for as long as a call looks at one.
+//! `struct sock`, as seen during a call.
 //!
 //! C header: `include/net/sock.h`, `include/net/request_sock.h`, `include/net/inet_timewait_sock.h`
 
@@ -13,9 +13,9 @@ use kernel::ffi::c_void;
 ///
 /// # Invariants
 ///
-/// The pointer is valid for `'a`; the state in the part that all kinds share tells which kind it
-/// is. Fields are read without the socket's lock: each is one word, and may be out of date when the
-/// caller looks at it.
+/// The pointer is valid for `'a`; the state, in the part that all kinds share, tells the kind.
+/// Fields are read without the socket's lock: each is one word, and may be out of date when the
+/// caller uses it.
 #[derive(Clone, Copy)]
 pub(crate) struct Sock<'a>(NonNull<c::sock>, PhantomData<&'a c::sock>);
 
@@ -42,12 +42,12 @@ impl<'a> Sock<'a> {
         NonNull::new(sk.cast_mut()).map(|sk| Sock(sk, PhantomData))
     }
 
-    /// The socket of a `struct socket`; `None` if it has none any more.
+    /// The `sk` of a `struct socket`; `None` if it has none any more.
     ///
     /// # Safety
     ///
-    /// `socket` is valid and its `sk`, if any, lives for `'a`: a descriptor under way in a system
-    /// call.
+    /// `socket` is valid and its `sk`, if any, lives for `'a`, as for a descriptor that a system
+    /// call uses.
     pub(crate) unsafe fn of(socket: *const c::socket) -> Option<Self> {
         // SAFETY: `socket` is valid, says the requirement of this function.
         let sk = unsafe { (&raw const (*socket).sk).read_volatile() };
@@ -59,7 +59,7 @@ impl<'a> Sock<'a> {
         self.0.as_ptr()
     }
 
-    /// Its address, to be compared with another's.
+    /// Its address, to compare with the address of another.
     pub(crate) fn address(self) -> u64 {
         self.0.as_ptr().cast::<c_void>() as u64
     }
@@ -75,8 +75,8 @@ impl<'a> Sock<'a> {
         }
     }
 
-    /// The number that the kernel gives to one socket only; 0: it has not been asked for one. A
-    /// remainder in TIME_WAIT has that of its socket.
+    /// Its cookie, the number that the kernel gives to one socket only; 0: the kernel has not been
+    /// asked for it. A remainder in TIME_WAIT has the cookie of its socket.
     pub(crate) fn cookie(self) -> u64 {
         // SAFETY: All kinds share this part; the kernel writes the number in one piece.
         let counter = unsafe {
@@ -85,7 +85,7 @@ impl<'a> Sock<'a> {
         counter as u64
     }
 
-    /// The number, which a full socket gets here if it has none. Any context but NMI.
+    /// The cookie of a full socket, which gets one here if it has none. Any context but NMI.
     pub(crate) fn made_cookie(self) -> u64 {
         match self.kind() {
             // SAFETY: A full socket, alive.
@@ -94,7 +94,7 @@ impl<'a> Sock<'a> {
         }
     }
 
-    /// The two fields of a request that an LSM has for itself; zeros of another kind.
+    /// The two fields that an LSM has in a request; zeros for another kind of socket.
     pub(crate) fn secids(self) -> (u32, u32) {
         if self.kind() != Kind::Request {
             return (0, 0);
@@ -109,13 +109,13 @@ impl<'a> Sock<'a> {
         unsafe { (*self.0.as_ptr()).__sk_common.skc_family.into() }
     }
 
-    /// Of a full socket: is it a stream, of which messages name no receiver?
+    /// Is a full socket a stream, whose messages name no receiver?
     pub(crate) fn is_stream(self) -> bool {
         // SAFETY: Callers have full sockets, whose type never changes.
         unsafe { u32::from((*self.0.as_ptr()).sk_type) == c::SOCK_STREAM }
     }
 
-    /// Of a full socket: has it neither a peer nor a listener's queue yet?
+    /// Has a full socket neither a peer nor a listener's queue yet?
     pub(crate) fn is_closed(self) -> bool {
         // SAFETY: As for `kind`.
         let state =
@@ -123,7 +123,7 @@ impl<'a> Sock<'a> {
         u32::from(state) == c::TCP_CLOSE
     }
 
-    /// `VS_PROTO_*` of a full socket.
+    /// The `VS_PROTO_*` of a full socket.
     pub(crate) fn proto(self) -> u32 {
         // SAFETY: Callers have full sockets; type and protocol never change.
         let (kind, protocol) = unsafe {
@@ -146,8 +146,8 @@ impl<'a> Sock<'a> {
         }
     }
 
-    /// Whether sockets of its family are given to services: those that send packets, and unix
-    /// sockets.
+    /// Whether sockets of its family can belong to services: the families that send packets, and
+    /// unix sockets.
     pub(crate) fn is_tagged_kind(self) -> bool {
         matches!(
             self.family(),
@@ -162,9 +162,9 @@ impl<'a> Sock<'a> {
     }
 
     /// Is a full socket a server's: a connection that was accepted, or a datagram socket that is
-    /// bound? Else a task is somebody's client by it. Where it cannot be told the socket is a
-    /// server's: to take a request for an answer would charge the wrong tenant. `serves()` of
-    /// `bpf/work.bpf.h` says the same.
+    /// bound? Otherwise the task is a client by it. In doubt the socket is a server's: to take a
+    /// request for an answer would charge the wrong tenant. Must agree with `serves()` of
+    /// `bpf/work.bpf.h`.
     pub(crate) fn serves(self) -> bool {
         match self.family() {
             c::AF_UNIX => {
@@ -182,22 +182,22 @@ impl<'a> Sock<'a> {
                 // SAFETY: A full socket, alive.
                 let locks = unsafe { c::vs_sk_userlocks(self.0.as_ptr()) };
                 if self.is_stream() && self.proto() == c::VS_PROTO_TCP {
-                    // connect() leaves one of the two; an accepted connection never had the one,
-                    // and the other was taken off when it was cloned from the listener
+                    // connect() leaves one of the two set; in an accepted connection the first was
+                    // never set, and the second was cleared when it was cloned from the listener
                     return locks & (c::SOCK_CONNECT_BIND | c::SOCK_BINDPORT_LOCK) == 0;
                 }
                 // servers have a connected socket for each client, too (DTLS, QUIC)
                 let bound = locks & (c::SOCK_BINDADDR_LOCK | c::SOCK_BINDPORT_LOCK) != 0;
                 bound || !self.is_datagram()
             }
-            // the kernel answers
+            // there the kernel answers
             c::AF_NETLINK | c::AF_ALG => false,
             _ => true,
         }
     }
 
-    /// Is it one of those by which the stack itself answers (resets, ICMP)? They serve everybody,
-    /// so they say nothing about whom a packet is for.
+    /// Is it one of the sockets by which the stack itself answers (resets, ICMP)? They serve all
+    /// connections, so they do not tell for which service a packet is.
     pub(crate) fn is_stack(self) -> bool {
         // SAFETY: A socket of any kind, alive.
         unsafe { c::vs_sk_is_stack(self.0.as_ptr()) }
@@ -216,7 +216,7 @@ impl<'a> Sock<'a> {
         unsafe { c::vs_sk_is_kernel(self.0.as_ptr()) }
     }
 
-    /// Where it is bound, of an internet socket.
+    /// The local end of an internet socket.
     pub(crate) fn local(self) -> Option<End> {
         // SAFETY: All kinds share this part; the family tells which member of a union is in use.
         unsafe {
@@ -231,7 +231,7 @@ impl<'a> Sock<'a> {
         }
     }
 
-    /// Where it is connected to, of an internet socket; zeros if it is not.
+    /// The end to which an internet socket is connected; zeros if it is not connected.
     pub(crate) fn peer(self) -> Option<End> {
         // SAFETY: All kinds share this part; the family tells which member of a union is in use.
         unsafe {

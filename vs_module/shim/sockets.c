@@ -9,7 +9,10 @@
 static struct rhashtable vs_sockets;
 static struct kmem_cache *vs_socket_cache;
 
-/* Cookies are counted up, and most sockets have one of their own: a multiplication spreads them. */
+/*
+ * Cookies are consecutive numbers, and most sockets have one of their own: a multiplication spreads
+ * them.
+ */
 static u32 vs_socket_hash(const void *key, u32 len, u32 seed)
 {
 	const struct vs_socket_key *it = key;
@@ -60,7 +63,7 @@ static void vs_socket_free_last(void *socket, void *unused)
 void vs_sockets_exit(void)
 {
 	rhashtable_free_and_destroy(&vs_sockets, vs_socket_free_last, NULL);
-	rcu_barrier(); /* a cache whose slabs are freed by RCU */
+	rcu_barrier(); /* the slabs of this cache are freed by RCU */
 	kmem_cache_destroy(vs_socket_cache);
 }
 

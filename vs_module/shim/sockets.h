@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A hash table of sockets by cookie and address. The kernel's rhashtable, whose
- * fast path is static inlines that Rust cannot reach; state/sockets.rs decides
- * what an entry says.
+ * A hash table of sockets by cookie and address. It is the kernel's rhashtable,
+ * whose fast path is static inlines that Rust cannot reach; state/sockets.rs
+ * fills the entries.
  *
  * The kernel never gives a cookie out twice, so the entry of a socket that has
- * ended unseen is not taken for that of another at the same address. But it
- * copies the cookie with the socket (MPTCP, SCTP): so the address counts, too.
+ * ended unseen is not taken for the entry of another socket at the same
+ * address. But it copies the cookie with the socket (MPTCP, SCTP), so the key
+ * contains the address, too.
  */
 #ifndef _VS_SOCKETS_H
 #define _VS_SOCKETS_H
@@ -24,26 +25,27 @@ struct vs_socket_entry {
 	u32 tag; /* logic/tag.rs; written by compare-and-swap */
 };
 
-/* Once, at load and unload; may sleep. At unload nobody looks any more. */
+/* Once each, at load and unload; may sleep. At unload there are no readers any more. */
 int vs_sockets_init(void);
 void vs_sockets_exit(void);
 
 /*
- * Under RCU, any context but NMI and hard interrupt. NULL: there is none. If the
- * socket can end meanwhile, the entry may become another's: look at the key again
- * after all else.
+ * Under RCU, any context but NMI and hard interrupt. NULL: there is no entry. If
+ * the socket can end meanwhile, the entry may become another socket's: check the
+ * key again after all other reads.
  */
 struct vs_socket_entry *vs_socket_find(u64 cookie, u64 sk);
 
 /*
- * Adds an entry, or returns the one that is there: *added says which. NULL:
+ * Adds an entry, or returns the present one; *added: an entry was added. NULL:
  * no memory. Under RCU, any context but NMI and hard interrupt; does not sleep.
  */
 struct vs_socket_entry *vs_socket_add(u64 cookie, u64 sk, u32 tag, bool *added);
 
 /*
- * Takes an entry out; true for the one caller that did, which then frees it: its
- * memory stays an entry's for a grace period. Context as above.
+ * Removes an entry; true for the one caller that has removed it, which then
+ * frees it. Its memory stays an entry for a grace period. Under RCU, any context
+ * but NMI and hard interrupt.
  */
 bool vs_socket_remove(struct vs_socket_entry *socket);
 void vs_socket_free(struct vs_socket_entry *socket);

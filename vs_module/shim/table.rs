@@ -2,7 +2,7 @@
 
 //! The memory of [`crate::logic`]: a growing array whose allocations can fail.
 //!
-//! This is the kernel's side of it, over [`KVVec`]; the host crate has one over `Vec`, with the
+//! This is the kernel's implementation, over [`KVVec`]; the host crate has one over `Vec`, with the
 //! same interface. May sleep where it allocates; freeing may happen in any context but NMI.
 
 use core::ops::{Deref, DerefMut};
@@ -20,7 +20,7 @@ impl From<NoMemory> for Error {
     }
 }
 
-/// A growing array. What is read or written of it goes through the slice it derefs to.
+/// A growing array, which is read and written through the slice that it derefs to.
 pub(crate) struct Table<T>(KVVec<T>);
 
 impl<T> Table<T> {
@@ -34,7 +34,7 @@ impl<T> Table<T> {
             .map_err(|_| NoMemory)
     }
 
-    /// Makes room for `more` items: pushing as many does not fail.
+    /// Makes room for `more` items: pushing that many does not fail.
     pub(crate) fn reserve(&mut self, more: usize) -> Result<(), NoMemory> {
         self.0.reserve(more, GFP_KERNEL).map_err(|_| NoMemory)
     }

@@ -16,15 +16,16 @@ struct sk_buff;
 struct sock;
 
 /*
- * Begins, or ends: then vs_taken() does not run any more when this returns. One
- * at a time; may sleep. -ENOENT: this kernel has no such functions.
+ * vs_taken_watch() begins, vs_taken_end() ends; when the latter returns,
+ * vs_taken() does not run any more. One caller at a time; may sleep. -ENOENT:
+ * this kernel has no such functions.
  */
 int vs_taken_watch(void);
 void vs_taken_end(void);
 
 /*
- * The running task has received `skb`, or looked at it, by `sk`; both stay for the
- * call. Task context, but for what the kernel frees itself (softirq).
+ * The running task has received `skb` by `sk`, or looked at it; both stay for the
+ * call. Task context, or softirq for a packet that the kernel itself frees.
  */
 void vs_taken(const struct sock *sk, const struct sk_buff *skb);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The tracepoints of trace.h, and functions by which Rust comes to them. */
+/* The tracepoints of trace.h, and functions by which Rust code fires them. */
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The tracepoints of vs.ko: vs:vs_bind, vs:vs_refuse, vs:vs_apply. Off, each is
- * a jump over nothing; `perf record -e 'vs:*'` or tracefs turns them on.
+ * The tracepoints of vs.ko: vs:vs_bind, vs:vs_refuse, vs:vs_apply. A tracepoint
+ * that is off is a nop; `perf record -e 'vs:*'` or tracefs turns them on.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM vs
@@ -13,7 +13,7 @@
 
 #include "../../uapi/vs.h"
 
-/* Events are tables, as they are all over the kernel. */
+/* Events are laid out as tables, as everywhere in the kernel. */
 /* clang-format off */
 #define vs_show_gate(gate)				\
 	__print_symbolic(gate,				\
@@ -34,9 +34,10 @@
 		{ VS_GATE_HINT,		"hint" })
 
 /*
- * The running task is about to belong elsewhere, or to work for another service.
- * rule is the number of the rule that says so; without one it is the gate itself
- * (close, wait) or birth. Ids of services; what does not change is 65535.
+ * The running task is about to get another home, or to work for another service.
+ * `rule` is the number of the rule that says so; without a rule the cause is the
+ * gate itself (close, wait) or birth. The others are ids of services; 65535:
+ * unchanged.
  */
 TRACE_EVENT(vs_bind,
 	TP_PROTO(u32 gate, u32 home, u32 cur, u32 new_home, u32 new_cur, u32 rule),

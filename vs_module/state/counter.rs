@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How many tasks and sockets a service and all below it hold, and how many they may.
+//! The numbers of tasks and sockets that a service and all below it hold, and their limits.
 //!
-//! Each service has a [`Link`] to its parent, which counts what is held through it: by the service
-//! itself and by all below. To take one, the link of each service on the way up is counted up, and
-//! if one would exceed that service's limit all is undone. When a service moves to another parent
-//! it gets a new link; when no reader uses the old one any more, what it counted is moved over as a
-//! whole. So at any time each link's count is exact, but for a grace period after a move, during
-//! which what was held before the move still counts for the old parent.
+//! Each service has a [`Link`] to its parent, which counts the things held through it: by the
+//! service itself and by all below. To take one thing, the link of each service on the way up is
+//! incremented, and if one would exceed its service's limit all increments are undone. A service
+//! that moves to another parent gets a new link; when no reader uses the old link any more, its
+//! count is moved over as a whole. So each link's count is exact at any time, except for a grace
+//! period after a move: then things that were held before the move still count for the old parent.
 
 use crate::logic::hierarchy::{Attr, DEPTH_MAX, UNLIMITED};
 use crate::state::service::Service;
@@ -34,7 +34,7 @@ impl Resource {
         }
     }
 
-    /// The attribute that says what a call at the limit fails with.
+    /// The attribute with the error of a call at the limit.
     fn errno(self) -> Attr {
         match self {
             Resource::Tasks => Attr::TasksErrno,
@@ -50,7 +50,7 @@ impl Resource {
         }
     }
 
-    /// The statistic that counts calls refused for it.
+    /// The statistic that counts calls refused at its limit.
     pub(crate) fn refused(self) -> Count {
         match self {
             Resource::Tasks => Count::RefusedTasks,
@@ -59,12 +59,12 @@ impl Resource {
     }
 }
 
-/// A service's place in the tree, and what is held through it.
+/// A service's place in the tree, and the counts of things held through it.
 ///
 /// # Invariants
 ///
-/// `parent` is null for root only, else a service that lives longer than any reader of this link:
-/// a service is not destroyed while it has children, and freed a grace period after.
+/// `parent` is null for root only, else a service that lives longer than any reader of this link: a
+/// service is not destroyed while it has children, and is freed a grace period after that.
 pub(crate) struct Link {
     parent: *const Service,
     held: [Atomic<i64>; Resource::COUNT],
@@ -72,11 +72,11 @@ pub(crate) struct Link {
 
 // SAFETY: `parent` is only followed under RCU, from any thread; the rest is atomic.
 unsafe impl Send for Link {}
-// SAFETY: See above.
+// SAFETY: Under RCU any thread may follow `parent`; the rest is atomic.
 unsafe impl Sync for Link {}
 
 impl Link {
-    /// Nothing is held.
+    /// A link through which nothing is held.
     ///
     /// # Safety
     ///
@@ -89,14 +89,14 @@ impl Link {
         }
     }
 
-    /// How many are held.
+    /// The number held.
     pub(crate) fn held(&self, resource: Resource) -> i64 {
         self.held[resource as usize].load(Relaxed)
     }
 
     /// The parent; the reader is under RCU, or holds the mutex for changes.
     pub(crate) fn parent(&self) -> Option<&Service> {
-        // SAFETY: By the type invariant, as `&self` shows that the caller may read it.
+        // SAFETY: By the type invariant; `&self` shows that the caller may read the link.
         unsafe { self.parent.as_ref() }
     }
 
@@ -115,17 +115,18 @@ pub(crate) fn transfer(service: &Service, resource: Resource, count: i64) {
     }
 }
 
-/// Levels on the longest way up: half of it may have been read before a move, half after.
+/// Levels on the longest way up: half of it may be read before a move, half after it.
 const WAY: usize = 2 * (DEPTH_MAX + 1);
 
 /// Takes one for `service`. Under RCU, any context.
 ///
-/// At a limit nothing changes, the refusal is counted, and the error is the one that the service
-/// whose limit it is says.
+/// At a limit nothing is taken, the refusal is counted, and the service with the limit determines
+/// the error.
 pub(crate) fn try_charge(service: &Service, resource: Resource) -> Result {
-    // Links are remembered because a service that moves meanwhile would have another one. The ways
-    // up before and after a change share no more than a point where one passes into the other:
-    // changes are published from the top down, and each waits until the readers of the last left.
+    // Links are remembered because a service that moves meanwhile has another link afterwards. A
+    // reader may pass once from the way up before a change to the way up after it, and not back:
+    // changes are published from the top down, and each waits until the readers of the last one
+    // have left.
     let mut way: [Option<&Link>; WAY] = [None; WAY];
     let mut at = Some(service);
     for place in &mut way {

@@ -31,13 +31,13 @@ pub(crate) mod writer;
 /// cell, the cell owns it; else the cell forwards what still carries the id.
 struct Cell {
     service: Atomic<*mut Service>,
-    /// How many tasks and sockets carry the id, or `CLOSED`.
+    /// The number of tags that carry the id, or `CLOSED`.
     tags: Atomic<u32>,
     /// How often the id has been given out: [`Generation`].
     generation: Atomic<u32>,
 }
 
-/// No tag can carry the id: no service has it, or the one that has is being destroyed.
+/// No tag can carry the id: no service has it, or the service that has it is being destroyed.
 const CLOSED: u32 = 1 << 31;
 
 static CELLS: [Cell; VsId::COUNT] = [const {
@@ -49,11 +49,11 @@ static CELLS: [Cell; VsId::COUNT] = [const {
 }; VsId::COUNT];
 
 static CLASSIFIER: Atomic<*mut Classifier> = Atomic::new(core::ptr::null_mut());
-/// Never 0: whoever keeps copies has 0 there before the first.
+/// Never 0: the scheduler's copies have generation 0 before they are first made.
 static GENERATION: Atomic<u64> = Atomic::new(1);
 
 /// Hits by number of rule, modulo the most rules there can be. They live apart from the rules, so
-/// that none is lost when those are compiled anew.
+/// that no hit is lost when the rules are compiled anew.
 static HITS: [Atomic<*mut HitPage>; RULES_MAX / HIT_PAGE] =
     [const { Atomic::new(core::ptr::null_mut()) }; RULES_MAX / HIT_PAGE];
 const HIT_PAGE: usize = 512;
@@ -62,11 +62,11 @@ type HitPage = [Atomic<u64>; HIT_PAGE];
 /// The new VS of each entity of a call.
 #[derive(Clone, Copy)]
 pub(crate) struct Verdict {
-    /// By entity: its new VS, resolved. `None`: it stays what it is.
+    /// By entity: its new VS, resolved. `None`: unchanged.
     pub(crate) to: [Option<VsId>; ENTITIES],
     /// The number of the rule that says so.
     pub(crate) rule: Option<u32>,
-    /// A rule asked for the VS of something that has none, and the task goes home for that.
+    /// A rule asked for the VS of an entity that has none, so the task goes home.
     pub(crate) unattributed: bool,
 }
 
@@ -79,7 +79,7 @@ impl Verdict {
     };
 }
 
-/// Evidence that its holder is under RCU, and the way to all that it protects.
+/// Proof that its holder is under RCU, and access to all that RCU protects here.
 pub(crate) struct State(());
 
 /// Calls `f` under RCU. Any context but NMI.
@@ -88,12 +88,12 @@ pub(crate) fn with<R>(f: impl FnOnce(&State) -> R) -> R {
     f(&State(()))
 }
 
-/// The same, for a caller that is under RCU already.
+/// Calls `f` for a caller that is under RCU already.
 ///
 /// # Safety
 ///
-/// It is, until `f` has returned. Kfuncs with `KF_RCU_PROTECTED` are: the verifier sees to it; so
-/// are netfilter's hooks.
+/// The caller stays under RCU until `f` has returned. The verifier guarantees this for kfuncs with
+/// `KF_RCU_PROTECTED`, and the kernel for the tracepoints of packets.
 pub(crate) unsafe fn under_rcu<R>(f: impl FnOnce(&State) -> R) -> R {
     f(&State(()))
 }
@@ -106,11 +106,12 @@ pub(crate) fn generation() -> u64 {
 impl State {
     /// The rules in force.
     pub(crate) fn classifier(&self) -> &Classifier {
-        // SAFETY: Set before any caller exists, and freed a grace period after it was replaced.
+        // SAFETY: The classifier is set before any caller exists, and freed a grace period after it
+        // was replaced.
         unsafe { &*read_once(&CLASSIFIER) }
     }
 
-    /// The service that `id` stands for: of an id without service, root.
+    /// The service that `id` stands for; root if `id` has no service.
     pub(crate) fn service(&self, id: VsId) -> &Service {
         let own = read_once(&CELLS[id.index()].service);
         let service = if own.is_null() {
@@ -118,8 +119,8 @@ impl State {
         } else {
             own
         };
-        // SAFETY: By the invariant of the cell; root's is set before any caller exists, and as long
-        // as there are any.
+        // SAFETY: By the invariant of the cell; root's service exists from before the first caller
+        // until after the last.
         unsafe { &*service }
     }
 
@@ -133,8 +134,8 @@ impl State {
         Tag::new(id, CELLS[id.index()].generation())
     }
 
-    /// The service that a tag stands for, on something that is not counted: a packet, a request, a
-    /// remainder in TIME_WAIT. Root if its service is gone, also where the id is another one's now.
+    /// The service that the tag of an uncounted entity stands for: of a packet, a request, a
+    /// remainder in TIME_WAIT. Root if its service is gone, even if another service has the id now.
     pub(crate) fn believe(&self, tag: Tag) -> VsId {
         let id = tag.id();
         if tag.is_nobodys() {
@@ -178,7 +179,7 @@ impl State {
                         other => call.from[other],
                     };
                     if id.is_root() && call.gate.is_task(n) {
-                        // Nobody pays on a guess: the task works for its own service.
+                        // No tenant pays on a guess: the task works for its own service.
                         verdict.unattributed = true;
                         Some(home)
                     } else {
@@ -190,8 +191,8 @@ impl State {
         verdict
     }
 
-    /// Asks the rules about a call, whose ids are resolved; counts the rule's hit and what could
-    /// not be attributed.
+    /// Asks the rules about a call, whose ids are resolved; counts the rule's hit, and a call that
+    /// cannot be attributed.
     pub(crate) fn verdict(&self, call: &mut Call<'_>) -> Verdict {
         let verdict = self.evaluate(call, &mut Cost::default());
         if let Some(counter) = verdict.rule.and_then(hit_counter) {
@@ -203,54 +204,55 @@ impl State {
         verdict
     }
 
-    /// A task was born that is to be at home in `home`: counts it, or refuses it at a limit. Where
-    /// it is at home: in root, if the service has just gone.
+    /// Counts a new task at home in `home`, or refuses it at a limit. Returns its home: root, if
+    /// the service has just gone.
     pub(crate) fn task_born(&self, home: VsId) -> Result<VsId> {
         self.born(home, Resource::Tasks)
     }
 
-    /// A task that was counted at `home` is gone.
+    /// Counts off a task that was counted at `home`.
     pub(crate) fn task_gone(&self, home: VsId) {
         self.gone(home, Resource::Tasks);
     }
 
-    /// A task is to be at home in `home`, limits or not: counts it. Where it is at home: in root,
-    /// if the service has just gone.
+    /// Counts a task at home in `home`, limits or not. Returns its home: root, if the service has
+    /// just gone.
     pub(crate) fn task_joined(&self, home: VsId) -> VsId {
         self.joined(home, Resource::Tasks)
     }
 
-    /// A socket was born that is to carry `id`: counts it, or refuses it at a limit. What it may
-    /// carry: root's id, if the service has just gone.
+    /// Counts a new socket for `id`, or refuses it at a limit. Returns the id that it may carry:
+    /// root's, if the service has just gone.
     pub(crate) fn socket_born(&self, id: VsId) -> Result<VsId> {
         self.born(id, Resource::Sockets)
     }
 
-    /// A socket that was counted for `id` is gone.
+    /// Counts off a socket that was counted for `id`.
     pub(crate) fn socket_gone(&self, id: VsId) {
         self.gone(id, Resource::Sockets);
     }
 
-    /// A socket is to carry `id`, limits or not: counts it. What it may carry, as above.
+    /// Counts a socket for `id`, limits or not. Returns the id that it may carry: root's, if the
+    /// service has just gone.
     pub(crate) fn socket_joined(&self, id: VsId) -> VsId {
         self.joined(id, Resource::Sockets)
     }
 
-    /// A tag that is not counted as a task or socket begins to carry `id`: a task's current VS
-    /// where it is not its home. While it does, the id is not given to another service. `false`:
-    /// nobody has the id any more, and the tag must not be written.
+    /// A tag begins to carry `id` beyond what counts as a task or socket: as a task's current VS,
+    /// if that is not its home. While it does, the id is not given to another service. `false`: no
+    /// service has the id any more, and the tag must not be written.
     pub(crate) fn hold(&self, id: VsId) -> bool {
         id.is_root() || CELLS[id.index()].hold()
     }
 
-    /// The tag is gone.
+    /// Undoes [`hold`](Self::hold): the tag does not carry the id any more.
     pub(crate) fn release(&self, id: VsId) {
         if !id.is_root() {
             CELLS[id.index()].release();
         }
     }
 
-    // Root's own tasks and sockets are not counted: they were there before the module.
+    // Root's own tasks and sockets are not counted: some of them exist from before the module.
 
     fn born(&self, id: VsId, resource: Resource) -> Result<VsId> {
         // An id that is being destroyed stands for root already.
@@ -306,8 +308,8 @@ impl Cell {
     }
 }
 
-/// Lets no tag be believed that anything carries which is not counted: each id begins a generation.
-/// An id that is spent keeps its last one. Under the mutex for changes.
+/// Begins a new generation of each id, so that no tag on an uncounted entity is believed any more.
+/// An id that is spent keeps its last generation. Under the mutex for changes.
 pub(crate) fn renew() {
     for cell in &CELLS {
         if let Some(next) = cell.generation().next() {
@@ -319,6 +321,6 @@ pub(crate) fn renew() {
 fn hit_counter(rule: u32) -> Option<&'static Atomic<u64>> {
     let n = rule as usize % RULES_MAX;
     let page = read_once(&HITS[n / HIT_PAGE]);
-    // SAFETY: A page is freed when the module goes, and nobody can ask any more.
+    // SAFETY: A page is freed when the module goes, when there are no callers any more.
     unsafe { page.as_ref() }.map(|page| &page[n % HIT_PAGE])
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A virtual service, as gates, scheduler and packets see it.
+//! A virtual service, as gates, scheduler and packet probes see it.
 //!
-//! The part that only the administrator asks for (name, priority, which attributes are its own) is
-//! in the tree, under the mutex for changes. Here is what hot paths need, worked out beforehand, so
-//! that none of them walks the tree but to take or give back what is limited.
+//! The part that only the administrator asks for (name, priority, and so on) is in the tree, under
+//! the mutex for changes. This is the part that hot paths need, computed beforehand, so that they
+//! walk the tree only to take or give back things that are limited.
 
 use crate::logic::hierarchy::{Attr, Effective};
 use crate::logic::id::VsId;
@@ -24,7 +24,7 @@ use kernel::sync::atomic::{Atomic, Relaxed, Release};
 pub(crate) struct Service {
     id: VsId,
     link: Atomic<*mut Link>,
-    /// Effective values; of a limit the one to be checked here, [`UNLIMITED`] if it is shared.
+    /// Effective values; for a limit the one to check at this level, [`UNLIMITED`] if it is shared.
     ///
     /// [`UNLIMITED`]: crate::logic::hierarchy::UNLIMITED
     attrs: [Atomic<u32>; Attr::COUNT],
@@ -36,7 +36,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Makes one below `parent`, which nobody sees yet. May sleep.
+    /// Makes a service below `parent`, without publishing it. May sleep.
     ///
     /// # Safety
     ///
@@ -80,8 +80,8 @@ impl Service {
         }
     }
 
-    /// The nearest service upwards, itself included, with a weight or a cap of its own: what the
-    /// scheduler sees. Root if there is none.
+    /// The nearest service upwards, itself included, with a weight or a cap of its own: the node
+    /// that the scheduler sees. Root if there is none.
     pub(crate) fn cpu_node(&self) -> VsId {
         VsId::new(self.node.load(Relaxed)).unwrap_or(VsId::ROOT)
     }
@@ -98,17 +98,17 @@ impl Service {
         self.link().parent()
     }
 
-    /// Puts it at another place, and returns the old link, which readers may still use. Under the
-    /// mutex.
+    /// Replaces the link to its parent, and returns the old link, which readers may still use.
+    /// Under the mutex.
     pub(crate) fn relink(&self, link: RcuBox<Link>) -> RcuBox<Link> {
-        // INVARIANT: Ownership of the new link goes to the service, that of the old one leaves it.
+        // INVARIANT: The service takes ownership of the new link, and gives up that of the old one.
         let old = self.link.xchg(link.into_raw(), kernel::sync::atomic::Full);
         // SAFETY: By the type invariant; the exchange took it.
         unsafe { RcuBox::from_raw(old) }
     }
 
-    /// Shows readers other attributes. Under the mutex; a reader may see some of them earlier than
-    /// others, and the generation grows when all are there.
+    /// Publishes other attributes. Under the mutex; a reader may see some of them earlier than
+    /// others, and the generation grows when all are written.
     pub(crate) fn show(&self, effective: &Effective) {
         for (place, value) in self.attrs.iter().zip(effective.attrs) {
             place.store(value, Relaxed);
@@ -141,7 +141,7 @@ impl Service {
         self.stats.ended(end);
     }
 
-    /// A rule asked for the VS of something that had none, and a task at home here went home.
+    /// A rule asked for the VS of an entity that had none, and a task at home here went home.
     pub(crate) fn unattributed(&self) {
         self.stats.add(Count::Unattributed, 1);
     }
@@ -152,7 +152,7 @@ impl Service {
         self.stats.add(Count::BytesIn, bytes);
     }
 
-    /// A packet went out, likewise.
+    /// A packet went out, of this many bytes from the IP header on.
     pub(crate) fn packet_out(&self, bytes: u64) {
         self.stats.add(Count::PacketsOut, 1);
         self.stats.add(Count::BytesOut, bytes);

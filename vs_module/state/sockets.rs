@@ -2,14 +2,14 @@
 
 //! Sockets and the services that they belong to.
 //!
-//! One table, by the cookie that the kernel gives a socket for good and by its address, is the
-//! truth: nobody outside this module can write it, and counts of sockets hang on it. A socket
-//! without an entry is nobody's. A request for a connection has no life that can be followed, so it
-//! carries its tag itself, with a check value ([`Pledge`]). The remainder of a connection in
-//! TIME_WAIT keeps its socket's cookie; the tag is remembered here when the socket ends.
+//! One table, by a socket's cookie and address, is the truth: only this module can write it, and
+//! counts of sockets depend on it. A socket without an entry belongs to no service. The end of a
+//! request for a connection cannot be seen, so the request carries its tag itself, with a check
+//! value ([`Pledge`]). The remainder of a connection in TIME_WAIT keeps its socket's cookie; the
+//! tag is remembered here when the socket ends.
 //!
-//! Context: any but NMI and hard interrupt, under RCU, unless stated. Lock-free but for the bucket
-//! of the hash table that is written.
+//! Context: any but NMI and hard interrupt, under RCU, unless stated. Lock-free, except that a
+//! write locks its bucket of the hash table.
 
 use super::State;
 use crate::logic::id::VsId;
@@ -21,7 +21,7 @@ use kernel::error::to_result;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Full, Relaxed, Release};
 
-/// Whether sockets can be given to services: their end is seen.
+/// Whether sockets can be given to services, because their end is seen.
 static TRACKS: Atomic<bool> = Atomic::new(false);
 
 /// Makes the table. Once, at load; may sleep.
@@ -30,9 +30,10 @@ pub(crate) fn init() -> Result {
     to_result(unsafe { c::vs_sockets_init() })
 }
 
-/// Frees the table with all that is in it. Once, at unload, when nobody looks any more; may sleep.
+/// Frees the table with all entries. Once, at unload, when there are no readers any more; may
+/// sleep.
 pub(crate) fn exit() {
-    // SAFETY: `init` has succeeded, and nobody looks any more.
+    // SAFETY: `init` has succeeded, and there are no readers any more.
     unsafe { c::vs_sockets_exit() };
 }
 
@@ -40,59 +41,61 @@ pub(crate) fn exit() {
 ///
 /// # Invariants
 ///
-/// Points to memory that is an entry's for as long as the caller that found it is under RCU. Its
-/// socket may end meanwhile unless the caller holds it, and the entry be another socket's then.
+/// Points to memory that stays an entry while the caller that found it is under RCU. Its socket may
+/// end meanwhile, unless the caller holds it, and the entry may then become another socket's.
 #[derive(Clone, Copy)]
 struct Entry(NonNull<c::vs_socket_entry>);
 
-/// Stands in an entry that was taken out: no tag has the top bit without an id.
+/// The tag of an entry that was removed: no tag has the top bit without an id.
 const ENDED: u32 = 1 << 31;
 
 impl Entry {
     fn of(name: Name) -> Option<Self> {
-        // SAFETY: The callers of this room are under RCU.
+        // SAFETY: All callers of this file are under RCU.
         // INVARIANT: Just found.
         NonNull::new(unsafe { c::vs_socket_find(name.cookie, name.address) }).map(Entry)
     }
 
     fn word(&self) -> &Atomic<u32> {
-        // SAFETY: The memory stays an entry's while the caller is under RCU; all access to its tag
-        // is atomic.
+        // SAFETY: The memory stays an entry while the caller is under RCU; all access to its tag is
+        // atomic.
         unsafe { Atomic::from_ptr(&raw mut (*self.0.as_ptr()).tag) }
     }
 
     /// Whether it is still the entry of the socket of this name.
     fn is_of(self, name: Name) -> bool {
-        // SAFETY: The memory stays an entry's while the caller is under RCU.
+        // SAFETY: The memory stays an entry while the caller is under RCU.
         let key = unsafe { &raw const (*self.0.as_ptr()).key };
-        // SAFETY: As above; each half is written in one piece.
+        // SAFETY: The memory stays an entry while the caller is under RCU; each half of the key is
+        // written in one piece.
         unsafe {
             (&raw const (*key).sk).read_volatile() == name.address
                 && (&raw const (*key).cookie).read_volatile() == name.cookie
         }
     }
 
-    /// Takes it out of the table, and off its service's count.
+    /// Removes the entry from the table, and counts its socket off.
     fn end(self, s: &State) {
-        // SAFETY: In the table, or taken out by another under the same RCU section.
+        // SAFETY: The entry is in the table, or was removed by another caller during this RCU
+        // section.
         if unsafe { c::vs_socket_remove(self.0.as_ptr()) } {
             s.socket_gone(Tag::from_raw(self.word().xchg(ENDED, Full)).id());
-            // SAFETY: This call has taken it out.
+            // SAFETY: This call has removed the entry.
             unsafe { c::vs_socket_free(self.0.as_ptr()) };
         }
     }
 }
 
-/// A socket's name in the table: cookie and address. Of two copies of one socket the addresses
-/// differ, of two sockets that lie at one address after each other the cookies do.
+/// A socket's name in the table: cookie and address. Two copies of one socket differ in their
+/// addresses, two sockets that lie at one address after each other in their cookies.
 #[derive(Clone, Copy)]
 pub(crate) struct Name {
     pub(crate) cookie: u64,
     pub(crate) address: u64,
 }
 
-/// The service of the socket of this name. Its id may stand for another service by now, which
-/// [`State::resolve`] tells.
+/// The service of the socket of this name. Its id may stand for another service by now;
+/// [`State::resolve`] tells which.
 pub(crate) fn owner(name: Name) -> VsId {
     if name.cookie == 0 {
         return VsId::ROOT;
@@ -101,15 +104,15 @@ pub(crate) fn owner(name: Name) -> VsId {
         return VsId::ROOT;
     };
     let tag = Tag::from_raw(read_once(entry.word()));
-    // Another socket may have got the entry before the tag was read: then this one has ended.
+    // If another socket has got the entry before the tag was read, this socket has ended.
     match entry.is_of(name) {
         true => tag.id(),
         false => VsId::ROOT,
     }
 }
 
-/// Has a socket or a request been given to a service since tracking began? Until then there is
-/// nothing to be found.
+/// Has a socket or a request been given to a service since tracking began? If not, no look-up can
+/// find anything.
 static USED: Atomic<bool> = Atomic::new(false);
 
 /// Can there be a socket, a request or a remainder that belongs to a service? Any context.
@@ -123,11 +126,11 @@ fn use_it() {
     }
 }
 
-/// How a change of hands is counted.
+/// The way in which a change of owner is counted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Claim {
-    /// A socket that was nobody's is refused at a limit. One that changes hands is not: it is there
-    /// already.
+    /// A limit refuses a socket that belonged to no service, but not one that changes its owner: it
+    /// is counted already.
     Limited,
     /// No limit refuses it.
     Forced,
@@ -136,7 +139,7 @@ pub(crate) enum Claim {
 /// Gives the socket of this name to `to`, and counts it there.
 ///
 /// The caller's reference keeps the socket from ending meanwhile. Fails with the error of a limit,
-/// or with `ENOMEM`, and then the socket belongs where it did.
+/// or with `ENOMEM`; the socket then keeps its owner.
 pub(crate) fn give(s: &State, name: Name, to: VsId, claim: Claim) -> Result {
     loop {
         match Entry::of(name) {
@@ -153,7 +156,7 @@ pub(crate) fn give(s: &State, name: Name, to: VsId, claim: Claim) -> Result {
                     return Ok(());
                 }
                 match NonNull::new(there) {
-                    // Tracking has ended meanwhile: `untrack` may have missed it.
+                    // Tracking has ended meanwhile, and `untrack` may have missed the entry.
                     // INVARIANT: It was just put into the table.
                     Some(entry) if added => Entry(entry).end(s),
                     there => {
@@ -167,7 +170,7 @@ pub(crate) fn give(s: &State, name: Name, to: VsId, claim: Claim) -> Result {
                 let from = Tag::from_raw(old).id();
                 if old == ENDED || from == to && !from.is_root() {
                     match old {
-                        // Somebody takes all tags off.
+                        // Another caller is taking all tags off.
                         ENDED => core::hint::spin_loop(),
                         _ => return Ok(()),
                     }
@@ -187,7 +190,8 @@ pub(crate) fn give(s: &State, name: Name, to: VsId, claim: Claim) -> Result {
     }
 }
 
-/// Counts a socket for `to`, before it is taken off `from`. The id that it is counted for.
+/// Counts a socket for `to`, before it is counted off `from`. Returns the id for which it is
+/// counted.
 fn count(s: &State, from: VsId, to: VsId, claim: Claim) -> Result<VsId> {
     if claim == Claim::Limited && from.is_root() {
         s.socket_born(to)
@@ -196,7 +200,7 @@ fn count(s: &State, from: VsId, to: VsId, claim: Claim) -> Result<VsId> {
     }
 }
 
-/// A socket has ended: takes it off its service's count. Nobody else uses it any more.
+/// A socket has ended: counts it off. No other code uses it any more.
 pub(crate) fn ended(s: &State, name: Name) {
     if let Some(entry) = Entry::of(name) {
         remember(name.cookie, Tag::from_raw(read_once(entry.word())));
@@ -209,11 +213,11 @@ pub(crate) fn track() {
     TRACKS.store(true, Release);
 }
 
-/// Takes every tag off every socket, in whatever network namespace and whoever holds it, and lets
-/// none be given any more. Under the mutex for changes; may sleep.
+/// Takes the tag off every socket, in every network namespace and held by any task, and lets no
+/// socket be given to a service any more. Under the mutex for changes; may sleep.
 pub(crate) fn untrack() {
     TRACKS.store(false, Release);
-    // A caller that has seen the old value has added its entry after this.
+    // After this, a caller that has seen the old value has added its entry.
     rcu::synchronize();
     extern "C" fn see(entry: *mut c::vs_socket_entry) {
         if let Some(entry) = NonNull::new(entry) {
@@ -223,7 +227,7 @@ pub(crate) fn untrack() {
     }
     // SAFETY: Process context.
     unsafe { c::vs_sockets_each(Some(see)) };
-    // A caller that found an entry before it was taken out may still look at it; entries get new
+    // A caller that found an entry before it was removed may still look at it; entries get new
     // sockets only when tracking begins again, which is after this.
     rcu::synchronize();
     for note in &REMAINDERS {
@@ -237,12 +241,12 @@ pub(crate) fn untrack() {
 /// How many are remembered; a newer one takes the place of an older one with the same low bits.
 const NOTES: usize = 1 << NOTE_BITS;
 const NOTE_BITS: u32 = 13;
-/// Of a tag all but its top bit, which is always set.
+/// All bits of a tag but the top one, which is always set.
 const TAG_BITS: u32 = 31;
 
-/// By the low bits of the cookie: the rest of it (33 bits) and the tag, in one word, so that no
-/// half of it can be another's. The kernel counts cookies up, so two sockets look alike here after
-/// 2^46.
+/// By the low bits of the cookie: its other bits (33 of them) and the tag. They are one word, so
+/// that both are always of one socket. Cookies are consecutive numbers, so two sockets look alike
+/// here only after 2^46.
 static REMAINDERS: [Atomic<u64>; NOTES] = [const { Atomic::new(0) }; NOTES];
 
 fn note_of(cookie: u64) -> (&'static Atomic<u64>, u64) {
@@ -257,8 +261,8 @@ fn remember(cookie: u64, tag: Tag) {
     }
 }
 
-/// The service of a connection in TIME_WAIT, by the cookie of the socket it was. Root if it was
-/// nobody's, or if it is not remembered any more.
+/// The service of a connection in TIME_WAIT, by its socket's cookie. Root if the socket belonged to
+/// no service, or is not remembered any more.
 pub(crate) fn remainder(s: &State, cookie: u64) -> VsId {
     let (note, key) = note_of(cookie);
     let word = note.load(Relaxed);
@@ -268,19 +272,19 @@ pub(crate) fn remainder(s: &State, cookie: u64) -> VsId {
     }
 }
 
-/// The tag that a request for a connection carries, and a check value. The two fields that it lies
-/// in are those of an LSM that labels packets, and hold anything where no LSM does.
+/// The tag that a request for a connection carries, and a check value. They lie in two fields for
+/// an LSM that labels packets, which are uninitialised if no LSM does.
 #[derive(Clone, Copy)]
 pub(crate) struct Pledge {
     pub(crate) tag: u32,
     pub(crate) check: u32,
 }
 
-/// Made anew each time that tracking begins.
+/// The secret, made anew each time that tracking begins.
 static SECRET: Atomic<u32> = Atomic::new(0);
 
 impl Pledge {
-    /// For a request of the service `id`.
+    /// The pledge for a request of the service `id`.
     pub(crate) fn new(s: &State, id: VsId) -> Self {
         if !id.is_root() {
             use_it();
@@ -304,7 +308,7 @@ impl Pledge {
         }
     }
 
-    /// Lets no request be believed that was made before.
+    /// Makes the pledges of all earlier requests invalid.
     pub(crate) fn renew() {
         // SAFETY: Can be called in any context.
         SECRET.store(unsafe { kernel::bindings::get_random_u32() }, Relaxed);

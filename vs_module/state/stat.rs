@@ -3,21 +3,22 @@
 //! Counts and times of each service.
 //!
 //! All counters are per CPU and lock-free, so that counting costs the same in any context and two
-//! CPUs never wait for one another. Reading adds them up.
+//! CPUs never wait for one another. A reader adds them up.
 
 use crate::logic::rule::Gate;
 use crate::logic::work::End;
 use crate::shim::percpu::PerCpu;
 use kernel::prelude::*;
 
-/// Counters by meaning; those of the ends of work, and the gates', follow after the last.
+/// Counters by meaning; the counters of the ends of work, and of the gates, follow after the last.
 #[derive(Clone, Copy)]
 pub(crate) enum Count {
     /// CPU time, in nanoseconds.
     Cpu,
-    /// Tasks at home here. Born less gone: of one CPU it may be negative, only the sum is not.
+    /// Tasks at home here: those born less those gone. The counter of one CPU may be negative, but
+    /// the sum is not.
     Tasks,
-    /// Sockets that carry the tag; likewise.
+    /// Sockets that carry the tag: those counted less those counted off, as for tasks.
     Sockets,
     Rebinds,
     Unattributed,
@@ -37,7 +38,7 @@ const COUNTERS: usize = GATES + Gate::COUNT;
 pub(crate) struct Stats(PerCpu<COUNTERS>);
 
 impl Stats {
-    /// All zero. May sleep.
+    /// Statistics that are all zero. May sleep.
     pub(crate) fn new() -> Result<Self> {
         Ok(Stats(PerCpu::new()?))
     }
@@ -69,7 +70,7 @@ impl Stats {
         self.0.sum(GATES + gate as usize)
     }
 
-    /// Adds all that `other` has counted. Nobody counts on `other` any more.
+    /// Adds the counts of `other`, on which nothing is counted any more.
     pub(crate) fn take_over(&self, other: &Stats) {
         for n in 0..COUNTERS {
             self.0.add(n, other.0.sum(n));

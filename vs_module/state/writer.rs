@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The writing side of the state: who publishes and withdraws services and rules.
+//! The writing side of the state: it publishes and withdraws services and rules.
 
 use super::*;
 use crate::logic::hierarchy::Effective;
@@ -12,9 +12,9 @@ use crate::state::counter::Link;
 ///
 /// # Invariants
 ///
-/// There is at most one.
+/// At most one exists.
 pub(crate) struct Writer {
-    /// How many cells forward to another id's service.
+    /// The number of cells that forward to another id's service.
     forwards: usize,
 }
 
@@ -29,7 +29,7 @@ impl Writer {
     ///
     /// # Safety
     ///
-    /// There is no other writer, and nobody reads the state yet.
+    /// There is no other writer, and there are no readers of the state yet.
     pub(crate) unsafe fn new(root: &Effective, first: Generation) -> Result<Writer> {
         let rules = RcuBox::new(Classifier::new())?;
         // SAFETY: Root has no parent.
@@ -44,10 +44,10 @@ impl Writer {
         Ok(writer)
     }
 
-    /// The service of this id; `None`: nobody has it, or it forwards to another.
+    /// The service of this id; `None`: no service has it, or it forwards to another id's.
     pub(crate) fn service(&self, id: VsId) -> Option<&Service> {
-        // SAFETY: By the invariant of the cell. Only this writer frees services, for which it is
-        // borrowed mutably.
+        // SAFETY: By the invariant of the cell. Only this writer frees services, and it must be
+        // borrowed mutably for that.
         unsafe { self.pointer(id).as_ref() }.filter(|service| service.id() == id)
     }
 
@@ -75,7 +75,7 @@ impl Writer {
     }
 
     /// Makes sure that no tag can name a free `id` before it is given to a new service. `false`:
-    /// some tag does. One that forwarded stands for root from here on.
+    /// some tag does. An id that forwarded stands for root from here on.
     pub(crate) fn claim(&mut self, id: VsId) -> bool {
         if !self.is_free(id) {
             return false;
@@ -93,7 +93,8 @@ impl Writer {
     pub(crate) fn open(&mut self, service: RcuBox<Service>, effective: &Effective) {
         service.show(effective);
         let cell = &CELLS[service.id().index()];
-        // Before the service can be found: see `State::believe`. An id that is spent was not free.
+        // The generation is written before the service can be found: see `State::believe`. `claim`
+        // has refused an id that is spent.
         if let Some(next) = cell.generation().next() {
             cell.generation.store(next.get(), Release);
         }
@@ -107,8 +108,8 @@ impl Writer {
         self.names(id).any(|name| CELLS[name.index()].is_held())
     }
 
-    /// Lets no tag name `id` any more, nor what forwards to it. `false`: some tag does, and nothing
-    /// has changed.
+    /// Closes `id`, and the ids that forward to it, so that no tag can name them any more. `false`:
+    /// some tag does, and nothing has changed.
     pub(crate) fn shut(&mut self, id: VsId) -> bool {
         let busy = self.names(id).find(|name| !self.close(*name));
         if let Some(busy) = busy {
@@ -119,7 +120,7 @@ impl Writer {
         busy.is_none()
     }
 
-    /// Takes [`shut`](Self::shut) back.
+    /// Undoes [`shut`](Self::shut).
     pub(crate) fn unshut(&mut self, id: VsId) {
         for name in self.names(id) {
             self.reopen(name);
@@ -147,7 +148,7 @@ impl Writer {
             .filter(move |name| CELLS[name.index()].service.load(Relaxed).cast_const() == service)
     }
 
-    /// Takes a service away that was shut. What asks for it finds root.
+    /// Withdraws a service that was shut. Its id stands for root from here on.
     pub(crate) fn withdraw(&mut self, id: VsId) {
         for name in self.names(id).filter(|name| *name != id) {
             CELLS[name.index()]
@@ -160,8 +161,8 @@ impl Writer {
         }
     }
 
-    /// Lets all that leads to `from` lead to `to`, and adds to it what `from` holds and has
-    /// counted. Sleeps for a grace period.
+    /// Makes all ids that lead to `from` lead to `to`, to which it adds the holdings and counts of
+    /// `from`. Sleeps for a grace period.
     pub(crate) fn forward(&mut self, from: VsId, to: VsId) {
         let target = self.pointer(to).cast_mut();
         for name in self.names(from).filter(|name| *name != from) {
@@ -171,7 +172,7 @@ impl Writer {
             return;
         };
         self.forwards += 1;
-        // Those who count on the old one still do so; when they have left, its counts are final.
+        // Readers may still count on the old service; when they have left, its counts are final.
         rcu::synchronize();
         if let (Some(new), Some(parent)) = (self.service(to), old.parent()) {
             for resource in Resource::ALL {
@@ -183,33 +184,33 @@ impl Writer {
         }
     }
 
-    /// Takes a service out of its cell, in which `instead` is put.
+    /// Takes a service out of its cell, and puts `instead` there.
     fn take(&mut self, id: VsId, instead: *mut Service) -> Option<RcuBox<Service>> {
         self.service(id)?;
         let service = CELLS[id.index()].service.xchg(instead, Full);
-        // SAFETY: The cell of a service's own id owns it, and owns it no more.
+        // SAFETY: The cell of its own id owned the service, and owns it no more.
         Some(unsafe { RcuBox::from_raw(service) })
     }
 
-    /// Shows readers other attributes of a service.
+    /// Publishes other attributes of a service.
     pub(crate) fn show(&mut self, id: VsId, effective: &Effective) {
         if let Some(service) = self.service(id) {
             service.show(effective);
         }
     }
 
-    /// Puts a service below the parent that `link` leads to. Several that are moved in one change
-    /// are moved from the top down, so that no way up is ever a circle.
+    /// Puts a service below the parent that `link` leads to. If one change moves several services,
+    /// call this from the top down, so that no way up is ever a circle.
     pub(crate) fn relink(&mut self, id: VsId, link: RcuBox<Link>) -> Option<Moved> {
         let old = self.service(id)?.relink(link);
         Some(Moved { id, old })
     }
 
-    /// Lets the new parents have what was held through the old ones. Sleeps for a grace period.
+    /// Moves the counts of the old links to the new ones. Sleeps for a grace period.
     pub(crate) fn settle(&mut self, moved: impl IntoIterator<Item = Moved>) {
         let mut waited = false;
         for Moved { id, old } in moved {
-            // When all who went by the old links have left, what these counted is final.
+            // When all readers of the old links have left, the counts of these are final.
             if !waited {
                 rcu::synchronize();
                 waited = true;
@@ -226,18 +227,18 @@ impl Writer {
 
     /// The rules in force.
     pub(crate) fn classifier(&self) -> &Classifier {
-        // SAFETY: Only this writer frees classifiers, for which it is borrowed mutably.
+        // SAFETY: Only this writer frees classifiers, and it must be borrowed mutably for that.
         unsafe { &*CLASSIFIER.load(Relaxed) }
     }
 
     /// Puts other rules into force.
     pub(crate) fn publish(&mut self, rules: RcuBox<Classifier>) {
         let old = CLASSIFIER.xchg(rules.into_raw(), Full);
-        // SAFETY: It came from a box, and the exchange took it.
+        // SAFETY: The pointer came from a box, and the exchange took it out.
         unsafe { RcuBox::from_raw(old) }.retire();
     }
 
-    /// Tells everybody that something has changed.
+    /// Makes the generation grow, after a change.
     pub(crate) fn changed(&mut self) {
         GENERATION.fetch_add(1, Full);
     }
@@ -252,7 +253,7 @@ impl Writer {
         Ok(())
     }
 
-    /// A rule begins with no hits: forgets those of an older one whose place it takes.
+    /// Clears the counter of a new rule, which an older rule may have used.
     pub(crate) fn clear_hits(&mut self, rule: u32) {
         if let Some(counter) = hit_counter(rule) {
             counter.store(0, Relaxed);
@@ -266,10 +267,11 @@ impl Writer {
 }
 
 impl Drop for Writer {
-    /// The module goes: frees all. Nobody reads the state any more.
+    /// Frees everything, as the module goes. There are no readers of the state any more.
     fn drop(&mut self) {
         rcu::synchronize();
-        // A cell that leads to another id's service is not to be looked at when that one is freed.
+        // A cell that forwards must not be followed once its service is freed, so it is cleared
+        // first.
         for id in VsId::all().filter(|id| self.service(*id).is_none()) {
             CELLS[id.index()]
                 .service
@@ -280,12 +282,12 @@ impl Drop for Writer {
             drop(own);
         }
         let rules = CLASSIFIER.xchg(core::ptr::null_mut(), Full);
-        // SAFETY: It came from a box, and the exchange took it.
+        // SAFETY: The pointer came from a box, and the exchange took it out.
         drop(unsafe { RcuBox::from_raw(rules) });
         for page in &HITS {
             let page = page.xchg(core::ptr::null_mut(), Full);
             if !page.is_null() {
-                // SAFETY: It came from a box, and the exchange took it.
+                // SAFETY: The pointer came from a box, and the exchange took it out.
                 drop(unsafe { KBox::from_raw(page) });
             }
         }

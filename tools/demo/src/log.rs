@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! pgbench's log of every transaction (`pgbench --log`), and what follows from it.
+//! pgbench's log of every transaction (`pgbench --log`), and the figures computed from it.
 //!
 //! A line is `client number microseconds script seconds microseconds [lag]`: the third field is the
 //! latency, the fifth and sixth are the end. Under `--rate` the latency counts from the instant the
-//! transaction was due, so a client that cannot even begin is not left out of it.
+//! transaction was due, so it includes the time during which a client cannot even begin.
 
 /// One transaction that ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Transaction {
-    /// When it ended, in microseconds since the epoch.
+    /// Its end, in microseconds since the epoch.
     pub end_us: u64,
-    /// How long it took, in microseconds.
+    /// Its duration, in microseconds.
     pub latency_us: u64,
 }
 
 /// Reads a log.
 ///
 /// # Errors
-/// A line that is not of the form above, with its number; also a transaction that pgbench marks as
-/// failed or skipped, which the demonstration does not expect.
+/// A line that does not have the form of the log, with its number; also a transaction that pgbench
+/// marks as failed or skipped, which the demonstration does not expect.
 pub fn parse(text: &str) -> Result<Vec<Transaction>, String> {
     let transaction = |line: &str| {
         let mut fields = line.split_ascii_whitespace();
@@ -38,7 +38,7 @@ pub fn parse(text: &str) -> Result<Vec<Transaction>, String> {
         .collect()
 }
 
-/// What a client got in a stretch of time.
+/// The service that a client got in a period.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Service {
     /// Transactions a second.
@@ -62,7 +62,7 @@ pub fn service(transactions: &[Transaction], from_us: u64, to_us: u64) -> Servic
 }
 
 /// The smallest value that at least `percent` % of the sorted values do not exceed (nearest rank);
-/// none of no values.
+/// none if there are no values.
 fn percentile(sorted: &[u64], percent: usize) -> Option<u64> {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.checked_sub(1)?).copied()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The guest's part: records the accounts at the two ends of a stretch of time.
+//! The guest's part: records the accounts at the two ends of a period.
 //!
 //! It runs under a real-time policy on a machine of one CPU, so nothing else runs while it reads.
 
@@ -13,14 +13,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::run::{Ledger, Process, Role, Run, Setup, Snapshot, Tenant};
 
-/// Where a set-up keeps its accounts.
+/// The place where a set-up keeps its accounts.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Accounts {
     /// Nowhere.
     None,
-    /// In `cpu.stat` of these control groups: a's, b's, the server's if it has one.
+    /// In `cpu.stat` of these control groups: of a, of b, and of the server if it has one.
     Cgroup([Option<PathBuf>; 3]),
-    /// With vs.ko, asked by this vsctl.
+    /// In vs.ko, which this vsctl asks.
     Vs(PathBuf),
 }
 
@@ -29,17 +29,17 @@ pub enum Accounts {
 pub struct Plan {
     /// How the tenants are kept apart.
     pub setup: Setup,
-    /// How many connections a and b have.
+    /// The numbers of connections of a and b.
     pub connections: [usize; 2],
     /// The pgbench of each tenant; b has none at no load.
     pub clients: Vec<(Tenant, u32)>,
-    /// Each postmaster, and whose it is if it is one tenant's.
+    /// Each postmaster, and its tenant if it serves one alone.
     pub servers: Vec<(Option<Tenant>, u32)>,
-    /// Where charges are read.
+    /// The source of charges.
     pub accounts: Accounts,
-    /// How long to let the load settle once all connections stand, and how long to measure.
+    /// How long the load settles once all connections stand, before the measurement.
     pub warm_up: Duration,
-    /// See `warm_up`.
+    /// How long to measure.
     pub window: Duration,
 }
 
@@ -49,7 +49,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Waits until all connections stand, then records.
 ///
 /// # Errors
-/// Connections that do not come, a process that ends, whatever cannot be read.
+/// Connections that do not come, a process that ends, a file that cannot be read.
 pub fn measure(plan: &Plan) -> Result<Run, String> {
     let begun = Instant::now();
     while connected(plan)? != plan.connections {
@@ -64,13 +64,14 @@ pub fn measure(plan: &Plan) -> Result<Run, String> {
     }
     let watched = watch(plan)?;
     sleep(plan.warm_up);
-    // Asking vsctl may wait for a moment in which others run. So the truth is read outside of the
-    // charges, at both ends: what was charged in between must also have been spent in between.
+    // Asking vsctl may wait for a moment, in which others run. So at both ends the truth is read
+    // outside of the charges: time that was charged in between must also have been spent in
+    // between.
     let before = Snapshot {
         processes: processes(&watched)?,
         ledger: ledger(&plan.accounts)?,
     };
-    // reading held everything up: what was late because of it is not measured
+    // reading held everything up: transactions that it made late are not measured
     sleep(Duration::from_millis(300));
     let from_us = now_us()?;
     sleep(plan.window);
@@ -98,7 +99,7 @@ fn now_us() -> Result<u64, String> {
     u64::try_from(since.as_micros()).map_err(|e| e.to_string())
 }
 
-/// How many connections of a and of b are past their set-up.
+/// The numbers of connections of a and of b that are past their set-up.
 fn connected(plan: &Plan) -> Result<[usize; 2], String> {
     let mut count = [0; 2];
     for (pid, owner) in workers(plan)? {
@@ -111,7 +112,8 @@ fn connected(plan: &Plan) -> Result<[usize; 2], String> {
     Ok(count)
 }
 
-/// A process whose account is at hand: finding it takes a hundred times as long as reading it.
+/// A process with its account files open: to find them takes a hundred times as long as to read
+/// them.
 struct Watched {
     pid: u32,
     role: Role,
@@ -147,7 +149,7 @@ impl Watched {
     }
 }
 
-/// All processes of the demonstration. Those of PostgreSQL stay until their clients go.
+/// All processes of the demonstration. The processes of PostgreSQL stay until their clients go.
 fn watch(plan: &Plan) -> Result<Vec<Watched>, String> {
     let clients = plan
         .clients

@@ -20,8 +20,8 @@ fn colour(setup: Setup) -> RGBColor {
     }
 }
 
-/// Width of the line and size of the points. The ideal lies broad below all: what reaches it shall
-/// not hide it.
+/// Width of the line and size of the points. The ideal is drawn broad and below all, so that a line
+/// that reaches it does not hide it.
 fn strokes(setup: Setup) -> (u32, i32) {
     if setup == Setup::Replicated {
         (9, 7)
@@ -33,7 +33,7 @@ fn strokes(setup: Setup) -> (u32, i32) {
 /// Draws the picture as SVG.
 ///
 /// # Errors
-/// What the plotting library says.
+/// An error of the plotting library.
 pub fn plot(results: &Results) -> Result<String, String> {
     let mut svg = String::new();
     {
@@ -188,7 +188,7 @@ mod tests {
         })
         .unwrap();
         assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
-        // the key has one more of each for every set-up
+        // the key has one more point and line for every set-up
         assert_eq!(svg.matches("<circle").count(), 4 * 4 * 2 + 4);
         for setup in Setup::ALL {
             assert_eq!(svg.matches(title(setup)).count(), 1);

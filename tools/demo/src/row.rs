@@ -24,9 +24,9 @@ pub struct Row {
     pub b_tps: f64,
     /// CPU seconds inside PostgreSQL that were charged to a.
     pub cpu_a_s: f64,
-    /// The same, to b.
+    /// CPU seconds inside PostgreSQL that were charged to b.
     pub cpu_b_s: f64,
-    /// The same, to PostgreSQL itself.
+    /// CPU seconds inside PostgreSQL that were charged to PostgreSQL itself.
     pub cpu_home_s: f64,
     /// The part of `cpu_a_s` and `cpu_b_s` that was not spent by that tenant's workers.
     pub cpu_wrong_s: f64,
@@ -109,7 +109,8 @@ fn read_row(folder: &Path) -> Result<Row, String> {
     Row::new(&run, &read_logs(folder, "a.")?, &read_logs(folder, "b.")?)
 }
 
-/// The transactions of all logs in the folder whose names begin so: pgbench writes one per thread.
+/// The transactions of all logs in the folder whose names begin with the prefix: pgbench writes one
+/// per thread.
 fn read_logs(folder: &Path, prefix: &str) -> Result<Vec<Transaction>, String> {
     let mut transactions = Vec::new();
     for entry in fs::read_dir(folder).map_err(|e| e.to_string())? {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is written down about one run: one set-up at one load of b.
+//! The record of one run: one set-up at one load of b.
 //!
-//! The guest only records, the host computes. So whatever a figure is made of can be read again in
-//! `build/demo/runs`, and all arithmetic is tested where it is cheap.
+//! The guest only records, the host computes. So the sources of a figure can be read again in
+//! `build/demo/runs`, and all arithmetic is tested where that is cheap.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -50,9 +50,9 @@ impl fmt::Display for Setup {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tenant {
-    /// Holds its load.
+    /// The tenant whose load stays the same.
     A,
-    /// Floods.
+    /// The tenant that floods.
     B,
 }
 
@@ -67,7 +67,7 @@ impl Tenant {
     }
 }
 
-/// What a process does, and for whom.
+/// The role of a process, and its tenant.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -77,16 +77,16 @@ pub enum Role {
     Backend(Tenant),
     /// The postmaster and the background processes of a PostgreSQL that both use.
     Server,
-    /// The same of a PostgreSQL that is the tenant's own.
+    /// The postmaster and the background processes of a PostgreSQL that is the tenant's own.
     OwnServer(Tenant),
 }
 
-/// A process and the CPU time it has used since its birth.
+/// A process, and the CPU time it has used since it was born.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Process {
     /// Its pid in the guest.
     pub pid: u32,
-    /// What it does.
+    /// Its role.
     pub role: Role,
     /// Time on the CPU of all its threads in nanoseconds, from `/proc/PID/task/TID/schedstat`.
     pub cpu_ns: u64,
@@ -108,7 +108,7 @@ pub struct Ledger {
 pub struct Snapshot {
     /// Everything that belongs to the demonstration: the truth.
     pub processes: Vec<Process>,
-    /// What was charged, if the set-up keeps accounts at all.
+    /// The charges, if the set-up keeps accounts at all.
     pub ledger: Option<Ledger>,
 }
 
@@ -129,7 +129,7 @@ pub struct Run {
     pub after: Snapshot,
 }
 
-/// Where the CPU time spent inside PostgreSQL between two snapshots went, in seconds.
+/// The accounts to which CPU time inside PostgreSQL between two snapshots was charged, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Charge {
     /// Charged to a.
@@ -138,7 +138,7 @@ pub struct Charge {
     pub b: f64,
     /// Charged to the service itself.
     pub home: f64,
-    /// What a tenant was charged beyond the time its own work took.
+    /// The charges to a tenant beyond the time that its own work took.
     pub wrong: f64,
     /// The truth: spent by a's workers.
     pub a_spent: f64,
@@ -147,14 +147,14 @@ pub struct Charge {
 }
 
 impl Run {
-    /// Compares what was charged for PostgreSQL's work with what its processes used.
+    /// Compares the charges for PostgreSQL's work with the time that its processes used.
     ///
     /// A tenant's account also holds its clients, whose time is known and taken off first. Without
-    /// accounts ([`Setup::None`]) the kernel charges the process that runs, so all is the
+    /// accounts ([`Setup::None`]) the kernel charges the process that runs, so all time is the
     /// service's.
     ///
     /// # Errors
-    /// The snapshots are not of the same processes: somebody's time would be missing.
+    /// The snapshots are not of the same processes: the time of a process would be missing.
     pub fn charge(&self) -> Result<Charge, String> {
         let same = |(a, b): (&Process, &Process)| a.pid == b.pid && a.role == b.role;
         let (begun, ended) = (&self.before.processes, &self.after.processes);

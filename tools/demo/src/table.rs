@@ -45,8 +45,8 @@ pub fn table(results: &Results) -> String {
     text
 }
 
-/// The figures that the project promises, at b's largest load; none if one of the two set-ups was
-/// not run there.
+/// The figures that the project promises, at b's largest load; none if one of the two set-ups has
+/// no run at that load.
 pub fn figures(results: &Results) -> Option<String> {
     let vs = results.of(Setup::Vs).last()?;
     let ideal = results

@@ -133,7 +133,8 @@ impl Wish {
             && holds(props::IFACE, self.iface == call.iface)
     }
 
-    /// Which of two rules that match wins: the one whose merit is larger, else the older one.
+    /// The merit of a rule: of two rules that match the one with the larger merit wins, else the
+    /// older one.
     fn merit(&self, priorities: &[i32]) -> (bool, i32, u32, u32, usize) {
         let named: Vec<_> = self.from.iter().filter(|raw| **raw != ANY).collect();
         let highest = named.iter().map(|raw| priorities[**raw as usize]).max();
@@ -378,8 +379,8 @@ fn many(n: u32) -> Wish {
     wish
 }
 
-/// Look-ups and mean probes over calls that match and calls that do not, and the most probes of
-/// one.
+/// The number of look-ups, the mean probes over calls that match and calls that do not, and the
+/// most probes of one call.
 fn measured(rules: u32) -> (u32, f64, f64, u32) {
     let list: Vec<_> = (1..=rules).map(|n| (n, many(n))).collect();
     let classifier = compiled(&list, &[0; SERVICES as usize]);
@@ -445,7 +446,8 @@ fn shapes_end_the_search_when_no_better_rule_is_left() {
             },
         )
     );
-    // No rule of the one shape names caller 2; 65 is taken for one that may be named, as 1 is.
+    // No rule of that shape names caller 2; 65 has the same bit as 1, which is named, so it may be
+    // named.
     for (caller, lookups) in [(2, 1), (65, 2)] {
         call.from[0] = caller;
         let (found, cost) = asked(&classifier, &call);
@@ -509,7 +511,8 @@ fn rules_that_name_other_callers_want_nothing() {
     assert!((0..SERVICES).all(|caller| classifier.wants(Gate::Recv, id(caller)).is_some()));
 }
 
-/// The kernel's builds check for overflow, and a caller may look for a path that makes one.
+/// Kernels can be built with overflow checks, and a caller could choose a path that causes an
+/// overflow.
 #[test]
 fn the_largest_hashes_wrap() {
     assert_eq!(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The tables agree with themselves: numbers are places, names are found again.
+//! The tables are consistent: each number is the row's place, and each name finds its row.
 
 use crate::logic::attr::Attr;
 use crate::logic::gate::{props, Gate, Property, Proto};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! No sequence of changes breaks the tree, and one that is refused changes nothing.
+//! No sequence of changes breaks the tree, and a change that is refused has no effect.
 
 use crate::logic::hierarchy::{Attr, Change, Name, Tree, DEPTH_MAX, NAME_LEN, UNLIMITED};
 use crate::logic::id::VsId;
@@ -9,7 +9,7 @@ use crate::table::failing_after;
 use proptest::prelude::*;
 use std::collections::HashMap;
 
-/// Ids and names are few, so that sequences meet the same ones again. In a step, what is above them
+/// Ids and names are few, so that sequences meet the same ones again. A number above them in a step
 /// picks a service that exists.
 const IDS: u32 = 24;
 
@@ -139,7 +139,7 @@ fn run(tree: &mut Tree, step: &Step) -> Result<(), Refusal> {
     }
 }
 
-/// All that can be seen of a tree.
+/// All that a caller can see of a tree.
 fn seen(tree: &Tree) -> Vec<String> {
     let mut all: Vec<_> = tree
         .nodes()
@@ -374,7 +374,7 @@ fn too_deep_is_told_when_the_tree_settles() {
     assert_eq!(tree.settle(), Err(id(16)));
 }
 
-/// A configuration moves services one by one, and is looked at as a whole when all have moved.
+/// A configuration moves services one by one, and is checked as a whole when all have moved.
 #[test]
 fn a_chain_of_any_length_is_refused() {
     let mut tree = chain(0);

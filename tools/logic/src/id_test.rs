@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Ids, and the turn in which they are given out.
+//! Ids, and the order in which they are given out.
 
 use crate::logic::id::{IdTurn, VsId};
 use proptest::prelude::*;

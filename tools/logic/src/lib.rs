@@ -3,13 +3,12 @@
 //! The pure logic of vs.ko on the host.
 //!
 //! `vs_module/logic` is compiled here as it stands; only the memory below ([`table`]) is the
-//! host's. So vsctl has the tables of gates, properties, attributes and reasons, and the contest
-//! between rules, from the files that the module is made of. The parser of `vs_netfilter` is
-//! compiled for its tests.
+//! host's. So vsctl takes the tables of gates, properties, attributes and reasons, and the ranking
+//! of rules, from the module's own files. The parser of `vs_netfilter` is compiled for its tests.
 
-// The files of the module are documented as the kernel's are: what a name says is not said again.
+// The module's files are documented as the kernel's are: comments do not repeat what a name says.
 #![allow(missing_docs)]
-// An empty table is made in constants, too, where there is no Default; nothing here asks for one.
+// Constants need empty tables, too, and cannot call Default, which no code here needs.
 #![allow(clippy::new_without_default)]
 
 #[path = "../../../vs_module/logic/mod.rs"]
@@ -20,7 +19,7 @@ pub use logic::*;
 
 #[cfg(test)]
 #[path = "../../../vs_netfilter/parse.rs"]
-#[allow(dead_code)] // the module uses all of it, its tests what they test
+#[allow(dead_code)] // the module uses all of it, the tests only a part
 mod parse;
 
 #[cfg(test)]

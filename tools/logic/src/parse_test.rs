@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! `vs_netfilter/parse.rs`: packets made here are read back whole, and no bytes whatever do harm.
+//! `vs_netfilter/parse.rs`: packets made here are read back whole, and no bytes at all do harm.
 
 use crate::parse::{Bytes, Packet, Part, TCP, UDP};
 use proptest::prelude::*;
@@ -185,7 +185,7 @@ fn v6_follows_so_many_extensions_and_no_more() {
     }
 }
 
-/// Bytes that do not lie in a row, as those of a packet buffer with pages.
+/// Bytes that are not contiguous, as in a packet buffer with pages.
 struct Paged<'a>(&'a [u8]);
 
 impl Bytes for Paged<'_> {
@@ -218,7 +218,7 @@ proptest! {
         let whole = Packet::parse(&bytes[..]);
         let paged = Packet::parse(&Paged(&bytes));
         prop_assert_eq!(whole, paged, "where bytes lie makes no difference");
-        // What is there of a packet cut short is read as it is in the whole one.
+        // The fields that a packet cut short still has are read as in the whole packet.
         let part = Packet::parse(&bytes[..keep.min(bytes.len())]);
         if let (Some(whole), Some(part)) = (whole, part) {
             prop_assert_eq!((whole.source, whole.destination), (part.source, part.destination));

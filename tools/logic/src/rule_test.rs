@@ -21,7 +21,7 @@ fn spec(gate: Gate) -> Spec<'static> {
     }
 }
 
-/// There are services 0 to 9.
+/// The tests have services 0 to 9.
 fn pushed(spec: &Spec<'_>) -> Result<RuleSet, Refusal> {
     let mut set = RuleSet::new();
     set.push(1, spec, |raw| {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Tags: what is read back, and which tags differ.
+//! Tags are read back as they were made, and tags of different services differ.
 
 use crate::logic::id::VsId;
 use crate::logic::tag::{Generation, Tag};

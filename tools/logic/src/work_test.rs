@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Work in hand: every order of events leaves a task with its home, or with what its last receipt
-//! brought.
+//! Work in hand: after every order of events a task works for its home, or for the service that its
+//! last receipt brought.
 
 use crate::logic::id::VsId;
 use crate::logic::work::{Reply, Way, Work};
@@ -31,7 +31,7 @@ fn client(object: u64) -> Way {
     }
 }
 
-/// By a connection of `owner`'s.
+/// A reply by a connection of `owner`.
 fn reply(way: Way, owner: u32) -> Reply {
     Reply {
         way,
@@ -47,7 +47,7 @@ fn datagram(object: u64) -> Reply {
     }
 }
 
-/// At home in 1, at work for 2, which came by 7.
+/// A task at home in 1 that works for 2; the work came by 7.
 fn at_work() -> Work {
     at_home().received(server(7), Some(id(2)))
 }
@@ -177,7 +177,7 @@ fn after_a_reply_the_work_goes_on_with_the_next_part() {
     assert_eq!(replied.sends(part, None), work);
     // the same tenant's other connection
     assert!(replied.goes_on(reply(server(8), 2), None));
-    // not a part of it
+    // not a part of the reply
     for other in [reply(server(8), 3), reply(server(8), HOME)] {
         assert!(!replied.goes_on(other, None));
         assert_eq!(replied.sends(other, None), at_home());
@@ -243,13 +243,13 @@ fn a_child_has_its_parents_home_and_only_by_a_rule_its_work() {
 }
 
 proptest! {
-    /// The tenant that a task works for is the one of its last receipt: of any other order of
-    /// events nothing is left.
+    /// The tenant that a task works for is the tenant of its last receipt: no order of events
+    /// leaves it with an earlier one.
     #[test]
     fn a_task_works_for_its_home_or_for_what_it_received_last(events in events()) {
         let mut work = at_home();
-        // what the last receipt on a server's way brought, or on any while there was no work, or
-        // one that cannot be an answer
+        // the service of the last receipt on a server's way, or on any way while there was no work,
+        // or of the last receipt that cannot be an answer
         let mut brought = None;
         for event in events {
             let before = work;
@@ -264,11 +264,11 @@ proptest! {
                 {
                     brought = bound.map(id);
                 }
-                // what goes on then can only be the same tenant's
+                // work that goes on then can only be the same tenant's
                 Event::Received(_, Some(to)) if work.is_any() => {
                     prop_assert!(work.cur() == id(to) || work.home() == id(to));
                 }
-                // a rule of `send` names the receiver's
+                // a rule of `send` names the receiver's service
                 Event::Sends(_, _, Some(to)) if work.cur() == id(to) => brought = Some(id(to)),
                 // more of a reply, or a question
                 Event::Sends(..) if work.is_any() => prop_assert_eq!(work.cur(), before.cur()),
@@ -286,7 +286,7 @@ proptest! {
         }
     }
 
-    /// Nothing but a receipt begins work, or a rule about what is sent.
+    /// Only a receipt begins work, or a rule of `send`.
     #[test]
     fn only_a_rule_begins_work(events in events(), last in events()) {
         let work = events.into_iter().fold(at_home(), after);
@@ -301,8 +301,8 @@ proptest! {
         }
     }
 
-    /// A task that has waited for events, or has slept after its reply, works for its home, after
-    /// any other events.
+    /// A task that has waited for events, or has slept after its reply, works for its home,
+    /// whatever happened before.
     #[test]
     fn a_task_that_waits_is_at_home(events in events()) {
         let work = events.into_iter().fold(at_home(), after);
@@ -316,8 +316,8 @@ proptest! {
         prop_assert!(!work.born(None, None).is_any());
     }
 
-    /// While it is open for which service a task works, it is so for the work that was replied to,
-    /// and only more of that reply settles it in favour of the work.
+    /// While it is open for which service a task works, only more of the reply settles it in favour
+    /// of the work.
     #[test]
     fn what_is_open_is_the_works_only_by_more_of_the_reply(
         events in events(), object in 1_u64..7, owner in 0_u32..4,
@@ -334,7 +334,7 @@ proptest! {
         }
     }
 
-    /// A tag is read and written between any two events without a change.
+    /// Reading and writing the tag between any two events changes nothing.
     #[test]
     fn a_tag_keeps_the_work(events in events()) {
         let work = events.into_iter().fold(at_home(), after);

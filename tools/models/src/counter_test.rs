@@ -11,7 +11,7 @@ use shuttle::thread;
 const ORDERS: usize = 3_000;
 const TASKS: Resource = Resource::Tasks;
 
-/// Tries random orders, and those in which few threads are held up at the worst of places.
+/// Tries random orders, and orders in which few threads are held up at the worst places.
 fn in_many_orders(model: fn()) {
     shuttle::check_random(model, ORDERS);
     shuttle::check_pct(model, ORDERS, 3);
@@ -88,7 +88,7 @@ fn what_moves_while_it_counts_counts_right() {
         let [left, right] = [2, 2].map(|limit| Service::new(Some(root), limit));
         let child = Service::new(Some(left), UNLIMITED);
         let grandchild = Service::new(Some(child), UNLIMITED);
-        // one is there all the time
+        // one is held all the time
         rcu.read(|| try_charge(grandchild, TASKS)).unwrap();
         let threads = workers(&rcu, &[grandchild, child]);
         relocate(&rcu, &[(child, right)]);
@@ -114,7 +114,7 @@ fn what_changes_places_counts_right() {
         let leaf = Service::new(Some(lower), UNLIMITED);
         rcu.read(|| try_charge(leaf, TASKS)).unwrap();
         let threads = workers(&rcu, &[leaf, upper, lower]);
-        // the lower one becomes the upper one, in one change
+        // the lower service becomes the upper one, in one change
         relocate(&rcu, &[(lower, root), (upper, lower), (leaf, upper)]);
         join(threads);
         assert_eq!(held(&[root, upper, lower, leaf]), [1; 4]);

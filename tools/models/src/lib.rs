@@ -2,17 +2,17 @@
 
 //! The limits of vs.ko in many orders of events.
 //!
-//! `vs_module/state/counter.rs` is compiled here as it stands. What it uses of the kernel and of
-//! the module is replaced: atomics by those of shuttle, which tries orders of the threads; RCU and
-//! the service by [`rcu`] and [`service`]. Shuttle's atomics are sequentially consistent, so what
-//! is shown holds for the order of events, not for what weaker ones would allow beside it; limits
-//! need no more than that each count is changed by atomic additions. There is nothing to use in
-//! this crate: it is its tests.
+//! `vs_module/state/counter.rs` is compiled here as it stands. The parts of the kernel and of the
+//! module that it uses are replaced: atomics by those of shuttle, which tries orders of the
+//! threads; RCU and the service by [`rcu`] and [`service`]. Shuttle's atomics are sequentially
+//! consistent, so the tests cover every order of events, but not reorderings that weaker atomics
+//! allow; limits only need each count to be changed by atomic additions. The crate consists of its
+//! tests alone.
 
-// The module uses all of it, the tests what they test.
+// The module uses all of it, the tests only a part.
 #![allow(dead_code)]
 
-// What the module calls `kernel` is this crate.
+// This crate stands in for the module's `kernel` crate.
 extern crate self as kernel;
 
 use vs_logic as logic;
@@ -43,7 +43,7 @@ mod sync {
 
         pub(crate) struct Relaxed;
 
-        /// The kernel's `Atomic`, for the one type that is used.
+        /// The kernel's `Atomic`, for the one type that the counters use.
         pub(crate) struct Atomic<T>(AtomicI64, core::marker::PhantomData<T>);
 
         impl Atomic<i64> {

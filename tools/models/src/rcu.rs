@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! RCU as far as it matters here: who waits for a grace period waits for all that were reading.
+//! RCU as far as the counters need it: a grace period waits for all present readers.
 
 use shuttle::sync::{Condvar, Mutex};
 
 struct State {
     /// Grows with each grace period that begins.
     period: u64,
-    /// In which one each reader has begun.
+    /// The period in which each reader has begun.
     readers: Vec<u64>,
 }
 
@@ -47,7 +47,7 @@ impl Rcu {
         result
     }
 
-    /// Waits until all that are reading now have left.
+    /// Waits until all present readers have left.
     pub(crate) fn synchronize(&self) {
         let mut state = self.state.lock().unwrap();
         state.period += 1;

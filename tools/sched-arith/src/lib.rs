@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The arithmetic of the scheduler (`vs_sched/arith.h`), for host tests.
 //!
-//! Nothing of it is written down a second time: these are the lines that run in the kernel.
+//! It is not written a second time: these are the lines that run in the kernel.
 
 /// All of the machine, as a share.
 pub const ONE: u64 = 1 << 28;
@@ -11,7 +11,7 @@ pub const NO_CAP: u32 = u32::MAX;
 pub const CAP_PERIOD: u64 = 100_000_000;
 /// The key of a node that does not wait.
 pub const NEVER: u64 = u64::MAX;
-/// What [`Queue::first`] is when nobody waits, in C.
+/// The result of `queue_first()` in C when no node waits.
 const NOBODY: u32 = 0xffff;
 
 /// A cap's bucket of CPU time.
@@ -20,7 +20,7 @@ const NOBODY: u32 = 0xffff;
 pub struct Bucket {
     /// CPU ns left.
     pub level: i64,
-    /// When that was so.
+    /// The time at which `level` was computed.
     pub at: u64,
 }
 
@@ -48,38 +48,38 @@ pub fn compound(share: u64, weight: u64, sum: u64) -> u64 {
     arith_compound(share, weight, sum)
 }
 
-/// By how much CPU time moves a node of this share forward.
+/// Returns by how much CPU time advances the virtual time of a node of this share.
 pub fn virtual_time(ns: u64, share: u64) -> u64 {
     arith_virtual_time(ns, share)
 }
 
-/// The same for a task within its node.
+/// Returns by how much CPU time advances a task within its node.
 pub fn task_time(ns: u64, weight: u64) -> u64 {
     arith_task_time(ns, weight)
 }
 
-/// How far behind a fairly served node may be.
+/// Returns how far behind a fairly served node may be.
 pub fn lag_max(slice: u64, share: u64, nodes: u64, cpus: u64) -> u64 {
     arith_lag_max(slice, share, nodes, cpus)
 }
 
-/// How far ahead.
+/// Returns how far ahead a fairly served node may be.
 pub fn lead_max(slice: u64, share: u64, cpus: u64) -> u64 {
     arith_lead_max(slice, share, cpus)
 }
 
-/// Where a node that did not wait begins again.
+/// Returns the virtual time at which a node begins to wait again.
 pub fn resume(vtime: u64, now: u64, lag: u64, lead: u64) -> u64 {
     arith_resume(vtime, now, lag, lead)
 }
 
 impl Bucket {
-    /// Lets it fill until `now`.
+    /// Fills the bucket up to `now`.
     pub fn fill(&mut self, cap: u32, now: u64) {
         arith_bucket_fill(self, cap, now);
     }
 
-    /// Takes what was used.
+    /// Takes used CPU time out of the bucket.
     pub fn take(&mut self, cap: u32, ns: u64) {
         arith_bucket_take(self, cap, ns);
     }
@@ -89,18 +89,18 @@ impl Bucket {
 ///
 /// # Invariants
 ///
-/// The pointer is that of a queue which is ours alone.
+/// The pointer is that of a queue which belongs to this object alone.
 pub struct Queue(*mut RawQueue);
 
 impl Default for Queue {
     fn default() -> Self {
-        // INVARIANT: It was just made, and nobody else has it.
+        // INVARIANT: It was just made, and has no other owner.
         Self(arith_queue_new())
     }
 }
 
 impl Queue {
-    /// The node whose key is the least.
+    /// The node with the least key.
     pub fn first(&self) -> Option<u32> {
         // SAFETY: By the type invariant.
         let id = unsafe { arith_queue_first(self.0) };
@@ -109,13 +109,13 @@ impl Queue {
 
     /// A node's key, [`NEVER`] if it does not wait.
     pub fn key(&self, id: u32) -> u64 {
-        // SAFETY: By the type invariant; ids that are too large are cut to those there are.
+        // SAFETY: By the type invariant; ids that are too large are cut to valid ones.
         unsafe { arith_queue_key(self.0, id) }
     }
 
     /// Puts, moves or, with [`NEVER`], removes a node.
     pub fn set(&mut self, id: u32, key: u64) {
-        // SAFETY: As in `key`, and `&mut self` shows that nobody reads it.
+        // SAFETY: By the type invariant; `&mut self` shows that there are no readers.
         unsafe { arith_queue_set(self.0, id, key) }
     }
 }

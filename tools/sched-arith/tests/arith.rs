@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Properties of the scheduler's arithmetic, and whole machines that are scheduled by it.
+//! Tests properties of the scheduler's arithmetic, and whole machines that it schedules.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use sched_arith::*;
 const SLICE: u64 = 3_000_000;
 const SECOND: u64 = 1_000_000_000;
 
-/// One CPU or several, nodes that always want to run, one tree level for each weight in a node's
-/// path.
+/// Simulates one or several CPUs and nodes that always want to run, with one tree level for each
+/// weight in a node's path.
 ///
-/// Returns what each node had after `time` of CPU time, in parts of a thousand.
+/// Returns each node's part of `time` CPU time, in thousandths.
 fn shared(paths: &[Vec<(u64, u64)>], cpus: usize, time: u64) -> Vec<u64> {
     let shares: Vec<u64> = paths
         .iter()
@@ -112,8 +112,7 @@ proptest! {
         cpus in 1usize..4,
     ) {
         let sum: u64 = weights.iter().sum();
-        // what one node cannot use, because it never runs on all CPUs at once, is no matter here:
-        // it may
+        // a node may run on all CPUs at once, so it can use its whole share
         let paths: Vec<_> = weights.iter().map(|&weight| vec![(weight, sum)]).collect();
         let had = shared(&paths, cpus, 60 * SECOND);
         for (had, weight) in had.into_iter().zip(weights) {

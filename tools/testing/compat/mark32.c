@@ -5,8 +5,8 @@
  *	mark32 set FD MARK	setsockopt(SO_MARK) on an inherited socket
  *	mark32 send FD MARK	sends "x" by a connected one, with the mark in a control message
  *
- * Any 64-bit process can call the kernel so. What it hands over lies below 4 GiB, for which the
- * program must be linked statically and at a fixed place. Exit status: 0, else the errno.
+ * Any 64-bit process can call the kernel in this way. Its arguments must lie below 4 GiB, so
+ * the program must be linked statically and at a fixed address. Exit status: 0, or the errno.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* One call: how it is spoilt, and whether its answer is right. */
+/* Makes one call, possibly spoilt, and checks its answer. */
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -33,8 +33,8 @@ int call(struct fuzz *f, unsigned long request, const void *argument)
 }
 
 /*
- * Issues a call; if it is spoilt, checks that it fails for that. Returns whether it came through,
- * its errno in *error.
+ * Issues a call; if it is spoilt, checks that it fails for that reason. Returns whether an
+ * unspoilt call was made, with its errno in *error.
  */
 bool issue(struct fuzz *f, unsigned long request, void *argument, int *error)
 {
@@ -55,7 +55,9 @@ bool issue(struct fuzz *f, unsigned long request, void *argument, int *error)
 		request = _IOC(3, VS_IOC_MAGIC, _IOC_NR(request), below(&f->random, size));
 		wanted = EINVAL;
 	} else if (damage < 8) {
-		/* longer, and nothing in it that is not known: as if it were not */
+		/*
+		 * a longer structure whose unknown part is zero counts as one of the right length
+		 */
 		*error = call(f, _IOC(3, VS_IOC_MAGIC, _IOC_NR(request), size + more), f->argument);
 		memcpy(argument, f->argument, size);
 		return true;
@@ -88,8 +90,8 @@ bool issue(struct fuzz *f, unsigned long request, void *argument, int *error)
 }
 
 /*
- * Holds an answer against the reasons that the model has; `may`: others that it cannot know.
- * Returns whether it is yes.
+ * Compares an answer with the model's reasons for a refusal; `may`: further reasons that the
+ * model cannot know. Returns whether the command was accepted.
  */
 bool judge(struct fuzz *f, unsigned int command, int error, unsigned int reason, reasons must,
 	   reasons may)
@@ -111,8 +113,7 @@ bool judge(struct fuzz *f, unsigned int command, int error, unsigned int reason,
 }
 
 /*
- * Looks at the counters: the generation must have grown if something was changed since, and only
- * then.
+ * Checks the counters: the generation must have grown if something was changed, and only then.
  */
 void check_info(struct fuzz *f, const struct vs_info *info)
 {

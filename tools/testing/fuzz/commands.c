@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* Commands on services, and those that need gates, which are not attached here. */
+/* Commands on services, and commands that need gates, which are not attached here. */
 #include <string.h>
 #include "fuzz.h"
 
@@ -141,7 +141,7 @@ void do_stat(struct fuzz *f)
 		fail(f, "service %u has done something", s.id);
 }
 
-/* Without gates no task can be placed, whatever else is wrong. */
+/* Without gates no task can be placed, whatever other mistakes there are. */
 void do_place_task(struct fuzz *f)
 {
 	const int fds[] = { -1, f->fd, f->socket, f->pidfd, 1000 };

@@ -26,7 +26,7 @@ static void keep(const struct tape *tape)
 
 /* ---- Files ----------------------------------------------------------------------------------- */
 
-/* Adds the draws of a line; false: it is not one. */
+/* Adds the draws of a line; false: the line is malformed. */
 static bool read_line(struct tape *tape, const char *line)
 {
 	for (; *line && *line != '\n'; line++) {
@@ -89,7 +89,7 @@ void input_write(FILE *file, const struct tape *tape)
 
 /* ---- Runs ------------------------------------------------------------------------------------ */
 
-/* Runs an input, and so many commands more that are drawn at random and become part of it. */
+/* Runs an input, and then `more` commands, which are drawn at random and become part of it. */
 static void run(struct fuzz *f, struct tape *tape, unsigned int more)
 {
 	f->random.tape = NULL;
@@ -106,14 +106,14 @@ static void run(struct fuzz *f, struct tape *tape, unsigned int more)
 	f->random.tape = NULL;
 }
 
-/* Takes draws out: those from `from` up to `to`. */
+/* Removes the draws from `from` up to `to`. */
 static void cut(struct tape *tape, unsigned int from, unsigned int to)
 {
 	memmove(&tape->draws[from], &tape->draws[to], (tape->length - to) * sizeof(tape->draws[0]));
 	tape->length -= to - from;
 }
 
-/* Makes another input of one or two that are there; returns how many commands may follow it. */
+/* Makes a new input of one or two present ones; returns how many commands may follow it. */
 static unsigned int mutate(struct random *r, struct tape *tape)
 {
 	const struct tape *other = inputs[below(r, nr_inputs)];
@@ -123,7 +123,7 @@ static unsigned int mutate(struct random *r, struct tape *tape)
 	for (unsigned int times = 1 + below(r, 4); times; times--) {
 		from = below(r, tape->length);
 		switch (below(r, 6)) {
-		case 0: /* from some command on, what another does */
+		case 0: /* from some command on, the commands of another input */
 			from = tape->steps[below(r, tape->nr_steps + 1)];
 			length = other->length;
 			if (from + length > TAPE_DRAWS)
@@ -151,7 +151,10 @@ static unsigned int mutate(struct random *r, struct tape *tape)
 	return below(r, 3);
 }
 
-/* Leaves out of an input each command that does not matter for what it alone comes to. */
+/*
+ * Removes from an input each command that is not needed to reach the instructions which no other
+ * input reaches.
+ */
 static void shorten(struct fuzz *f, struct tape *tape, const struct coverage *own)
 {
 	for (unsigned int n = tape->nr_steps; n-- && tape->nr_steps > 1;) {
@@ -198,7 +201,7 @@ static int by_length(const void *a, const void *b)
 	return (one->length > other->length) - (one->length < other->length);
 }
 
-/* Writes the inputs, short ones first, less those that come to nothing more. */
+/* Writes the inputs, short ones first, without those that reach nothing more. */
 static bool write_inputs(struct fuzz *f, const char *path)
 {
 	FILE *file = fopen(path, "we");

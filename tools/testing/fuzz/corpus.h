@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Inputs that are kept because they reach what others do not. An input is the
- * tape of a few commands (generate.h) from the state after loading on; so it is
- * held against the model like everything else.
+ * Inputs that are kept because they reach instructions that others do not. An
+ * input is the tape of a few commands (generate.h), which begin in the state
+ * after loading; so the answers are compared with the model like all others.
  *
  * In a file an input is a paragraph: 0-9a-zA-Z is a draw of 0 to 61, (1f) a
  * larger one in hexadecimal; lines that begin with # are comments.
@@ -16,10 +16,10 @@
 void input_write(FILE *file, const struct tape *tape);
 
 /*
- * Replays the inputs of a file. Then, for so many seconds, changes them and keeps
- * what comes to instructions of vs.ko that none has come to; all that is worth
- * it, each as short as it can be, is written to `new`. Speaks TAP, returns the
- * exit status.
+ * Replays the inputs of a file. Then, for so many seconds, it changes them and
+ * keeps inputs that reach instructions of vs.ko which no other has reached. All
+ * that are worth keeping, each as short as possible, are written to `new`. Speaks
+ * TAP, returns the exit status.
  */
 int corpus(const char *path, unsigned int seconds, const char *new);
 

@@ -11,7 +11,7 @@
 #define KCOV_TRACE_PC	0
 #define ENTRIES		(1ul << 20)
 
-static uint64_t *trace; /* the first entry: how many follow */
+static uint64_t *trace; /* the first entry is the number of entries that follow */
 
 bool coverage_begin(void)
 {
@@ -33,7 +33,7 @@ void coverage_forget(void)
 		__atomic_store_n(&trace[0], 0, __ATOMIC_RELAXED);
 }
 
-/* The place of a program counter in a set, or the free one where it would be. */
+/* The place of a program counter in a set, or the free place where it would be. */
 static unsigned int place(const struct coverage *set, uint64_t pc)
 {
 	unsigned int n = pc * 0x9e3779b97f4a7c15ull >> 47;

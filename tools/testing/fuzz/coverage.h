@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Which instructions of vs.ko a call has come to, by kcov. In a kernel that has
- * it (make check-debug KERNEL=kasan) nothing but the module is instrumented.
+ * The instructions of vs.ko that a call has reached, by kcov. In a kernel that
+ * has kcov (make check-debug KERNEL=kasan) only the module is instrumented.
  */
 #ifndef COVERAGE_H
 #define COVERAGE_H
@@ -17,14 +17,14 @@ struct coverage {
 	unsigned int count;
 };
 
-/* from here on what this thread does is followed; false: it cannot be */
+/* from here on this thread is traced; false: it cannot be */
 bool coverage_begin(void);
-void coverage_forget(void); /* what has been come to up to now */
-/* Adds what has been come to since then; returns how much of it was not in the set. */
+void coverage_forget(void); /* forgets what was reached up to now */
+/* Adds the instructions reached since then; returns how many of them were not in the set. */
 unsigned int coverage_add(struct coverage *set);
-/* Whether all that is in `part` has been come to since then. */
+/* Whether all instructions in `part` have been reached since then. */
 bool coverage_has(const struct coverage *part);
-/* Adds what has been come to since then and is not in `set` to `part`. */
+/* Adds the instructions reached since then that are not in `set` to `part`. */
 void coverage_new(const struct coverage *set, struct coverage *part);
 
 #endif

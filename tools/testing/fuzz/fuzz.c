@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * A fuzzer for /dev/vsctl that knows what is right:
+ * A fuzzer for /dev/vsctl that knows the right answers:
  *
  *	fuzz [CALLS [SEED [THREADS]]]		calls drawn at random (fuzz.h)
  *	fuzz --corpus FILE [SECONDS [NEW]]	inputs kept for what they reach (corpus.h)
  *
  * With more than one thread there is no order of calls that a model could
- * follow: then the tree must be well formed at the end, and the kernel's log
- * is the judge of the rest.
+ * follow. Then the tree must be well formed at the end, and the kernel's log
+ * must be clean.
  *
  * The same seed gives the same calls on the same module. TAP; exit 0 or 1.
  */
@@ -58,7 +58,7 @@ int main(int argc, char **argv)
 			pthread_join(thread[n], NULL);
 		well_formed(f);
 	} else {
-		f->changed = true; /* by being loaded */
+		f->changed = true; /* by loading the module */
 		for (unsigned long n = 1; f->calls < calls; n++) {
 			step(f);
 			if (n % COMPARE_EVERY == 0)

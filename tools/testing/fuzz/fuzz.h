@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The fuzzer: commands drawn at random, each answer held against the model
- * (model.h), most of them plausible and one in five spoilt on its way in (size,
- * address, command, reserved field), which must fail for that and change nothing.
+ * The fuzzer: commands drawn at random, whose answers are compared with the model
+ * (model.h). Most are plausible; one in five is spoilt on its way in (size,
+ * address, command, reserved field), and must fail for that reason and change
+ * nothing.
  */
 #ifndef FUZZ_H
 #define FUZZ_H
@@ -11,7 +12,7 @@
 #include "generate.h"
 
 #define COMMANDS      18
-#define SERVICES_MANY 300 /* from here on services are rather destroyed than created */
+#define SERVICES_MANY 300 /* with that many services, more are destroyed than created */
 #define RULES_MANY    100
 
 struct fuzz {
@@ -27,11 +28,11 @@ struct fuzz {
 	unsigned char freed[IDS]; /* ids that may be resting */
 	unsigned int nr_freed;
 	const char *name;
-	struct tape *input; /* what is being replayed, or NULL */
+	struct tape *input; /* the input that is being replayed, or NULL */
 	char argument[16384];
 };
 
-/* call.c: one call, and what it may answer. fail() ends the program. */
+/* call.c: one call, and its possible answers. fail() ends the program. */
 void fail(struct fuzz *f, const char *format, ...) __attribute__((noreturn, format(printf, 2, 3)));
 int call(struct fuzz *f, unsigned long request, const void *argument);
 bool issue(struct fuzz *f, unsigned long request, void *argument, int *error);
@@ -40,7 +41,7 @@ bool judge(struct fuzz *f, unsigned int command, int error, unsigned int reason,
 void check_info(struct fuzz *f, const struct vs_info *info);
 void free_id(struct fuzz *f, uint32_t id);
 
-/* As issue(), with a reserved field that now and then is not zero. */
+/* As issue(), with a reserved field that is sometimes not zero. */
 #define ISSUE_RESERVED(f, request, argument, field, error)                                         \
 	({                                                                                         \
 		bool through = true;                                                               \
@@ -78,13 +79,13 @@ void do_socket(struct fuzz *f);
 void do_list(struct fuzz *f);
 void do_apply(struct fuzz *f);
 
-/* lists.c: everything there is. */
+/* lists.c: all services and rules. */
 unsigned int list_services(struct fuzz *f, struct vs_service *out, unsigned int most,
 			   unsigned int room);
 void compare(struct fuzz *f);
 void well_formed(struct fuzz *f);
 
-/* step.c: one command, drawn at random; and how it all begins. */
+/* step.c: one command, drawn at random; and the state to begin with. */
 extern const char *const names[COMMANDS];
 struct fuzz *begin(unsigned long seed, struct model *m);
 void step(struct fuzz *f);

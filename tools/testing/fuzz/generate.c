@@ -57,7 +57,7 @@ void generate_name(struct random *r, char name[VS_NAME_LEN])
 	memset(name, 0, VS_NAME_LEN);
 	if (chance(r, 94)) {
 		snprintf(name, VS_NAME_LEN, "s%u", below(r, 300));
-		if (chance(r, 5)) /* what follows the NUL does not count */
+		if (chance(r, 5)) /* bytes after the NUL do not count */
 			name[VS_NAME_LEN - 1] = 'x';
 	} else if (chance(r, 50)) {
 		memset(name, 'a' + below(r, 26), 1 + below(r, VS_NAME_LEN));
@@ -159,7 +159,7 @@ static unsigned int generate_props(struct random *r, unsigned int gate, unsigned
 	return chance(r, 98) ? props : props ^ 1u << below(r, 32);
 }
 
-/* A rule over services, or (places != 0) over the places of a configuration. */
+/* A rule that names services, or (places != 0) places of a configuration. */
 void generate_rule(struct random *r, struct model *m, struct vs_rule *rule, unsigned int places)
 {
 	unsigned int entities;
@@ -184,7 +184,7 @@ void generate_rule(struct random *r, struct model *m, struct vs_rule *rule, unsi
 	generate_values(r, rule);
 }
 
-/* A call of which much is known, so that many rules match. */
+/* A call with many known properties, so that many rules match. */
 void generate_call(struct random *r, struct model *m, struct vs_rule *call,
 		   struct vs_rule_test *test)
 {

@@ -6,9 +6,9 @@
 #include "model.h"
 
 /*
- * What was drawn, in order. As long as there is something on it, draws are taken
+ * The random draws, in order. As long as the tape has entries, draws are taken
  * from it, whatever they are for; after that they are random, and written to it.
- * So whatever the fuzzer has done can be done again, shortened or changed.
+ * So all that the fuzzer has done can be repeated, shortened or changed.
  */
 #define TAPE_DRAWS 4096
 #define TAPE_STEPS 16
@@ -26,7 +26,7 @@ struct random {
 uint32_t below(struct random *r, uint32_t bound); /* 0 .. bound - 1 */
 bool chance(struct random *r, uint32_t percent);
 
-/* What is there to be named. Without a model (threads) names and ids are guessed. */
+/* Names of things that exist. Without a model (threads) names and ids are guessed. */
 uint32_t any_service(struct random *r, struct model *m);
 void generate_name(struct random *r, char name[VS_NAME_LEN]);
 void generate_rule(struct random *r, struct model *m, struct vs_rule *rule, unsigned int places);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* Lists, and all that can be listed. */
+/* Checks lists of services and rules. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@ static int by_id(const void *a, const void *b)
 	return (one > other) - (one < other);
 }
 
-/* All services, in pages of `room`; returns how many there are. */
+/* Lists all services in pages of `room`; returns their number. */
 unsigned int list_services(struct fuzz *f, struct vs_service *out, unsigned int most,
 			   unsigned int room)
 {
@@ -67,7 +67,7 @@ void compare(struct fuzz *f)
 	check_info(f, &info);
 }
 
-/* A list with something wrong, or a short one that must be the beginning. */
+/* Asks for a list with a mistake, or for a short list, which must equal the beginning. */
 void do_list(struct fuzz *f)
 {
 	static __thread char items[32 * sizeof(struct vs_rule)];
@@ -92,8 +92,8 @@ void do_list(struct fuzz *f)
 }
 
 /*
- * Checks what holds after any commands in any order: every parent is there, depth and number of
- * children are right.
+ * Checks the invariants after any commands in any order: every parent exists, depth and number
+ * of children are right.
  */
 void well_formed(struct fuzz *f)
 {

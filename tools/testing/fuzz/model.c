@@ -81,7 +81,7 @@ static bool is_within(struct model *m, uint32_t id, uint32_t top)
 	return id == top;
 }
 
-/* How many levels there are below a service. */
+/* The number of levels below a service. */
 static unsigned int height(struct model *m, uint32_t id)
 {
 	unsigned int deepest = 0, own = model_depth(m, id);

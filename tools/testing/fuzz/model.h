@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * What uapi/vs.h promises, as the plainest program that keeps the promise:
- * services and rules in arrays, every question answered by looking at all of
- * them. The fuzzer holds the module against it.
+ * The plainest program that does what uapi/vs.h promises: services and rules
+ * are in arrays, and every question is answered by looking at all of them. The
+ * fuzzer compares the module with it.
  *
  * A command can be wrong in several ways at once, and the header does not say
- * which is told first. So the model answers with the set of all reasons there
- * are: the module must succeed if and only if the set is empty, else name one
- * of it.
+ * which reason is reported. So the model answers with the set of all reasons:
+ * the module must succeed if the set is empty, and otherwise report a reason in
+ * the set.
  */
 #ifndef MODEL_H
 #define MODEL_H
@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <vs.h>
 
-#define IDS	       (1 << 14) /* what vs_info.ids_max must say */
+#define IDS	       (1 << 14) /* the right value of vs_info.ids_max */
 #define MODEL_SERVICES 512
 #define MODEL_RULES    256
 
@@ -37,7 +37,7 @@ struct service {
 struct model {
 	struct service services[MODEL_SERVICES]; /* root first */
 	unsigned int nr_services;
-	struct vs_rule rules[MODEL_RULES]; /* as they are listed, oldest first */
+	struct vs_rule rules[MODEL_RULES]; /* in the order of the list, oldest first */
 	unsigned int nr_rules;
 	uint32_t last_rule;
 };
@@ -52,8 +52,8 @@ void model_show(struct model *m, const struct service *s, struct vs_service *out
 int model_errno(unsigned int reason);
 
 /*
- * Each says why the command is refused; 0: it is not, and what it does is done (create, add: with
- * the id given).
+ * Each returns the reasons for which the command is refused; 0: none, and the model has carried
+ * the command out (create, add: with the id given).
  */
 reasons model_create(struct model *m, const struct vs_create *c);
 void model_created(struct model *m, const struct vs_create *c, uint32_t id);
@@ -75,7 +75,7 @@ void rule_normalize(struct vs_rule *rule);
 bool rules_fit(const struct vs_rule *rules, unsigned int nr);
 
 /*
- * model_apply.c: a configuration; *next is what the model becomes, with ids yet to be learnt
+ * model_apply.c: a configuration; *next is the model after it, with ids yet to be learnt
  * (NEW_ID)
  */
 #define NEW_ID 0xffffffffu

@@ -3,7 +3,7 @@
 #include <string.h>
 #include "model.h"
 
-/* What a configuration may name: its own places, and root. */
+/* Whether a configuration may name `place`: its own places, and root. */
 static bool is_place(struct model *next, uint32_t place)
 {
 	return place <= next->last_rule;
@@ -106,7 +106,10 @@ reasons model_apply(struct model *m, const struct vs_apply *a, struct model *nex
 		*r = rules[n];
 		rule_normalize(r);
 		for (unsigned int e = 0; e < VS_ENTITIES; e++) {
-			/* a new service's id is learnt later: until then its place stands for it */
+			/*
+			 * the id of a new service is learnt later: until then its place stands for
+			 * it
+			 */
 			if (r->from[e] < IDS && places[r->from[e]] < IDS)
 				r->from[e] = places[r->from[e]];
 			else if (r->from[e] < IDS)
@@ -124,7 +127,8 @@ reasons model_apply(struct model *m, const struct vs_apply *a, struct model *nex
 }
 
 /*
- * Puts the ids that the module chose into a configuration's outcome: `listed` is what it lists now.
+ * Puts the ids that the module chose into the outcome of a configuration: `listed` is the module's
+ * present list.
  */
 bool model_learn(struct model *next, const struct vs_apply *a, const struct vs_service *listed,
 		 unsigned int nr)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* The model's rules: see model.h. Which one wins is found by comparing all that match. */
+/* The model's rules: see model.h. The winner is found by comparing all rules that match. */
 #include <string.h>
 #include "model.h"
 
@@ -48,7 +48,7 @@ static bool ends(const char *text, size_t room)
 	return memchr(text, 0, room);
 }
 
-/* What can be told of a path without looking at the call: a malformed one is a malformed value. */
+/* Checks the form of a path, without the call: a malformed path is a malformed value. */
 static bool path_is_good(const char path[VS_PATH_LEN], bool is_unix)
 {
 	return ends(path, VS_PATH_LEN) && (path[0] == '/' || (is_unix && path[0] == '@'));
@@ -63,7 +63,7 @@ static unsigned int slashes(const char *path)
 	return count;
 }
 
-/* How many slashes the directory has if the path ends in slash and star, else 0. */
+/* The number of slashes of the directory if the path ends in slash and star, else 0. */
 static unsigned int directory(const char *path)
 {
 	size_t length = strlen(path);
@@ -84,7 +84,7 @@ static void mask(__u8 address[16], unsigned int length)
 		address[bit / 8] &= ~(0x80 >> bit % 8);
 }
 
-/* Leaves of a rule that passed its check what counts. */
+/* Clears the fields of a checked rule that do not count. */
 void rule_normalize(struct vs_rule *r)
 {
 	if (!(r->props & VS_P_UID))
@@ -116,7 +116,7 @@ void rule_normalize(struct vs_rule *r)
 	r->hits = 0;
 }
 
-/* What is wrong with a rule by itself; `exists` knows the ids that it may name. */
+/* Returns the reasons against a rule by itself; `exists` knows the ids that it may name. */
 reasons rule_check(struct model *m, const struct vs_rule *r,
 		   bool (*exists)(struct model *, uint32_t))
 {
@@ -170,7 +170,7 @@ static bool same_shape(const struct vs_rule *a, const struct vs_rule *b)
 	       directory(a->cgroup) == directory(b->cgroup);
 }
 
-/* Whether no gate has more shapes than there can be. */
+/* Whether every gate has few enough shapes. */
 bool rules_fit(const struct vs_rule *rules, unsigned int nr)
 {
 	unsigned int shapes[VS_GATE_COUNT] = { 0 };
@@ -305,7 +305,7 @@ reasons model_rule_test(struct model *m, const struct vs_rule_test *t, struct vs
 	const struct vs_rule *call = (const void *)(uintptr_t)t->call, *best = NULL;
 	unsigned int entities = gate_entities(call->gate);
 	reasons why = 0;
-	/* of a task its home stands on the left, and on the right the VS that it works for */
+	/* a task stands for its home on the left, and for the VS that it works for on the right */
 	bool task = entities && gates[call->gate].tasks;
 	uint32_t home = task ? call->from[0] : VS_ROOT;
 

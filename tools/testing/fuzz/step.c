@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* One command after the other. */
+/* Draws one command after the other. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@ void step(struct fuzz *f)
 		do_list,       do_stat,		do_rule_add, do_rule_del, do_list,     do_rule_test,
 		do_place_task, do_place_socket, do_apply,    do_gate,	  do_socket,   do_tags,
 	};
-	/* of 1006; what takes long comes seldom */
+	/* of 1006; commands that take long are rare */
 	static const unsigned short weights[COMMANDS] = { 50, 60, 60,  60, 120, 160, 10, 120, 57,
 							  40, 10, 190, 30, 30,	2,   1,	 5,   1 };
 	int draw = below(&f->random, 1006);

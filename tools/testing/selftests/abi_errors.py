@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Every command of /dev/vsctl against arguments that are not what they should be.
 
-The base of each case is a call that works (or, for those that need gates, one that gets as far as
-it can): what is refused then is refused for the one thing that was changed, and has changed
-nothing.
+The base of each case is a call that works (or, if it needs gates, one that gets as far as possible
+without them). So a refusal is for the one thing that was changed, and has changed nothing.
 """
 
 import ctypes
@@ -22,8 +21,8 @@ _serial = itertools.count()
 
 
 def sound(dev, command):
-    """A fresh argument for `command`, as a careful caller would fill it. What it points to is kept
-    alive with it.
+    """A fresh argument for `command`, as a careful caller would fill it. It keeps the memory that
+    it points to alive.
     """
     name = f"n{next(_serial)}"
     kind = uapi.commands["VS_IOC_" + command][1]
@@ -80,7 +79,7 @@ def sound(dev, command):
 
 
 class Owned:
-    """A file descriptor that is closed when nobody needs it."""
+    """A file descriptor that is closed when it is not needed any more."""
 
     def __init__(self, fd):
         self.fd = fd
@@ -103,8 +102,8 @@ def issue(dev, command, argument):
 
 
 def longer(dev, command, size, tail):
-    """The errno of a sound call with a structure of `size` bytes, `tail` where the structure ends;
-    and that structure.
+    """The errno of a sound call with a structure of `size` bytes, with `tail` behind the
+    structure's end; and that structure.
     """
     argument = sound(dev, command)
     known = ctypes.sizeof(argument)
@@ -114,7 +113,7 @@ def longer(dev, command, size, tail):
 
 
 def unchanged(dev, function):
-    """Checks that function() leaves everything that can be listed as it was, the generation
+    """Checks that function() leaves everything that can be listed unchanged, the generation
     included.
     """
     before, generation = dev.state(), dev.info().generation
@@ -130,7 +129,7 @@ def name_of(number):
 
 @vs.test
 def sound_calls_work(dev):
-    """The calls that the other cases spoil do work"""
+    """The calls that the other cases spoil work when they are not spoilt"""
     for command in COMMANDS:
         allowed = ("0", "ENOTCONN") if command.startswith("PLACE_") else ("0",)
         got = name_of(issue(dev, command, sound(dev, command)))
@@ -189,7 +188,7 @@ def longer_structures_with_zeros(dev):
 
 @vs.test
 def longer_structures_with_content(dev):
-    """A longer structure with something in its unknown part: E2BIG, wherever it stands"""
+    """A longer structure with a byte that is not zero anywhere in its unknown part: E2BIG"""
     for command in COMMANDS:
         size = ctypes.sizeof(uapi.commands["VS_IOC_" + command][1])
         for tail, more in ((b"\1", 1), (b"\0" * 7 + b"\x80", 8), (b"\0" * 5000 + b"\1", 8000)):
@@ -229,7 +228,7 @@ def reserved_fields(dev):
 
 @vs.test
 def reserved_fields_in_configurations(dev):
-    """A reserved field that is not zero in a configuration: EINVAL, and the place is told"""
+    """A reserved field that is not zero in a configuration: EINVAL, and the place is reported"""
 
     def spoil_unknown_attribute(argument):
         argument.kept[0][0].attr[uapi.VS_ATTR_COUNT] = 1
@@ -331,7 +330,9 @@ def bad_inner_pointers(dev):
 
 @vs.test
 def item_sizes(dev):
-    """Items shorter than version 1: EINVAL; longer ones stand at their stride with zeros behind"""
+    """Items shorter than version 1: EINVAL; longer items lie at their stride, filled up with
+    zeros
+    """
     services = [dev.create(name) for name in ("a", "b")]
     for command, kind in (("LIST", uapi.vs_service), ("RULE_LIST", uapi.vs_rule)):
         dev.add("exec", right=[vs.HOME])
@@ -386,8 +387,8 @@ def item_sizes(dev):
 
 @vs.test
 def longer_items_in_configurations(dev):
-    """Longer items of a configuration: zeros behind them are accepted, else E2BIG, and the place is
-    told
+    """Longer items of a configuration: zeros at their end are accepted, else E2BIG, and the place
+    is reported
     """
     for tail, wanted in ((b"\0" * 16, 0), (b"\0" * 15 + b"\1", errno.E2BIG)):
         one, two = (bytes(vs.config_service(name)) for name in ("a", "b"))
@@ -420,7 +421,7 @@ def longer_items_in_configurations(dev):
 
 @vs.test
 def counts_beyond_limits(dev):
-    """Configurations with more than there can be are refused before memory is asked for"""
+    """Configurations beyond the limits are refused before memory is allocated"""
     for field in ("nr_services", "nr_rules"):
         for count in (uapi.VS_RULES_MAX + 1, 0x80000000, 0xFFFFFFFF):
             argument = vs.fill(sound(dev, "APPLY"), **{field: count})
@@ -451,8 +452,8 @@ ASKING = ("INFO", "QUERY", "LIST", "STAT", "RULE_LIST", "RULE_TEST", "SOCKET")
 
 
 def _answers(dev, asker, wanted, asking="0"):
-    """A function that issues all commands, those that ask first; it says which answered neither as
-    wanted nor, if they ask, `asking`.
+    """Makes a function that issues all commands, those that only ask first. It returns those whose
+    answer was not as wanted, nor `asking` for commands that ask.
     """
     arguments = {command: sound(dev, command) for command in COMMANDS}
 
@@ -475,8 +476,8 @@ def become_nobody():
 
 @vs.test
 def callers_without_the_right(dev):
-    """A caller without CAP_SYS_ADMIN to whom the open device was given may ask; what changes
-    something is refused: EPERM
+    """A caller without CAP_SYS_ADMIN that was given the open device may ask; commands that change
+    something are refused: EPERM
     """
     probe = _answers(dev, dev, "EPERM")
 
@@ -505,8 +506,8 @@ def root_of_another_user_namespace(dev):
 
 @vs.test
 def opened_for_one_thing(dev):
-    """Open for reading, the device answers, and changes nothing even for root: EBADF; open for
-    writing alone it does not answer
+    """A device open for reading answers, and changes nothing even for root: EBADF; one open for
+    writing alone does not answer
     """
     for flags, asking, changing in ((os.O_RDONLY, "0", "EBADF"), (os.O_WRONLY, "EBADF", None)):
         asker = vs.Device(flags=flags)
@@ -527,8 +528,8 @@ def opened_for_one_thing(dev):
 
 @vs.test
 def readers_ask(dev):
-    """A caller whose group may read the device asks, without a capability; it can neither write nor
-    change
+    """A caller whose group may read the device can ask without a capability, and can neither write
+    nor change anything
     """
     a = dev.create("a")
     os.chown(vs.DEVICE, 0, 65534)
@@ -558,7 +559,7 @@ def readers_ask(dev):
 
 @vs.test
 def whose_a_socket_is(dev):
-    """SOCKET tells of sockets that carry tags; of anything else EBADF, FD"""
+    """SOCKET answers for sockets that can carry tags; for anything else EBADF, FD"""
     with socket.socket() as sock:
         vs.eq(dev.socket_of(sock), vs.ROOT)
     for fd in (-1, 10000, dev.fd):

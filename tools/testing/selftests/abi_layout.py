@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: none
-"""The ABI is what it was: sizes, offsets and numbers that are in use by tools built long ago.
+"""The ABI is unchanged: sizes, offsets and numbers that tools built long ago use.
 
-The figures below are written down once, by hand, and change only together with VS_ABI_VERSION; a
-structure may grow at its end, which is a new line here. The C compiler, and the reader that all
-Python tests rely on, must agree with them.
+The figures in this file are written by hand, and change only together with VS_ABI_VERSION; a
+structure may grow at its end, which adds a line here. The C compiler, and the reader of the header
+that all Python tests use, must agree with them.
 """
 
 import ctypes
@@ -78,7 +78,7 @@ def pinned():
 
 
 def compiled(expressions):
-    """What the C compiler makes of constant expressions over the header."""
+    """Returns the values that the C compiler computes for constant expressions over the header."""
     lines = "".join(f'printf("%llx\\n", (unsigned long long)({one}));\n' for one in expressions)
     with tempfile.TemporaryDirectory() as folder:
         source = (

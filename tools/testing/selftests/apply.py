@@ -11,7 +11,7 @@ import uapi
 
 
 def settle(dev):
-    """A state with something of everything, to be kept or replaced."""
+    """Makes a state with an example of everything, to be kept or replaced."""
     dev.apply(
         [
             vs.config_service("a", priority=2, cpu_weight=300),
@@ -37,7 +37,7 @@ def tree(dev):
 
 @vs.test
 def configuration_is_in_force(dev):
-    """Services, attributes and rules are what the configuration says"""
+    """Services, attributes and rules become equal to the configuration"""
     settle(dev)
     weight, tasks = 1 << uapi.VS_ATTR_CPU_WEIGHT, 1 << uapi.VS_ATTR_TASKS_MAX
     vs.eq(tree(dev), {"a": ("root", 2, weight), "b": ("a", 0, tasks), "c": ("root", 0, 0)})
@@ -59,7 +59,7 @@ def configuration_is_in_force(dev):
 
 @vs.test
 def services_are_known_by_name(dev):
-    """What exists keeps its id and is changed; what is not named stays, or goes with prune"""
+    """Existing services keep their ids and are changed; those not named stay, or go with prune"""
     settle(dev)
     ids = {name: dev.find(name).id for name in "abc"}
     dev.apply([vs.config_service("b", priority=4), vs.config_service("d", 1)])
@@ -107,7 +107,7 @@ def parents_can_change_places(dev):
 
 @vs.test
 def moved_up_and_extended(dev):
-    """What is moved up from the deepest level can have a child in the same step"""
+    """A service that is moved up from the deepest level can get a child in the same step"""
     dev.apply([vs.config_service(f"n{n}", n) for n in range(uapi.VS_DEPTH_MAX)])
     deepest = f"n{uapi.VS_DEPTH_MAX - 1}"
     dev.apply([vs.config_service(deepest), vs.config_service("child", 1)])
@@ -116,7 +116,7 @@ def moved_up_and_extended(dev):
 
 @vs.test
 def moved_down_with_others(dev):
-    """What is not named moves along with its parent, and must not get too deep"""
+    """Services that are not named move along with their parent, and must not get too deep"""
     dev.apply(
         [
             vs.config_service("a"),
@@ -133,8 +133,7 @@ def moved_down_with_others(dev):
     vs.eq(dev.find("b").depth, uapi.VS_DEPTH_MAX, "depth of the one that is not named")
 
 
-# each: services, rules, options; errno and reason; place of the service and of the rule that is
-# told
+# each: services, rules, options; errno and reason; the reported places of service and rule
 REFUSED = {
     "a bad name": ([vs.config_service("A")], [], {}, errno.EINVAL, "NAME_BAD", (1, 0)),
     "an empty name": (
@@ -265,7 +264,7 @@ REFUSED = {
 @vs.test
 def refused_changes_nothing(dev):
     """A configuration refused for any cause leaves the old state byte for byte, and the place is
-    told
+    reported
     """
     before = settle(dev)
     generation = dev.info().generation
@@ -344,7 +343,7 @@ def check_says_and_changes_nothing(dev):
 
 @vs.test
 def same_again_is_the_same(dev):
-    """The same configuration again changes no service"""
+    """Applying a configuration again changes no service"""
     settle(dev)
     services = [bytes(service) for service in dev.services()]
     settle(dev)

@@ -1,7 +1,7 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 240
-"""Where a tag travels: requests, accepted connections, SYN cookies, Fast Open, MPTCP, TIME_WAIT,
+"""The carriers of a tag: requests, accepted connections, SYN cookies, Fast Open, MPTCP, TIME_WAIT,
 unix messages, queues.
 """
 
@@ -24,7 +24,7 @@ TCP_FASTOPEN, TCP_FASTOPEN_CONNECT = 23, 30
 
 @contextlib.contextmanager
 def machine():
-    """This process in a network namespace of its own, as a container's, with loopback."""
+    """Puts this process into a network namespace of its own, like a container's, with loopback."""
     with Container("vs-carriers") as space, space.inside():
         yield space
 
@@ -78,8 +78,8 @@ def backlog(dev):
 
 @gates.case
 def deferred(dev):
-    """A request that waits for data (TCP_DEFER_ACCEPT) is its client's when data comes, though
-    another task sends it
+    """A request that waits for data (TCP_DEFER_ACCEPT) is its client's when data comes, although
+    another task sends the data
     """
     a, b, srv = tenants(dev, "a", "b")
     with server_of(dev, srv) as server:
@@ -99,7 +99,7 @@ def deferred(dev):
 
 @gates.case
 def cookies(dev):
-    """With SYN cookies for all, where nothing is kept of the request, connections are their
+    """With SYN cookies for all requests, of which nothing is kept, connections are their
     clients'
     """
     a, b, srv = tenants(dev, "a", "b")
@@ -118,8 +118,8 @@ def cookies(dev):
 
 @gates.case
 def fast_open(dev):
-    """A connection by Fast Open is whose task opens it, not its socket's maker's; gate connect
-    counts it and asks its rules
+    """A connection by Fast Open belongs to the service of the task that opens it, not of the
+    socket's maker; gate connect counts it and asks its rules
     """
     a, b, c, px, srv = tenants(dev, "a", "b", "c", "px")
     with machine():
@@ -154,7 +154,8 @@ def fast_open(dev):
                     vs.eq(got, (caller, caller), f"{way.__name__}: the connection")
                     connection.close()
                     sock.close()
-                # a task bound to a's request: its home's, or by a rule the one's that it works for
+                # of a task bound to a's request: its home's, or by a rule the service's that it
+                # works for
                 front = server_of(dev, px)
                 number = dev.add("accept", [px], containers.BY_SOCKET)
                 peer = gates.client(dev, a, front)
@@ -231,8 +232,8 @@ for pair in ((MPTCP, MPTCP), (0, MPTCP), (MPTCP, 0)):
 
 @gates.case
 def time_wait(dev):
-    """Packets of a connection are its service's to the last, also those of its ends in TIME_WAIT,
-    and no others
+    """All packets of a connection are its service's, also those of its ends in TIME_WAIT, and no
+    other packets are
     """
     a, srv = tenants(dev, "a")
     for first in "client", "server":
@@ -260,7 +261,9 @@ def time_wait(dev):
 
 @gates.case
 def unix_streams(dev):
-    """A unix stream is its connector's, waiting or accepted, and stays it in other hands"""
+    """A unix stream belongs to its connector's service, waiting or accepted, and keeps it in other
+    hands
+    """
     a, b, srv = tenants(dev, "a", "b")
     for kind in STREAM, socket.SOCK_SEQPACKET:
         gates.enter(dev, srv)
@@ -280,8 +283,8 @@ def unix_streams(dev):
 
 @gates.case
 def unix_datagrams(dev):
-    """A unix datagram is whose its socket was when it was sent, however long it lies in the
-    queue
+    """A unix datagram belongs to the service that its socket had when it was sent, however long it
+    lies in the queue
     """
     a, b, srv = tenants(dev, "a", "b")
     dev.add("send", [vs.ANY], [vs.ANY, uapi.VS_REF(0)], proto="unix-dgram")
@@ -306,8 +309,8 @@ def unix_datagrams(dev):
 
 
 def reused(dev, id):
-    """Destroys service `id`, which has nothing left, and creates another one with the same id; at
-    once.
+    """Destroys service `id`, which has nothing left, and at once creates another one with the same
+    id.
     """
     vs.until(lambda: (dev.stat(id).tasks, dev.stat(id).sockets) == (0, 0), what=f"{id} is empty")
     dev.destroy(id)
@@ -336,7 +339,9 @@ def never_another(made):
 
 @never_another
 def old_datagrams(dev, a, srv):
-    """Datagrams that wait, UDP's and unix ones, are not the next owner's of their sender's id"""
+    """Waiting datagrams, UDP's and unix ones, are not given to the next service with their sender's
+    id
+    """
     servers = [
         containers.serve(dev, srv, netns.Here(), "127.0.0.1", DGRAM, 7000),
         gates.listener(UNIX, DGRAM),
@@ -345,8 +350,8 @@ def old_datagrams(dev, a, srv):
     for server in servers:
         with socket.socket(server.family, DGRAM) as sock:
             sock.sendto(b"x", server.getsockname())
-            # the kernel frees a unix socket when its last message has been received: until then it
-            # would be counted
+            # the kernel frees a unix socket once its last message has been received: until then it
+            # is counted
             dev.place_socket(sock, vs.ROOT)
     gates.enter(dev, vs.ROOT)
     reused(dev, a)
@@ -358,8 +363,8 @@ def old_datagrams(dev, a, srv):
 
 @never_another
 def old_request(dev, a, srv):
-    """A request that waits for data under TCP_DEFER_ACCEPT is not the next owner's of its client's
-    id
+    """A request that waits for data under TCP_DEFER_ACCEPT is not given to the next service with
+    its client's id
     """
     server = server_of(dev, srv)
     server.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 30)
@@ -375,13 +380,15 @@ def old_request(dev, a, srv):
 
 @never_another
 def old_time_wait(dev, a, srv):
-    """Packets that come to a connection in TIME_WAIT are not the next owner's of its id"""
+    """Packets that come to a connection in TIME_WAIT are not given to the next service with its
+    id
+    """
     server = server_of(dev, srv)
     peer = gates.client(dev, a, server)
     got, connection = accepted(dev, srv, server)
     vs.eq(got, (a, a), "the connection")
     port = peer.getsockname()[1]
-    connection.close()  # first: the server's end is the one that waits
+    connection.close()  # closed first, so the server's end is the one in TIME_WAIT
     vs.eq(peer.recv(1), b"", "the end of the stream")
     peer.close()
     reused(dev, a)

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 240
-"""Changes by several at once, while tasks are born, die and change hands: counts come out even."""
+"""Several threads make changes at once while tasks are born, die and change their service: counts
+come out even.
+"""
 
 import os
 import signal
@@ -55,7 +57,7 @@ def fork_storm(dev):
 
 @vs.gated
 def destroyed_under_their_feet(dev):
-    """Services destroyed with an heir while their tasks fork: the heir has them all"""
+    """Services destroyed with an heir while their tasks fork: the heir gets all tasks"""
     heir = dev.create("heir")
     storm = subprocess.Popen(STORM, start_new_session=True)
     try:
@@ -99,7 +101,7 @@ def moved_while_counting(dev):
         mover.join()
         vs.kill_sessions(storm)
     vs.until(lambda: dev.stat(child).tasks == 0, 10, "the child has no task")
-    # the limits must be back at nothing taken: each of them admits a full house again
+    # nothing must count against the limits any more: each admits its full number again
     for id in (left, right):
         dev.set(id, "tasks_max", 2)
     dev.move(child, right)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What selftests of tags across network namespaces share: containers, a server of a service, and
-its view of a sender.
+"""The library of selftests of tags across network namespaces: containers, a server of a service,
+and its view of a sender.
 """
 
 import contextlib
@@ -37,8 +37,8 @@ def _attribute(kind, payload):
 def write_secmark(family, table, chain, value):
     """Appends a rule to a chain that writes any value into packets' secmark.
 
-    nft(8) would write the numbers of LSM contexts alone; whoever may change rules can send this
-    instruction too.
+    nft(8) can only write the numbers of LSM contexts, but a task that may change rules can send
+    this instruction, too.
     """
     nested = 0x8000
 
@@ -82,7 +82,7 @@ def set_sysctl(name, value):
 
 
 class Container(netns.Namespace):
-    """A network namespace that the initial user namespace owns, as a container engine makes it."""
+    """A network namespace that the initial user namespace owns, as container engines make them."""
 
     def run(self, dev, id, function):
         """Runs function() in a task of service `id` that is root in the container; returns its
@@ -110,7 +110,8 @@ class UserContainer(netns.Namespace):
                 os.setgroups([])
                 os.setgid(USER)
                 os.setuid(USER)
-                # the maps belong to root as long as the process counts as one that changed its user
+                # the map files belong to root as long as the process counts as one that has changed
+                # its user
                 _libc.prctl(4, 1, 0, 0, 0)  # PR_SET_DUMPABLE
                 os.unshare(os.CLONE_NEWUSER | os.CLONE_NEWNET)
                 pathlib.Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
@@ -179,7 +180,7 @@ class Host:
 
 
 def only(*capabilities):
-    """Makes the calling process USER's, with these capabilities and no others."""
+    """Makes the calling process one of USER, with these capabilities and no others."""
     _libc.prctl(8, 1, 0, 0, 0)  # PR_SET_KEEPCAPS
     os.setgroups([])
     os.setresgid(USER, USER, USER)
@@ -201,8 +202,8 @@ def serve(dev, id, space, address, kind, port=5432):
 
 
 def works_for(dev, id, server):
-    """The service that a server's task of home `id` works for when it has received what comes next
-    at `server`.
+    """The service that a server's task of home `id` works for after it has received the next
+    message at `server`.
 
     A listener accepts and receives from the connection; the tag of the connection must agree.
     """
@@ -227,8 +228,8 @@ def works_for(dev, id, server):
 
 
 def bind_all(dev, id):
-    """Rules by which tasks of home `id` work for the client of what they accept, and the sender of
-    what they receive.
+    """Rules by which tasks of home `id` work for the client of a connection that they accept, and
+    for the sender of a message that they receive.
     """
     dev.add("accept", [id], BY_SOCKET)
     for proto in "udp", "unix-dgram":

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What the selftests of scheduler and accounting share: tasks that spin, and who had how much CPU
-time.
+"""The library of selftests of scheduler and accounting: tasks that spin, and the CPU time of each
+service.
 
 All figures are CPU times as vs.ko has charged them.
 """
@@ -17,7 +17,7 @@ import vs
 
 SCHED_EXT = pathlib.Path("/sys/kernel/sched_ext")
 DONE, FAILED = b"x", b"!"
-WARM_UP = 0.5  # seconds, until those that were just started have found their places
+WARM_UP = 0.5  # seconds, until tasks that were just started have found their places
 # seconds of CPU time in one VS, of tasks that change it: long beside the change itself, under
 # emulation too
 SLOT = 0.02 * vs.SLOWNESS
@@ -63,8 +63,8 @@ def _spin():
 
 
 def _tried(job, /, *arguments, **more):
-    """Does a job in a process of its own; says whether it could. What it raises ends there: the
-    process would go on with the test as if it were its parent.
+    """Does a job in a process of its own; returns whether it succeeded. An exception of the job
+    ends here: otherwise the process would go on with the test as if it were its parent.
     """
     try:
         job(*arguments, **more)
@@ -75,7 +75,7 @@ def _tried(job, /, *arguments, **more):
 
 
 def _run(cpu, nice, job):
-    """What a process of spinning() does."""
+    """Runs in a process of spinning(): sets it up, then does its job."""
     if cpu is not None:
         os.sched_setaffinity(0, {cpu})
     os.nice(nice)
@@ -84,7 +84,7 @@ def _run(cpu, nice, job):
 
 @contextlib.contextmanager
 def first_in_line():
-    """Who measures does not wait for those whom it measures: it is real-time, its children are
+    """Lets the test not wait for the tasks that it measures: it is real-time, its children are
     not.
     """
     os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
@@ -96,8 +96,8 @@ def first_in_line():
 
 @contextlib.contextmanager
 def spinning(dev, *groups):
-    """Runs tasks that never wait: for each (id, count), in a third place also with cpu=, nice= and
-    job=, what they do. Yields their pids.
+    """Runs tasks that never wait: for each (id, count), with a third element {cpu, nice, job} that
+    says where and what they run. Yields their pids.
     """
     pids = []
     try:
@@ -114,15 +114,15 @@ def spinning(dev, *groups):
         time.sleep(WARM_UP)
         yield pids
     finally:
-        for pid in reversed(pids):  # those that starve the others are named last, and go first
+        for pid in reversed(pids):  # tasks that starve the others come last, and are killed first
             os.kill(pid, signal.SIGKILL)
         for pid in pids:
             os.waitpid(pid, 0)
 
 
 def used(dev, ids, seconds):
-    """How many CPUs each service used, on average, while this slept: which can be for longer than
-    was asked.
+    """Sleeps, and returns how many CPUs each service used meanwhile on average. The sleep can be
+    longer than asked for.
     """
     began, before = time.monotonic(), [dev.stat(id).cpu_ns for id in ids]
     time.sleep(seconds)
@@ -131,7 +131,7 @@ def used(dev, ids, seconds):
 
 
 def shares(dev, ids, seconds):
-    """In percent, what each had of what they had together."""
+    """Returns each service's part of their CPU time together, in percent."""
     had = used(dev, ids, seconds)
     return [100 * one / sum(had) for one in had]
 
@@ -167,8 +167,8 @@ def _blocked(pid):
 
 
 def _work(job, start, done):
-    """What a process of exact() does: waits for the start, does its job, says whether it could, and
-    waits to be killed.
+    """Runs in a process of exact(): waits for the start, does its job, reports whether it
+    succeeded, and waits to be killed.
     """
     os.read(start, 1)
     os.write(done, DONE if _tried(job) else FAILED)
@@ -176,15 +176,15 @@ def _work(job, start, done):
 
 
 def exact(dev, ids, *jobs):
-    """Runs each job in a process of ids[0]; checks that the services `ids` are charged together
-    what the kernel has counted for these processes, to the nanosecond. Both figures are read while
-    all of them wait and nothing is under way.
+    """Runs each job in a process of ids[0]; checks that the charges of the services `ids` together
+    equal the kernel's count for these processes, to the nanosecond. Both figures are read while all
+    processes wait.
     """
     start, done, pids = os.pipe(), os.pipe(), []
 
     def figures():
         vs.until(lambda: all(map(_blocked, pids)), 20, "all wait")
-        time.sleep(0.2)  # who is about to wait is asleep, and its CPU has switched
+        time.sleep(0.2)  # a task that is about to wait is asleep then, and its CPU has switched
         counted = sum(
             int(pathlib.Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0])
             for pid in pids
@@ -223,7 +223,7 @@ def spin(seconds):
 
 
 def ping_pong(rounds):
-    """Two jobs that hand a byte to and fro: little but context switches."""
+    """Two jobs that hand a byte to and fro, mostly in context switches."""
     there, back = os.pipe(), os.pipe()
 
     def ask():
@@ -266,7 +266,7 @@ def alternating(dev, crowd):
     """
     ids = service(dev, "a", cpu_weight=100), service(dev, "b", cpu_weight=100)
     with spinning(dev, (vs.ROOT, crowd)):
-        alternate(dev, *ids, 0.2)  # so that all it needs is in memory
+        alternate(dev, *ids, 0.2)  # so that all pages it needs are in memory
         before = [dev.stat(id).cpu_ns for id in ids]
         true = alternate(dev, *ids, 2)
         charged = [(dev.stat(id).cpu_ns - was) / 1e9 for id, was in zip(ids, before)]

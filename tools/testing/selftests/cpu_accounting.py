@@ -14,7 +14,7 @@ import vs
 
 @vs.gated
 def default(dev):
-    """By the default scheduler: within 2 % of the true time, alone and in a crowd"""
+    """Under the default scheduler charges are within 2 % of the true time, alone and in a crowd"""
     for crowd in (0, 3):
         vs.in_child(lambda crowd=crowd: cpu.alternating(dev, crowd))
         dev.apply(prune=True)
@@ -22,8 +22,8 @@ def default(dev):
 
 @vs.gated
 def counted(dev):
-    """What tasks are charged that preempt each other, wait for each other and change their service
-    is what was counted
+    """Charges for tasks that preempt each other, wait for each other and change their service equal
+    the kernel's count
     """
     ids = [dev.create("a"), dev.create("b")]
     cpu.exact(
@@ -37,12 +37,12 @@ def counted(dev):
 
 @vs.gated
 def sums(dev):
-    """What a service is charged is what the kernel has counted for its tasks"""
+    """A service's charges equal the kernel's count for its tasks"""
     a = cpu.service(dev, "a")
     with cpu.spinning(dev, (a, 3)) as pids:
         counted, charged = [], []
         for _ in range(2):
-            # one figure takes its time to read, so the other is read before and after it
+            # to read one figure takes time, so the other is read before and after it
             first = sum(map(cpu.runtime, pids))
             charged.append(dev.stat(a).cpu_ns / 1e9)
             counted.append((first, sum(map(cpu.runtime, pids))))

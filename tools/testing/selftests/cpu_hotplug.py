@@ -63,9 +63,7 @@ class Plugging(Thread):
 
 @cpu.scheduled
 def charges(dev):
-    """CPU 1 goes and comes under load: what is charged is what the kernel has counted, to the
-    nanosecond
-    """
+    """CPU 1 goes and comes under load: charges equal the kernel's count, to the nanosecond"""
     parent = cpu.service(dev, "parent", cpu_weight=300)
     ids = [
         cpu.service(dev, "a", parent, cpu_weight=100),
@@ -74,7 +72,7 @@ def charges(dev):
     begin, done = Flag(), Flag()
 
     def works():
-        # where only the kernel's own scheduler runs, `vsctl up` is not to wait for them
+        # `vsctl up` must not wait for the tasks while only the kernel's own scheduler runs
         os.nice(19)
         while not done.wait():
             cpu.spin(0.05)
@@ -95,15 +93,15 @@ def charges(dev):
 
 @cpu.scheduled
 def shares(dev):
-    """Afterwards it shares, and caps hold"""
+    """After CPUs went and came, the scheduler shares by weight, and caps hold"""
     ids = [cpu.service(dev, "heavy", cpu_weight=300), cpu.service(dev, "light", cpu_weight=100)]
     capped = cpu.service(dev, "capped", cpu_cap=400)
     vs.vsctl("up")
     with cpu.spinning(dev, *((id, 3) for id in ids)):
         cpu.near(cpu.shares(dev, ids, 5), [75, 25], 1.5, "percent")
     with cpu.spinning(dev, (capped, 2)):
-        # a cap bounds from above; from below a host that is busy takes its part (sched_shares.py
-        # has virtual time)
+        # a cap bounds from above; a busy host takes its part, so there is no bound from below
+        # (sched_shares.py has virtual time)
         vs.within(cpu.used(dev, [capped], 5)[0], 0.2, 0.42, "CPUs of one with a cap of 40 %")
 
 

@@ -6,14 +6,13 @@
 # module: no
 # limit: 400
 #
-# Tolerance: the figures are bounds and are taken as they are. Of the wrong tenant's share, a
-# thousandth is allowed for. (The truth is read outside of the charges at both ends; what runs
-# between the two readings, some milliseconds of eight seconds, is the most that a wrong charge
-# could hide in.)
+# Tolerance: the figures are bounds and are used as they are. Of the wrong tenant's share, a
+# thousandth is allowed. (At both ends the truth is read outside of the charges, so a wrong charge
+# could only hide in the time between the two readings, some milliseconds of eight seconds.)
 #
-# The clients are on the server's machine (see tools/demo/guest). Elsewhere, a's 99th percentile
-# varies from run to run so much, being that of eight queries of eight hundred, that a bound beside
-# the ideal's would be a matter of luck.
+# The clients are on the server's machine (see tools/demo/guest). If they were elsewhere, a's 99th
+# percentile, which depends on eight queries of eight hundred, would vary so much from run to run
+# that a comparison with the ideal's would be a matter of luck.
 . "${0%/*}/lib.sh"
 
 ((VS_SLOWNESS == 1)) || skip "the figures of a kernel that checks itself are not those of VS"
@@ -28,7 +27,7 @@ VS_DEMO_CLIENTS=here VS_DEMO_RUNS=$runs/runs VS_DEMO_SETUPS="vs replicated" VS_D
 	{ note "$(tail -n 20 "$runs/log")" && bail "its results are computed"; }
 note "$(<"$runs/log")"
 
-# holds CONDITION: of the two rows; says what they are if not
+# holds CONDITION: checks a condition of the two rows, and prints them if it fails
 holds() {
 	python3 - "$runs/out/result.json" "$1" <<-'PYTHON'
 		import json, sys

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# The documents: each configuration that they show is one that the kernel takes.
+# The documents: the kernel accepts each configuration that they show.
 # limit: 120
 . "${0%/*}/lib.sh"
 

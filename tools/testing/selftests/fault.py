@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Faults by injection: allocations fail in the middle of one call, in kernels that can be told so
-(make check-debug).
+"""Fault injection: allocations fail in the middle of one call, in kernels that can do this (make
+check-debug).
 
-Two ways, each systematic. nth(): the first allocation that the call makes fails, then the second,
-and so on until it makes no more. shortage(): the call has so many bytes of slab memory and no more,
-so that what falls back on another allocator when one says no finds that one closed too; from none
-on, until it has what it needs.
+There are two systematic ways. nth(): the first allocation that the call makes fails, then the
+second, and so on until it makes no more. shortage(): the call has a limited number of bytes of slab
+memory, from none up to as many as it needs. So code that falls back on another allocation when one
+fails finds that one refused, too.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ _libc.syscall.restype = ctypes.c_long
 
 
 def syscall(number, *arguments):
-    """A raw system call: what it returns, or minus the errno."""
+    """Makes a raw system call; returns its result, or minus the errno."""
     result = _libc.syscall(
         ctypes.c_long(number),
         *(ctypes.c_long(one) if isinstance(one, int) else one for one in arguments),
@@ -57,15 +57,15 @@ class _Thread:
         try:
             os.write(self.fd, value)
         except OSError as error:
-            # the fault that was left has hit this very write
+            # the fault that was left over has hit this very write
             if error.errno != errno.EFAULT:
                 raise
             os.write(self.fd, value)
 
 
 def once(n, call, file=None):
-    """Calls call() with its nth allocation failing. Returns what it returned, and whether a fault
-    was injected.
+    """Calls call() with its nth allocation failing. Returns its result, and whether a fault was
+    injected.
     """
     with contextlib.ExitStack() as stack:
         file = file or stack.enter_context(_Thread("fail-nth"))
@@ -75,14 +75,14 @@ def once(n, call, file=None):
         try:
             left = os.pread(file.fd, 16, 0)
         except OSError:
-            left = b"1"  # it has hit this read
+            left = b"1"  # the fault has hit this read
         file.write(b"0")
     return result, left.strip() == b"0"
 
 
 def nth(call):
-    """Calls call() with its nth allocation failing, n = 1, 2, ... Yields n and what it returned, as
-    long as a fault was injected; at last 0 and what it returned without.
+    """Calls call() with its nth allocation failing, n = 1, 2, ... Yields n and its result, as long
+    as a fault was injected; at last 0 and its result without a fault.
     """
     with _Thread("fail-nth") as file:
         for n in range(1, ENDLESS):
@@ -95,7 +95,7 @@ def nth(call):
 
 def shortage(call, step=64):
     """Calls call() with 0, step, 2 * step, ... bytes of slab memory left. Yields as nth() does,
-    steps from 1 for n.
+    with the number of the step for n, from 1.
     """
     with _Thread("make-it-fail") as file:
         for n in range(1, ENDLESS):
@@ -127,7 +127,7 @@ def caches(files, percent):
 
 
 def main():
-    """vs.main(), where faults can be injected."""
+    """Calls vs.main() if faults can be injected."""
     if not (SLAB.exists() and os.path.exists("/proc/self/fail-nth")):
         print("1..0 # SKIP this kernel injects no faults: make check-debug has one that does")
         sys.exit(4)
@@ -137,6 +137,6 @@ def main():
         _set(directory, ignore_gfp_wait="N")
     _set(SLAB, task_filter="Y")
     _set(PAGES, min_order=0)
-    # a fault must hit the call, not a page of ours that is not there yet
+    # a fault must hit the call, not a page of this process that is not mapped yet
     _libc.mlockall(3)
     vs.main()

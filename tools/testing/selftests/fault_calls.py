@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 600
 # expect: kmemleak: Cannot allocate a scan area
-"""System calls of tagged tasks while memory is short: they fail or come through, and no tag is
-lost, invented or left.
+"""System calls of tagged tasks while memory is short: they fail or succeed, and no tag is lost,
+invented or left.
 
-What a gate allocates, it allocates in the course of the call; so each of the call's allocations is
-made to fail in turn.
+A gate allocates its memory during the call; so each of the call's allocations is made to fail in
+turn.
 """
 
 import errno
@@ -34,8 +34,8 @@ WANTING = -errno.ENOMEM, -errno.EAGAIN, -errno.EFAULT, -errno.ENOBUFS, -errno.EN
 
 
 def told(ends):
-    """Says how often a call came through and how often not; it must have failed at least once for
-    want of memory.
+    """Prints how often a call succeeded and how often it failed; it must have failed at least once
+    for lack of memory.
     """
     failed = sum(result < 0 for result in ends)
     print(f"# {failed} failed, {len(ends) - failed} came through", flush=True)
@@ -48,7 +48,9 @@ def counts(dev, id):
 
 
 def settled(dev, id, wanted, where):
-    """The counts become `wanted` (tasks, sockets): what has ended may go a grace period later."""
+    """Waits until the counts are `wanted` (tasks, sockets): those that have ended may be counted
+    off a grace period later.
+    """
     vs.until(
         lambda: counts(dev, id) == wanted,
         what=f"{where}: {wanted} tasks and sockets (now {counts(dev, id)})",
@@ -57,7 +59,7 @@ def settled(dev, id, wanted, where):
 
 @gates.case
 def forks(dev):
-    """fork: the child is its parent's service's, or there is none"""
+    """fork: the child belongs to its parent's service, or there is no child"""
     a = dev.create("a")
     gates.enter(dev, a)
 
@@ -84,20 +86,20 @@ def forks(dev):
 
 @gates.case
 def executions(dev):
-    """exec, of a child that a rule re-binds or that dies of it: its count goes with it"""
+    """exec by a child that a rule re-binds, or that dies of it: its count goes with it"""
     a, b = dev.create("a"), dev.create("b")
     dev.add("exec", [a], [b])
     gates.enter(dev, a)
     program = vs.ctypes.c_char_p(b"/bin/true")
     words = (vs.ctypes.c_char_p * 2)(b"true", None)
     killed = failed = n = unharmed = 0
-    # the program allocates too, and so would fail in its turn: where so many in a row make no
-    # difference, exec is over
+    # the program allocates, too, and would then fail in its turn: if so many failures in a row make
+    # no difference, exec is over
     while unharmed < 40:
         n += 1
         pid = os.fork()
         if not pid:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # where the loader complains
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # where the loader's complaints go
             fault.once(n, lambda: fault.syscall(NR_EXECVE, program, words, 0))
             os._exit(3)
         status = os.waitpid(pid, 0)[1]
@@ -117,7 +119,7 @@ def executions(dev):
 
 @gates.case
 def sockets(dev):
-    """socket and socketpair: what is there is counted, what is not is not"""
+    """socket and socketpair: the sockets that exist are counted, and no others"""
     a = dev.create("a")
     gates.enter(dev, a)
     for family in socket.AF_INET, socket.AF_INET6, socket.AF_UNIX:
@@ -154,7 +156,9 @@ def _address(sock):
 
 @gates.case
 def connections(dev):
-    """connect and accept: the connection is its client's, and both ends are counted off"""
+    """connect and accept: the connection belongs to its client's service, and both ends are counted
+    off
+    """
     a, pg = dev.create("a"), dev.create("pg")
     dev.add("accept", [pg], [uapi.VS_REF(1)])
     server = gates.listener()
@@ -202,7 +206,7 @@ def connections(dev):
 
 @gates.case
 def datagrams(dev):
-    """send and recv: a receiver without a tag is bound or stays as it was; a sent datagram is its
+    """send and recv: a receiver without a tag is bound or unchanged; a sent datagram is its
     sender's
     """
     a, b = dev.create("a"), dev.create("b")
@@ -225,8 +229,8 @@ def datagrams(dev):
         server.recv(9)
 
     def receive():
-        """In a thread of its own, which has no tag yet: how it ended, its tag, and whether there
-        was a fault.
+        """Receives in a thread of its own, which has no tag yet; returns how it ended, its tag, and
+        whether there was a fault.
         """
         result, injected = fault.once(
             n, lambda: fault.syscall(NR_RECVFROM, server.fileno(), data, 4, 0, 0, 0)

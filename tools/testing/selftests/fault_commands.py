@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 600
 # expect: kmemleak: Cannot allocate a scan area
-"""Every command of /dev/vsctl while memory is short, allocation by allocation: it is done whole, or
-not at all.
+"""Every command of /dev/vsctl while memory is short, allocation by allocation: it is carried out
+whole, or not at all.
 
-After each call all that the device tells is compared with what it told before. A command that is
-done although an allocation failed has found another way, and must have done all of it.
+After each call all that the device lists is compared with its lists before. A command that succeeds
+although an allocation failed has found another way, and must be carried out whole.
 """
 
 import contextlib
@@ -43,8 +43,8 @@ class Call:
 
 
 def base(dev):
-    """What each call finds: c below a, d below b, an attribute of a's own, two rules of two
-    shapes.
+    """Makes the state in which each call starts: c below a, d below b, an attribute of a's own, two
+    rules of two shapes.
     """
     dev.wipe()
     a, b = dev.create("a"), dev.create("b")
@@ -56,7 +56,7 @@ def base(dev):
 
 
 def whole(dev):
-    """All that the device tells, and the generation."""
+    """Returns all that the device lists, and the generation."""
     info = dev.info()
     counts = [
         (stat.tasks, stat.sockets) for stat in (dev.stat(service.id) for service in dev.services())
@@ -65,14 +65,14 @@ def whole(dev):
 
 
 def short(dev, make, changes=True):
-    """Makes the call make(*services) in every shortage. `changes`: being done, it changes what is
-    listed, once.
+    """Makes the call make(*services) in every shortage. `changes`: if it succeeds, it changes the
+    lists, once.
     """
     ends = dict.fromkeys((0, errno.ENOMEM, errno.EFAULT), 0)
     for way in fault.nth, fault.shortage:
         call = make(*base(dev))
         before, generation = whole(dev)
-        # `call` is another one after a change
+        # `call` is a new call after a change
         for n, error in way(lambda: call()):  # pylint: disable=unnecessary-lambda
             after, now = whole(dev)
             where = f"{way.__name__} {n}: {errno.errorcode.get(error, 'done')}"
@@ -82,7 +82,8 @@ def short(dev, make, changes=True):
             changed = now != generation
             if changed and now != generation + 1 or not changed and after != before:
                 raise AssertionError(f"{where}: half of it is done")
-            # an answer that did not come through says nothing of what was done
+            # if the answer could not be copied, it does not tell whether the command was carried
+            # out
             if error != errno.EFAULT and changed != (changes and not error):
                 raise AssertionError(f"{where}: {'a' if changed else 'no'} change")
             if changed:
@@ -110,7 +111,7 @@ def destroying(dev):
 
 @vs.test
 def merging(dev):
-    """destroy with an heir, who takes over rules"""
+    """destroy with an heir, which takes over rules"""
 
     def make(a, b, c, d):
         dev.add("fork", [c], [d], uid=1)
@@ -207,7 +208,7 @@ def deleting(dev):
 
 @vs.test
 def applying(dev):
-    """apply: services that are new, changed, moved and pruned, and rules"""
+    """apply: new, changed, moved and pruned services, and rules"""
     services = (uapi.vs_config_service * 4)(
         vs.config_service("new", cpu_weight=300),
         vs.config_service("a", 1),

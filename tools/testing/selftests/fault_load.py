@@ -4,7 +4,7 @@
 # module: no
 # expect: kmemleak: Cannot allocate a scan area
 # expect: WARNING: kernel/trace/trace_events.c:[0-9]+ at event_define_fields
-"""Loading the module while memory is short, allocation by allocation: it is not there, or it
+"""Loading the module while memory is short, allocation by allocation: it is not loaded, or it
 works.
 """
 
@@ -28,7 +28,8 @@ def loading():
     for n, error in fault.nth(lambda: fault.syscall(NR_FINIT_MODULE, fd, parameters, 0)):
         here = [os.path.exists(path) for path in ("/sys/module/vs", vs.DEVICE)]
         if error:
-            # EINVAL and ELOOP: the kernel, of types and kfuncs that it has no memory to look up
+            # EINVAL and ELOOP: the kernel's errors when it has no memory to look up types and
+            # kfuncs
             wanted = errno.ENOMEM, errno.EINVAL, errno.EFAULT, errno.ELOOP
             vs.eq(
                 (-error in wanted, here),

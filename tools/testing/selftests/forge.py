@@ -1,13 +1,13 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 900
-"""Nothing that a process can write makes its work another service's: marks, security marks,
-injected packets, descriptors.
+"""A process cannot make its work another service's by anything that it writes: marks, security
+marks, injected packets, descriptors.
 
 The attacker is a task of service `a`, in turn root in a user namespace of its own, root in a
 container that the initial user namespace owns, and a task of the host's network that has
 CAP_NET_RAW alone. The attacker knows every value that could mean service `b`. A server of service
-`srv` works for the sender of what it receives, which is `a`; where that is not known, it works for
+`srv` works for the sender of each message, which is `a`; if the sender is not known, it works for
 its home.
 """
 
@@ -36,7 +36,7 @@ PORT = 5432
 
 
 def meaning(dev, id):
-    """Every value that may mean service `id`: what its packets carry where the host can see it, and
+    """Every value that may mean service `id`: the values in its packets that the host can see, and
     the layouts of tags.
     """
     nft("""table inet seen {
@@ -58,13 +58,13 @@ def meaning(dev, id):
         vs.command("nft", "delete", "table", "inet", "seen")
     elements = re.search(r"elements = \{([^}]*)\}", listing)
     seen = {int(word.strip(), 0) for word in elements[1].split(",")} if elements else set()
-    # the likeliest first
+    # the most likely one first
     return [*dict.fromkeys([*sorted(seen - {0}), 1 << 31 | id, id << 18, *layouts(id)])]
 
 
 def layouts(id):
-    """What may stand for a service in 32 bits: its number alone, in the upper bits, and with the
-    top bit and a generation.
+    """The 32-bit values that may stand for a service: its number alone, in the upper bits, and with
+    the top bit and a generation.
     """
     return [id, id << 18, 1 << 31 | id, 1 << 31 | 1 << 14 | id]
 
@@ -105,15 +105,17 @@ class Party:
         return self.space.run(self.dev, self.a, function)
 
     def judge(self, server, how):
-        """What comes next at `server` is the attacker's, or nobody's."""
+        """Checks that the next message at `server` belongs to the attacker's service, or to
+        none.
+        """
         got = containers.works_for(self.dev, self.srv, server)
         if got not in (self.a, self.srv):
             name = {self.b: "b", vs.ROOT: "root"}.get(got, got)
             raise AssertionError(f"{how}: the server works for {name}")
 
     def knock(self, how, *places, kinds=(DGRAM, STREAM), copies=1):
-        """A datagram and a connection of the attacker's to each server, and what each of these then
-        works for.
+        """Sends a datagram and a connection of the attacker to each server, and checks the service
+        that each then works for.
         """
         for place, (_, address) in self.places.items():
             if places and place not in places:
@@ -131,7 +133,9 @@ class Party:
                 self._hold(send, self.servers[place, kind], f"{how}, {kind.name}, {place}", copies)
 
     def _hold(self, send, server, how, copies):
-        """The sender of a connection waits for its end, so it runs beside the server."""
+        """Runs the sender beside the server, because the sender of a connection waits for its
+        end.
+        """
         pid = os.fork()
         if not pid:
             try:
@@ -209,7 +213,7 @@ OPTIONS, MESSAGES = (by_option, by_long_option, by_32_bits), (by_message, by_32_
 
 
 def marked(sock, way, value):
-    """Tries to set a mark; that the kernel refuses it is as good."""
+    """Tries to set a mark; a refusal by the kernel is as good."""
     try:
         way(sock, value)
         return True
@@ -222,7 +226,7 @@ def marked(sock, way, value):
 
 @each_owner(UserContainer, Container, Host)
 def marks(party):
-    """SO_MARK in every way makes no datagram and no connection another's"""
+    """SO_MARK in every way makes no datagram and no connection another service's"""
     for place, (_, address) in party.places.items():
         for way in OPTIONS + MESSAGES:
             for value in party.values:
@@ -230,7 +234,7 @@ def marks(party):
                 def send(address=address, way=way, value=value):
                     with socket.socket(INET, DGRAM) as sock:
                         sock.connect((address, PORT))
-                        # an option is set for what follows, a message sends
+                        # an option counts for later messages, a control message for its own
                         if not marked(sock, way, value) or way in OPTIONS:
                             sock.send(b"x")
 
@@ -257,8 +261,8 @@ def marks(party):
 
 @each_owner(UserContainer, Container, Host)
 def marks_of_unix_sockets(party):
-    """SO_MARK in every way makes no unix datagram and no unix stream another's, found by path
-    across namespaces
+    """SO_MARK in every way makes no unix datagram and no unix stream another service's, found by
+    path across namespaces
     """
     os.makedirs("/tmp/vs-test", exist_ok=True)
     for kind in DGRAM, STREAM:
@@ -316,7 +320,7 @@ def write(devices, value, *hooks):
 
 @contextlib.contextmanager
 def writing(party, value, *hooks):
-    """The attacker's namespace has these rules."""
+    """Gives the attacker's namespace these rules."""
     with party.space.inside():
         write(party.devices, value, *hooks)
     try:
@@ -328,8 +332,8 @@ def writing(party, value, *hooks):
 
 @each_owner(UserContainer, Container)
 def rules(party):
-    """nft's meta secmark, ct secmark and marks, at each hook of the attacker's namespace, make
-    nothing another's
+    """nft's meta secmark, ct secmark and marks, at each hook of the attacker's namespace, make no
+    packet another service's
     """
     for hooks in (
         ["output"],
@@ -348,11 +352,11 @@ def rules(party):
 
 @each_owner(UserContainer, Container)
 def replay(party):
-    """The attacker's namespace reads no tag off what arrives there, and saves none with which it
+    """The attacker's namespace reads no tag off arriving packets, and saves none with which it
     could answer or send
     """
     with party.space.inside():
-        # nft compares no secmark with a constant, but a mark
+        # nft compares no secmark with a constant, but it does so with a mark
         hear = "meta mark set meta secmark meta mark != 0 add @heard { meta mark }"
         nft(f"""table inet replay {{
             set heard {{ type mark; size 64; flags dynamic; }}
@@ -381,7 +385,7 @@ def replay(party):
                 if kind == DGRAM:
                     listener.sendto(b"y", listener.recvfrom(9)[1])
                     victim.recv(9)
-                    # the answer is the attacker's to those who work for a datagram's sender
+                    # a task that works for a datagram's sender takes the answer for the attacker's
                     listener.sendto(b"y", victim.getsockname())
                     gates.enter(party.dev, party.srv)
                     victim.recv(9)
@@ -401,17 +405,16 @@ def replay(party):
 @each_owner(UserContainer, Container)
 def redirected(party):
     """A packet that tc or nft of the attacker's namespace redirects or copies, with a mark written,
-    is not another's
+    is not another service's
     """
     local = "in the attacker's namespace"
     with party.space.inside():
-        for device in "all", "lo":  # what has left the stack comes back without a route
+        for device in "all", "lo":  # a packet that has left the stack comes back without a route
             set_sysctl(f"net.ipv4.conf.{device}.route_localnet", 1)
             set_sysctl(f"net.ipv4.conf.{device}.accept_local", 1)
     for value in party.values[:2]:
         with party.space.inside():
-            # at lo's egress, before the packet is queued there, so that it never passes a device's
-            # queue
+            # at lo's egress, before the packet is queued, so that it never passes a device's queue
             vs.command("tc", "qdisc", "add", "dev", "lo", "clsact")
             redirect = "action mirred ingress redirect dev lo"
             vs.command(*f"tc filter add dev lo egress matchall {redirect}".split())
@@ -454,11 +457,11 @@ def datagram(source, target, sport=4000, dport=PORT):
 
 @each_owner(UserContainer, Container, Host)
 def packet_sockets(party):
-    """What a packet socket puts onto lo and onto a veth, also past the queues, is not another's,
-    nor that of its source
+    """A packet that a packet socket puts onto lo or a veth, also past the queues, is neither
+    another service's nor that of its source address
     """
     with party.space.inside():
-        # Of 127.0.0.0/8 the stack itself takes nothing that it has not sent.
+        # The stack itself accepts packets of 127.0.0.0/8 only if it has sent them.
         netns.ip("addr", "add", "10.99.0.1/24", "dev", "lo")
     party.stack.callback(
         lambda: party.space.name or netns.ip("addr", "del", "10.99.0.1/24", "dev", "lo")
@@ -510,7 +513,9 @@ def mac(device):
 
 @each_owner(UserContainer, Container)
 def raw_sockets(party):
-    """What a raw socket sends in another's address and port is not that other's"""
+    """A packet that a raw socket sends with another service's address and port is not that
+    service's
+    """
 
     def inject(source, target):
         with socket.socket(INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
@@ -531,8 +536,8 @@ def raw_sockets(party):
 
 @each_owner(UserContainer, Container)
 def tunnels(party):
-    """What is written into a tun or tap device of the attacker's, for it and through it, is not
-    another's
+    """A packet that is written into a tun or tap device of the attacker, for it and through it, is
+    not another service's
     """
     vs.run("modprobe", "tun")
     os.chmod("/dev/net/tun", 0o666)  # as udev has it
@@ -582,8 +587,8 @@ XDP_PASS = bytes.fromhex("b7000000020000009500000000000000")  # r0 = 2; exit
 
 @each_owner(Container)
 def programs(party):
-    """Beside an XDP program on the container's devices what its namespace writes into packets makes
-    nothing another's
+    """With an XDP program on the container's devices, values that its namespace writes into packets
+    make none another service's
     """
     with tempfile.TemporaryDirectory(dir="/sys/fs/bpf") as folder:
         pin = f"{folder}/pass"
@@ -603,9 +608,7 @@ def programs(party):
 
 @gates.case
 def passed_descriptors(dev):
-    """A descriptor passed on changes nothing: a socket of a's is a's in the hands of the server and
-    of b
-    """
+    """Passing a descriptor changes nothing: a's socket stays a's when the server or b has it"""
     a, b, srv = (dev.create(name) for name in ("a", "b", "srv"))
     containers.bind_all(dev, srv)
     dev.add("recv", [srv], containers.BY_SOCKET, proto="unix-stream")
@@ -645,8 +648,8 @@ def passed_descriptors(dev):
 
 @gates.case
 def option_is_no_way_in(dev):
-    """Whatever a task writes as SO_MARK, however long the option is and by which system call, its
-    sockets stay its own
+    """A task's sockets stay its own for any value and length of SO_MARK, and by any system call
+    that sets it
     """
     a, b = dev.create("a"), dev.create("b")
     gates.enter(dev, a)
@@ -661,8 +664,8 @@ def option_is_no_way_in(dev):
 
 @gates.case
 def counts_of_another(dev):
-    """Sockets of any family, marked in any way and closed, take nothing off another service's
-    counts, nor off the own
+    """Sockets of any family, marked in any way and closed, take nothing off the counts of another
+    service or of their own
     """
     a, b = dev.create("a"), dev.create("b")
     held = []

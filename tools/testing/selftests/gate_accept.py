@@ -30,8 +30,8 @@ def server_of(dev, pg, family=INET, kind=STREAM):
 
 @gates.case
 def clients(dev):
-    """An accepted connection is its client's, whatever the protocol; the listener's VS does not
-    matter
+    """An accepted connection belongs to its client's service, in every protocol; the listener's VS
+    does not matter
     """
     a, b, pg = (dev.create(name) for name in ("a", "b", "pg"))
     for family, kind in KINDS:
@@ -46,7 +46,7 @@ def clients(dev):
 
 @gates.case
 def unclassified(dev):
-    """A connection that is nobody's becomes its acceptor's"""
+    """A connection that belongs to no service becomes its acceptor's"""
     pg = dev.create("pg")
     for family, kind in KINDS:
         server = server_of(dev, pg, family, kind)
@@ -100,7 +100,7 @@ def unattributed(dev):
 @gates.case
 def postmaster(dev):
     """fork task=pg => child=task: a worker forked for a connection is at home with its client, and
-    stays it; the parent goes home when it polls
+    stays there; the parent goes home when it polls
     """
     a, b, pg = (dev.create(name) for name in ("a", "b", "pg"))
     dev.add("accept", [pg], TO_CLIENT)
@@ -150,7 +150,7 @@ def ruled(dev):
 
 @gates.case
 def counted(dev):
-    """Connections count as their client's from the handshake on, accepted or not"""
+    """Connections count for their client's service from the handshake on, accepted or not"""
     a = dev.create("a")
     for family, kind in KINDS:
         server = gates.listener(family, kind)
@@ -163,7 +163,9 @@ def counted(dev):
 
 @gates.case
 def limited(dev):
-    """At its limit a client gets no connection: unix sockets say so, TCP does not answer"""
+    """At its limit a client gets no connection: with unix sockets connect fails, TCP does not
+    answer
+    """
     a = dev.create("a")
     dev.detach(a, "sockets_max")
     dev.set(a, "sockets_max", 1)

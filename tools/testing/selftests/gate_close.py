@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 180
-"""Gate close: work ends where the connection it came by is closed, not before, and not by another
-one.
+"""Gate close: work ends when the connection by which it came is closed, not before, and not by the
+close of another one.
 """
 
 import os
@@ -22,8 +22,8 @@ KINDS = (
 
 
 def at_work(dev, id, pg, family, kind):
-    """A connection of a client of `id` on which pg has received a request; the caller works on it.
-    Both its ends.
+    """Both ends of a connection of a client of `id` on which pg has received a request; the caller
+    works on it.
     """
     server = gates.listener(family, kind)
     peer = gates.client(dev, id, server, kind)
@@ -78,7 +78,7 @@ def last_reference(dev):
 
 @gates.case
 def hits(dev):
-    """The gate counts sockets that are closed by each service"""
+    """The gate counts the sockets that each service closes"""
     a = dev.create("a")
     gates.enter(dev, a)
     before = dev.stat(a).hits[uapi.VS_GATE_CLOSE]

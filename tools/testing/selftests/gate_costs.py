@@ -3,8 +3,8 @@
 # guest: icount=0
 # limit: 1200
 # module: no
-"""What system calls take with the gates, in instructions: more than without the module in the same
-boot, and more than when tools/bench/reference.json was made.
+"""The instructions of system calls with the gates, compared with those without the module in the
+same boot, and with tools/bench/reference.json.
 """
 
 import functools
@@ -24,9 +24,9 @@ STATES = ("no rule", "no match", "re-bound")
 GROWTH = 1.02
 RECORD = pathlib.Path("/vs/build/bench/reference.json")
 PREEMPT_RT = "PREEMPT_RT" in os.uname().version
-# The most that a figure may take more than without the module, in each of STATES and in any kernel.
-# The difference is the same to a few instructions in all rows of the kernel matrix, but for
-# fork: under PREEMPT_RT it takes half as much again, 5,100 to 7,200 of 314,000, and has no bound.
+# The largest allowed difference to a figure without the module, in each of STATES and in any
+# kernel. The difference is the same to a few instructions in all rows of the kernel matrix, except
+# for fork: under PREEMPT_RT it is half as much again, 5,100 to 7,200 of 314,000, and has no bound.
 BOUNDS = {
     "fork": (4000, 4500, 5700),
     "tcp-bytes": (2900, 6200, 7000),

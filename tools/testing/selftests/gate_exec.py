@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 180
-"""Gates exec, setuid and setgid: a task that becomes another gets another home, by program, user
-and cgroup.
+"""Gates exec, setuid and setgid: a task that changes gets another home, by program, user and
+cgroup.
 """
 
 import os
@@ -42,8 +42,8 @@ def tag_after(program, *, before=lambda: None, argv=None):
 
 
 def tag_of_running(program, before):
-    """The tag of a child that has executed a Python by this path, seen from here: it may not be
-    allowed to look itself.
+    """The tag of a child that has executed a Python by this path, read by this process, because the
+    child may not be allowed to.
     """
     there, back = os.pipe(), os.pipe()
     pid = os.fork()
@@ -92,7 +92,7 @@ def by_path(dev):
 
 @gates.case
 def scripts(dev):
-    """A script is its interpreter"""
+    """A script counts as its interpreter"""
     a = dev.create("a")
     interpreter = copied("/tmp/vs-exec/interpreter")
     dev.add("exec", [vs.ANY], [a], path=interpreter)
@@ -104,7 +104,7 @@ def scripts(dev):
 
 @gates.case
 def by_user_and_group(dev):
-    """exec uid=… gid=…: those it runs with"""
+    """exec uid=… gid=…: the effective ids that the program runs with"""
     a, b = dev.create("a"), dev.create("b")
     program = copied("/tmp/vs-exec/by-user")
     dev.add("exec", [vs.ANY], [a], path=program, uid=1001)
@@ -124,8 +124,8 @@ def by_user_and_group(dev):
 
 @gates.case
 def pretended_path(dev):
-    """exec path=…: the host's path alone, not what it is in a user namespace, under another root,
-    or by another's mounts
+    """exec path=…: the host's path alone, not the path in a user namespace, under another root, or
+    through another task's mounts
     """
     a = dev.create("a")
     program, other = copied("/tmp/vs-exec/asked-for"), copied("/tmp/vs-exec/other")
@@ -172,7 +172,7 @@ def pretended_path(dev):
 
 @gates.case
 def by_cgroup(dev):
-    """exec cgroup=…: the group itself, or those below"""
+    """exec cgroup=…: the group itself, or the groups below"""
     a, b = dev.create("a"), dev.create("b")
     root = pathlib.Path("/sys/fs/cgroup")
     groups = [root / "vs-test.slice" / name for name in ("one.service", "two.service")]
@@ -211,7 +211,7 @@ def setting_ids(dev):
     ):
 
         def body(change=change):
-            # who is no longer root cannot read the tag any more: the parent does
+            # a task that is no longer root cannot read the tag any more, so its parent does
             change()
             os.write(ready[1], b"x")
             os.read(go[0], 1)
@@ -230,7 +230,7 @@ def setting_ids(dev):
 
 @gates.case
 def counted(dev):
-    """Whoever gets another home is counted there"""
+    """A task that gets another home is counted there"""
     a, b = dev.create("a"), dev.create("b")
     dev.add("setgid", [a], [b], gid=7)
     gates.enter(dev, a)

@@ -1,9 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 180
-"""Gates fork and exit: where a new task is at home, threads and exec included, and how many there
-may be.
-"""
+"""Gates fork and exit: the home of a new task, also over threads and exec, and limits on tasks."""
 
 import ctypes
 import errno
@@ -39,7 +37,7 @@ def child_tag():
 
 @gates.case
 def untagged_stays_untagged(dev):
-    """A child of root is root's, and has no tag"""
+    """A child of a task of root is root's, and has no tag"""
     vs.eq(child_tag(), "(0, 0)")
 
 
@@ -60,7 +58,7 @@ def inherited(dev):
 
 @gates.case
 def grandchildren(dev):
-    """So are the child's children, after the parent has gone"""
+    """The child's children are at home there, too, after the parent has gone"""
     a = dev.create("a")
     gates.enter(dev, a)
     vs.eq(vs.in_child(lambda: vs.in_child(child_tag)), str((a, a)))
@@ -94,8 +92,8 @@ def counted(dev):
 
 @gates.case
 def limited(dev):
-    """At the limit fork fails with the error set, also at that of a service above, and goes on when
-    there is room
+    """At its own limit, or that of a service above, fork fails with the error set, and succeeds
+    again when there is room
     """
     a = dev.create("a")
     b = dev.create("b", a)
@@ -132,7 +130,7 @@ def limited(dev):
 
 @gates.case
 def one_after_another(dev):
-    """Tasks that are waited for make room at once: a limit of two lets hundreds run one after
+    """Tasks that are reaped make room at once: with a limit of two, hundreds can run one after
     another
     """
     a = dev.create("a")
@@ -183,7 +181,7 @@ def failed_fork(dev):
 
 @gates.case
 def failed_forks(dev):
-    """Nor do many that fail at once, at the limit of a control group"""
+    """Many forks that fail at once, at the limit of a control group, leave no count behind"""
     a = dev.create("a")
     group = pathlib.Path("/sys/fs/cgroup/vs-forks")
     (group.parent / "cgroup.subtree_control").write_text("+pids", encoding="ascii")

@@ -17,7 +17,7 @@ import uapi
 
 @vs.test
 def without_gates(dev):
-    """Without gates there are no tags, and nothing would see the end of a task or socket:
+    """Without gates there are no tags, and the end of a task or socket would not be seen:
     ENOTCONN
     """
     a = dev.create("a")
@@ -55,7 +55,9 @@ def process(dev):
 
 @gates.case
 def refusals(dev):
-    """What is no pidfd, no socket or no service is refused; so is a task that has exited"""
+    """A descriptor that is no pidfd or no socket is refused, and so is an unknown service or a task
+    that has exited
+    """
     a = dev.create("a")
     with open("/dev/null", encoding="ascii") as null:
         for fd in (-1, 9999, null.fileno(), dev.fd):
@@ -73,7 +75,7 @@ def refusals(dev):
 
 @gates.case
 def sockets(dev):
-    """A placed socket is the service's, and back at root nobody's"""
+    """A placed socket belongs to the service; placed in root again, it belongs to no service"""
     a = dev.create("a")
     for sock in (socket.socket(), socket.socket(socket.AF_UNIX)):
         dev.place_socket(sock, a)
@@ -84,8 +86,8 @@ def sockets(dev):
 
 @gates.case
 def destroyed(dev):
-    """A service with tasks or sockets is not destroyed; moved, they are the other's, old tags
-    included
+    """A service with tasks or sockets is not destroyed; with an heir, these are the heir's, old
+    tags included
     """
     a, b = dev.create("a"), dev.create("b")
     gates.enter(dev, a)
@@ -101,8 +103,8 @@ def destroyed(dev):
 
 @gates.case
 def storm(dev):
-    """Threads that work for others by turns, while they are placed and services move: all counts
-    end at zero
+    """Threads work for several services in turns while they are placed and services move: all
+    counts end at zero
     """
     ids = [dev.create(f"s{n}") for n in range(6)]
     server = gates.listener(kind=socket.SOCK_DGRAM)
@@ -139,7 +141,7 @@ def storm(dev):
         sender.close()
     gates.enter(dev, vs.ROOT)
     gates.gone(dev, *ids)
-    # an id that a tag still said could not be destroyed and made anew
+    # a service whose id a tag still carried could not be destroyed and made anew
     for id in ids:
         dev.destroy(id)
 

@@ -21,8 +21,8 @@ BY_SOCKET, BY_MESSAGE = [uapi.VS_REF(1)], [uapi.VS_REF(2)]
 
 
 def connection(dev, id, pg, family=INET, kind=STREAM):
-    """Both ends of a connection from a client of `id`, accepted by pg, as whose task the caller
-    goes on.
+    """Both ends of a connection from a client of `id`, accepted by pg; the caller goes on as a task
+    of pg.
     """
     server = gates.listener(family, kind)
     peer = gates.client(dev, id, server, kind)
@@ -32,15 +32,15 @@ def connection(dev, id, pg, family=INET, kind=STREAM):
 
 @gates.case
 def streams(dev):
-    """recv task=pg => task=socket: what came by a connection is its client's, by every call that
-    reads
+    """recv task=pg => task=socket: with every call that reads, the receiver works for the
+    connection's client
     """
     a, b, pg = (dev.create(name) for name in ("a", "b", "pg"))
     dev.add("recv", [pg], BY_SOCKET)
     for family, kind in ((INET, STREAM), (INET6, STREAM), (UNIX, STREAM), (UNIX, SEQPACKET)):
         ends = {id: connection(dev, id, pg, family, kind) for id in (a, b)}
         vs.eq(gates.tag(), (pg, pg), "before")
-        # from here on nobody places the task
+        # from here on the task is not placed any more
         for read in (
             lambda s: s.recv(9),
             lambda s: os.read(s.fileno(), 9),
@@ -55,7 +55,7 @@ def streams(dev):
 
 @gates.case
 def datagrams(dev):
-    """recv task=dns => task=msg: each datagram is its sender's, whichever came before"""
+    """recv task=dns => task=msg: each datagram is its sender's, regardless of the one before"""
     a, b, dns = (dev.create(name) for name in ("a", "b", "dns"))
     for family in (INET, INET6, UNIX):
         number = dev.add("recv", [dns], BY_MESSAGE, proto="unix-dgram" if family == UNIX else "udp")
@@ -79,8 +79,8 @@ def datagrams(dev):
 
 @gates.case
 def answering(dev):
-    """send task=dns => msg=task: an answer by the server's one UDP socket is the tenant's, the next
-    one again another's
+    """send task=dns => msg=task: an answer by the server's one UDP socket is the tenant's, and the
+    next answer another tenant's
     """
     a, b, dns, reader = (dev.create(name) for name in ("a", "b", "dns", "reader"))
     dev.packets(1)
@@ -116,7 +116,7 @@ def answering(dev):
 
 @gates.case
 def peeking(dev):
-    """A look at what could be received (MSG_PEEK) binds nobody"""
+    """A look at the next message (MSG_PEEK) binds no task"""
     a, pg = dev.create("a"), dev.create("pg")
     dev.add("recv", [pg], BY_MESSAGE)
     server = gates.listener(kind=DGRAM)
@@ -133,7 +133,7 @@ def peeking(dev):
 
 @gates.case
 def ruled(dev):
-    """Rules by port, address and path of the socket; nothing received, nothing bound"""
+    """Rules by port, address and path of the socket; a receive without a message binds nothing"""
     a, b, c, pg = (dev.create(name) for name in ("a", "b", "c", "pg"))
     os.makedirs("/tmp/vs-test", exist_ok=True)
     dev.add("recv", [pg], [b], local_port=7011, peer="127.0.0.0", peer_len=104)
@@ -186,8 +186,8 @@ def polling(dev):
 
 
 def while_blocked(dev, id, function, wake):
-    """The tag of a thread at home in `id` that has done what function() says up to its last step,
-    which blocks.
+    """The tag of a thread at home in `id` that has run function() up to its last step, which
+    blocks.
     """
     ready, tid, seen = threading.Event(), [], []
 
@@ -261,7 +261,9 @@ def next_request(dev):
 
 @gates.case
 def next_request_of_each_kind(dev):
-    """So it does on sockets of each kind, and while it waits for the rest of a request by TCP"""
+    """A task goes home on sockets of each kind, and while it waits for the rest of a request by
+    TCP
+    """
     a, pg = dev.create("a"), dev.create("pg")
     dev.add("recv", [pg], BY_MESSAGE)
     pairs = [
@@ -294,8 +296,8 @@ def next_request_of_each_kind(dev):
 
 @gates.case
 def answers(dev):
-    """A task that waits for the answer to its own request, as a client of another server, keeps its
-    work
+    """A task that waits for the answer to a request of its own, as a client of another server,
+    keeps its work
     """
     a, pg = dev.create("a"), dev.create("pg")
     dev.add("recv", [pg], BY_SOCKET, local_port=7021)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 180
-"""Gates socket, socketpair, connect and send: a socket's service, its mark, and how many sockets
-there may be.
+"""Gates socket, socketpair, connect and send: a socket's service, its mark, and limits on
+sockets.
 """
 
 import errno
@@ -26,7 +26,7 @@ KINDS = {
 
 @gates.case
 def inherited(dev):
-    """A socket is the VS's that its maker works for, in every family; root's sockets have no tag"""
+    """A socket belongs to its maker's home, in every family; root's sockets have no tag"""
     a = dev.create("a")
     for kind in [*KINDS.values(), (INET, socket.SOCK_RAW, 255), (INET6, STREAM)]:
         gates.enter(dev, vs.ROOT)
@@ -67,7 +67,9 @@ def rebinds(dev):
 
 @gates.case
 def connecting(dev):
-    """connect makes a socket its caller's, or what a rule by address, port or path says"""
+    """connect gives a socket to its caller's home, or to the service that a rule by address, port
+    or path names
+    """
     a, b, c = dev.create("a"), dev.create("b"), dev.create("c")
     tcp, tcp6 = gates.listener(), gates.listener(INET6)
     udp, unix = gates.listener(kind=DGRAM), gates.listener(UNIX)
@@ -92,7 +94,9 @@ def connecting(dev):
 
 @gates.case
 def sending(dev):
-    """send leaves a socket alone, unless a rule gives it to whom the sender works for"""
+    """send leaves a socket alone, unless a rule gives it to the service that the sender works
+    for
+    """
     a, b = dev.create("a"), dev.create("b")
     server = gates.listener(kind=DGRAM)
     gates.enter(dev, a)
@@ -109,8 +113,8 @@ def sending(dev):
 
 @gates.case
 def marks(dev):
-    """The mark is the application's, all of it: placing a socket leaves it, and setting it leaves
-    the service
+    """The whole mark belongs to the application: placing a socket leaves the mark, and setting the
+    mark leaves the service
     """
     a, b = dev.create("a"), dev.create("b")
     gates.enter(dev, a)
@@ -131,8 +135,8 @@ def marks(dev):
 
 @gates.case
 def counted(dev):
-    """Sockets are counted where they are, move when they change hands, and are gone when they are
-    closed
+    """Sockets count for their service, are recounted when they change it, and are counted off when
+    they are closed
     """
     a, b = dev.create("a"), dev.create("b")
     gates.enter(dev, a)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What the gates' selftests share: the tags of tasks and sockets as they are in the kernel, and who
-to be.
+"""The library of the gates' selftests: it reads the tags of tasks and sockets, and makes the test a
+task of a service.
 """
 
 import ctypes
@@ -67,7 +67,7 @@ class _Attach(ctypes.Structure):
 
 
 def load_program(kind, code, expected=0):
-    """Loads a BPF program given as its instructions; returns its descriptor."""
+    """Loads a BPF program, given as instructions; returns its descriptor."""
     text, gpl, log = (
         ctypes.create_string_buffer(code),
         ctypes.create_string_buffer(b"GPL"),
@@ -107,7 +107,7 @@ TAG_SIZE = 48  # struct vs_tag
 
 
 def tag(tid=0):
-    """(home, current) of a thread, by default the calling one; no tag is (0, 0)."""
+    """(home, current) of a thread, by default the calling one; (0, 0) without a tag."""
     path = ctypes.create_string_buffer(b"/sys/fs/bpf/vs/vs_tags")
     tags = _bpf(_OBJ_GET, _Object(pathname=ctypes.addressof(path), flags=1 << 3))  # BPF_F_RDONLY
     pidfd = _libc.syscall(_PIDFD_OPEN, tid or threading.get_native_id(), _PIDFD_THREAD)
@@ -144,9 +144,7 @@ def enter(dev, id):
 
 
 def case(function):
-    """Marks a case that needs the gates and runs in a child of its own, whose tag nobody else
-    needs.
-    """
+    """Marks a case that needs the gates and runs in a child of its own, whose tag it may change."""
 
     @functools.wraps(function)
     def run(dev):
@@ -171,7 +169,7 @@ def listener(family=socket.AF_INET, kind=socket.SOCK_STREAM, address=None):
 
 
 def client(dev, id, server, kind=socket.SOCK_STREAM):
-    """A socket of a task of `id`, connected to `server`. The calling thread is root's
+    """A socket made by a task of `id`, connected to `server`. The calling thread is root's
     afterwards.
     """
     enter(dev, id)

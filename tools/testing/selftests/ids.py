@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Ids: a tag that is still about must never name a tenant that it was not made for."""
+"""Ids: a tag that still exists must never name a tenant that it was not made for."""
 
 import errno
 import socket
@@ -22,7 +22,7 @@ def ids_go_round(dev):
 
 @vs.test
 def ids_can_be_asked_for(dev):
-    """An id can be asked for; one in use, or none at all, cannot"""
+    """An id can be asked for, except one that is in use or is no id"""
     vs.eq(dev.create("a", id=4321), 4321)
     vs.refused(errno.EEXIST, "ID_TAKEN", dev.create, "b", id=4321)
     vs.refused(errno.EEXIST, "ID_TAKEN", dev.create, "b", id=vs.ROOT)
@@ -46,7 +46,7 @@ def given(dev, id):
 
 @vs.gated
 def carried_id_is_not_given_out(dev):
-    """An id that a process carries is not given out again while it lives; then it is"""
+    """An id that a process carries is not given out again until the process has ended"""
     a, heir = dev.create("a"), dev.create("heir")
     with vs.Sleeper() as pid:
         dev.place(pid, a)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 180
-"""All ids there are. A file of its own: an id that something carried rests, and is not to be had
-here.
+"""All ids. This is a file of its own, because an id that something carried rests, and would be
+missing here.
 """
 
 import errno

@@ -26,7 +26,7 @@ def _ask(sock, family, command, payload):
         data = sock.recv(65536)
         while data:
             size, kind = struct.unpack_from("IH", data)
-            if kind == 2:  # NLMSG_ERROR, of which 0 is the acknowledgement
+            if kind == 2:  # NLMSG_ERROR, with error 0 it is the acknowledgement
                 error = -struct.unpack_from("i", data, 16)[0]
                 if error:
                     raise OSError(error, os.strerror(error))
@@ -35,8 +35,8 @@ def _ask(sock, family, command, payload):
 
 
 def by_mark(mark, address, port, scheduler="rr"):
-    """A service of what carries `mark`, by masquerading to one real server. The caller's network
-    namespace has it.
+    """Makes a service for packets with `mark`, by masquerading to one real server, in the caller's
+    network namespace.
     """
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16) as sock:  # NETLINK_GENERIC
         answer = _ask(

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 400
-"""What is made and taken away again leaves no memory behind.
+"""Objects that are made and removed again leave no memory behind.
 
 The kernel's own counters are compared before and after many rounds: unreclaimable slab, vmalloc and
 per-CPU memory. They are pages, not objects, and others use them too, so that they may differ by
@@ -21,8 +21,8 @@ TOLERANCE = 384  # KiB
 
 
 def unchanged(rounds, work, tolerance=TOLERANCE):
-    """Checks that `rounds` rounds of work() leave the counters where they were. The first rounds
-    are to warm up.
+    """Checks that `rounds` rounds of work() leave the counters unchanged, after some rounds to warm
+    up.
     """
     if os.uname().release.endswith("-vs-kasan"):
         vs.skip("KASAN holds back what is freed")
@@ -41,7 +41,7 @@ def unchanged(rounds, work, tolerance=TOLERANCE):
 
 @vs.test
 def counters_see(dev):
-    """What is kept is seen: three thousand services make the counters grow"""
+    """Kept objects are seen: three thousand services make the counters grow"""
     before = memory()
     dev.apply([vs.config_service(f"n{n}") for n in range(3000)])
     after = memory()

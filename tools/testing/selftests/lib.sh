@@ -1,15 +1,14 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# The library of selftests in bash: TAP, and exit 0, 1 (a check failed) or 4 (skipped, the reason is
-# said).
+# The library of selftests in bash: TAP, and exit 0, 1 (a check failed) or 4 (skipped, with the
+# reason).
 #
 #	. "${0%/*}/lib.sh"
 #	check "a service is listed" grep -qx a <(vsctl ls)
 #	is "it has no task" "$(tasks_of a)" 0
 #	finish
 #
-# A test that does not reach its `finish` fails: a script that ends early has not shown what it was
-# to show.
+# A test that does not reach its `finish` fails: a script that ends early has not run all checks.
 
 _checks=0 _failures=0 _finished=
 
@@ -17,7 +16,7 @@ ok() { echo "ok $((++_checks)) - $1"; }
 not_ok() { echo "not ok $((++_checks)) - $1" && ((++_failures)); }
 note() { printf '%s\n' "$*" | sed 's/^/# /'; }
 
-# check NAME COMMAND...: the command succeeds. What it says is shown if it does not.
+# check NAME COMMAND...: the command succeeds. Otherwise its output is shown.
 check() {
 	local name=$1 output status
 	shift
@@ -65,14 +64,14 @@ within() {
 	not_ok "$1"
 }
 
-# skip REASON: ends the test, it cannot be decided here.
+# skip REASON: ends the test, which cannot be decided here.
 skip() {
 	echo "1..0 # SKIP $*"
 	_finished=1
 	exit 4
 }
 
-# bail REASON: ends the test, what it needs did not work.
+# bail REASON: ends the test, because a preparation failed.
 bail() {
 	not_ok "$*"
 	finish
@@ -84,7 +83,7 @@ finish() {
 	exit $((_failures > 0))
 }
 
-# Runs at the end whatever happened; tests add their own cleanup here: cleanup() { ...; }
+# Runs at the end in any case; tests can define a function of their own: cleanup() { ...; }
 _at_exit() {
 	local status=$?
 	[[ $(type -t cleanup) != function ]] || cleanup

@@ -1,12 +1,12 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 240
-"""Other software's marks: all 32 bits are theirs, and what routes, filters and redirects by them
-does so as without VS.
+"""Other software's marks: all 32 bits are theirs, and routing, filters and redirections by mark
+work as without VS.
 
 Each scenario runs twice, in fresh network namespaces: from a task that has never met VS, before the
 gates are up; and from a task of a service with every gate attached and rules at those that rebind.
-What it observes must be the same.
+Both must observe the same.
 """
 
 import collections
@@ -34,7 +34,9 @@ _observed = {}
 
 
 def marked(mark, kind=DGRAM):
-    """A socket with this mark. Zero is not set: most software never calls setsockopt()."""
+    """A socket with this mark. A mark of zero is not set, as most software never calls
+    setsockopt().
+    """
     made = socket.socket(INET, kind)
     made.settimeout(10)
     if mark:
@@ -82,15 +84,15 @@ def everywhere(dev):
 
 
 def scenario(function):
-    """Makes two cases of function(one, two), which returns what it observed, in the order without
-    and with VS.
+    """Makes two cases of function(one, two), first without VS and then with it; the function
+    returns its observations.
     """
     _scenarios.append(function)
     return function
 
 
 def observe(function):
-    """What the scenario observes in a pair of linked machines of its own, as text."""
+    """The observations of the scenario in a pair of linked machines of its own, as text."""
 
     def body():
         with netns.Namespace("one") as one, netns.Namespace("two") as two:
@@ -191,7 +193,7 @@ def unprivileged(one, two):
 
 @scenario
 def ip_rule(one, two):
-    """ip rule fwmark N and fwmark N/mask route what has that mark, and nothing else"""
+    """ip rule fwmark N and fwmark N/mask route packets with that mark, and no others"""
     del two
     with one.inside():
         netns.ip("link", "add", "d0", "type", "dummy")
@@ -223,8 +225,8 @@ def ip_rule(one, two):
 
 @scenario
 def nft_marks(one, two):
-    """nft matches meta mark N and N/mask at both ends, and what a chain sets reaches the next,
-    routing and the receiver
+    """nft matches meta mark N and N/mask at both ends, and a mark that a chain sets reaches the
+    next chain, routing and the receiver
     """
     names = [f"m{mark:x}" for mark in MARKS]
     declared = "".join(f"counter {where}{name} {{ }}\n" for where in "oi" for name in names)
@@ -264,7 +266,7 @@ def nft_marks(one, two):
 
 @scenario
 def tc_fw(one, two):
-    """tc's fw filter puts what has its mark into its class, and nothing else"""
+    """tc's fw filter puts packets with its mark into its class, and no others"""
     with one.inside(), netns.listener(two, TWO, 7000, DGRAM):
         for words in (
             "qdisc add dev vs77 root handle 1: htb default 9",
@@ -291,14 +293,14 @@ def tc_fw(one, two):
 
 @scenario
 def ipvs_by_mark(one, two):
-    """An IPVS service by firewall mark takes what has its mark to its real server"""
+    """An IPVS service by firewall mark sends packets with its mark to its real server"""
     vs.run("modprobe", "-a", "ip_vs", "ip_vs_rr", "nf_conntrack")
     found = {}
     with netns.listener(two, TWO, 8080) as real, one.inside():
         ipvs.by_mark(0x77, TWO, 8080)
         netns.ip("route", "add", "203.0.113.0/24", "via", TWO)
         with two.inside():
-            # which refuses what is not redirected
+            # which refuses packets that are not redirected
             netns.ip("addr", "add", "203.0.113.9/32", "dev", "lo")
         nft("""table ip t { chain o {
             type route hook output priority -150
@@ -323,7 +325,7 @@ def ipvs_by_mark(one, two):
 
 @scenario
 def ipsec_by_mark(one, two):
-    """IPsec policies and states by mark encrypt, pass and refuse what has their marks"""
+    """IPsec policies and states by mark encrypt, pass and refuse packets with their marks"""
     if vs.run("ip", "xfrm", "state").returncode:
         vs.skip("this kernel has no IPsec")
     for space in one, two:
@@ -418,7 +420,7 @@ def datagram(receiver, sender, address, port):
 @scenario
 def whole_connmark(one, two):
     """wg-quick's rules, which save and restore the whole mark: a tunnel's replies have its mark,
-    others none
+    other packets none
     """
     found = []
     with one.inside():
@@ -462,8 +464,8 @@ def whole_connmark(one, two):
 
 @scenario
 def tailscale(one, two):
-    """Tailscale's rules: its bypass mark leaves by the main table, all else by its own, and
-    connections keep the mark
+    """Tailscale's rules: packets with its bypass mark leave by the main table, others by its own,
+    and connections keep the mark
     """
     found = {}
     with one.inside():
@@ -516,12 +518,12 @@ def instruction(code, destination=0, source=0, offset=0, immediate=0):
 
 
 def rewriting_program(option, value):
-    """A program of cgroup/setsockopt that writes `value` in the place of what is set for an option
-    of SOL_SOCKET.
+    """A cgroup/setsockopt program that replaces the value set for an option of SOL_SOCKET by
+    `value`.
     """
     code = b"".join(
         (
-            # another level: leave it
+            # not SOL_SOCKET: leave it
             instruction(0x61, 2, 1, 24),
             instruction(0x55, 2, 0, 10, socket.SOL_SOCKET),
             instruction(0x61, 2, 1, 28),
@@ -543,7 +545,7 @@ def rewriting_program(option, value):
 
 @scenario
 def another_program(one, two):
-    """What another cgroup/setsockopt program rewrites is what is set"""
+    """A value that another cgroup/setsockopt program rewrites is set as rewritten"""
     del one, two
     root = pathlib.Path("/sys/fs/cgroup")
     if not (root / "cgroup.procs").exists():
@@ -572,7 +574,7 @@ def another_program(one, two):
                 for value in values:
                     sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("I", value))
                     found.append(sock.getsockopt(socket.SOL_SOCKET, option) & 0xFFFFFFFF)
-            # longer than a page: the kernel gives programs a part of it
+            # longer than a page: the kernel shows programs a part of it
             sock.setsockopt(
                 socket.SOL_SOCKET, socket.SO_PRIORITY, struct.pack("I", 5) + bytes(8188)
             )
@@ -588,7 +590,7 @@ def another_program(one, two):
 
 def tags_beside(rules, kind):
     """Makes a case: beside rules that save and restore whole marks, no tag is lost, and none is
-    another's.
+    another service's.
     """
 
     def case(dev):
@@ -603,14 +605,15 @@ def tags_beside(rules, kind):
             for turn in range(20):
                 for id in (a, b) if turn % 2 else (b, a):
                     gates.enter(dev, id)
-                    # the port of the one before: the connection that the rules keep marks in is the
-                    # same
+                    # the same port as before, so that the connection in which the rules keep marks
+                    # is the same
                     with marked(turn % 3) as sock:
                         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                         sock.bind(("127.0.0.1", 4000))
                         sock.sendto(b"x", ("127.0.0.1", 7000))
                         found[(id, containers.works_for(dev, dns, server))] += 1
-                        # answered, the connection is not new any more, and is not saved again
+                        # once answered, the connection is not new any more, and its mark is not
+                        # saved again
                         server.sendto(b"y", ("127.0.0.1", 4000))
                         sock.recv(9)
             vs.eq(found, {(a, a): 20, (b, b): 20}, "datagrams by sender and by service worked for")

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""The kernel's memory, as it counts it itself."""
+"""The kernel's memory, by its own counters."""
 
 import time
 
 
 def memory():
-    """KiB in use: unreclaimable slab, vmalloc and per-CPU memory, after all that waits for a grace
-    period has been freed.
+    """KiB in use: unreclaimable slab, vmalloc and per-CPU memory, after all objects that wait for a
+    grace period have been freed.
     """
     time.sleep(1)
     with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as caches:

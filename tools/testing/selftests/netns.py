@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What selftests of the network plane share: network namespaces, links between them, and their
+"""The library of selftests of the network plane: network namespaces, links between them, and their
 counters.
 """
 
@@ -13,11 +13,11 @@ import time
 
 import vs
 
-ETHERNET = 14  # bytes of header that an Ethernet interface counts, the loopback interface does not
+ETHERNET = 14  # bytes of header, which an Ethernet interface counts and loopback does not
 
 
 def ip(*words):
-    """Runs ip(8); what it says is the error if it fails."""
+    """Runs ip(8); if it fails, the error has its output."""
     done = subprocess.run(
         ["ip", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
@@ -45,7 +45,9 @@ class Namespace:
 
     @contextlib.contextmanager
     def inside(self):
-        """This thread, and what it starts, is in the namespace; sockets made here stay in it."""
+        """Puts this thread, and those that it starts, into the namespace; sockets made meanwhile
+        stay in it.
+        """
         home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.setns(self.fd, os.CLONE_NEWNET)
@@ -56,7 +58,7 @@ class Namespace:
 
 
 class Here:
-    """The namespace the test itself is in."""
+    """The test's own namespace."""
 
     @contextlib.contextmanager
     def inside(self):
@@ -67,10 +69,9 @@ def link(one, other, subnet=77):
     """Joins two namespaces by a veth pair, vsSUBNET on both sides: 10.SUBNET.0.1 and .2,
     fd00:SUBNET::1 and ::2.
 
-    Neighbours are written down, so that no ARP, which IP hooks do not see, is among what the
-    interfaces count. What IPv6 says by itself as an interface comes up (memberships, duplicate
-    addresses, routers) is said at once or not at all, so that none of it falls into what a test
-    measures.
+    Neighbours are configured, so that the interfaces count no ARP, which IP hooks do not see.
+    Packets that IPv6 sends by itself as an interface comes up (memberships, duplicate addresses,
+    routers) are sent at once or not at all, so that a test does not measure them.
     """
     pair = f"vsa{subnet}", f"vsb{subnet}"
     ip("link", "add", pair[0], "type", "veth", "peer", "name", pair[1])
@@ -138,10 +139,10 @@ def each(test):
 
 
 def interfaces(*spaces):
-    """What the interfaces of these namespaces have counted, as IP sees it: [packets in, bytes in,
+    """The counters of these namespaces' interfaces, as IP sees the packets: [packets in, bytes in,
     packets out, bytes out].
 
-    The headers of Ethernet are taken off.
+    Ethernet headers are subtracted.
     """
     total = [0, 0, 0, 0]
     for space in spaces:
@@ -162,7 +163,9 @@ def interfaces(*spaces):
 
 
 def counted(device, *services):
-    """Likewise, what the module has counted for these services, for all if none is given."""
+    """The module's counters for these services, for all if none is given: [packets in, bytes in,
+    packets out, bytes out].
+    """
     ids = services or [service.id for service in device.services()]
     stats = [device.stat(id) for id in ids]
     return [
@@ -172,7 +175,7 @@ def counted(device, *services):
 
 
 def settled(read, seconds=0.3):
-    """What read() returns once it has not changed for so long: what is still in flight has
+    """The result of read() once it has not changed for so long, when all packets in flight have
     arrived.
     """
     last, since = read(), time.monotonic()
@@ -196,7 +199,7 @@ def family(address):
 
 
 def listener(space, address, port=5432, kind=socket.SOCK_STREAM):
-    """A socket in `space` that listens there, or receives datagrams."""
+    """A socket in `space` that listens at an address, or receives datagrams."""
     with space.inside():
         made = socket.socket(family(address), kind)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

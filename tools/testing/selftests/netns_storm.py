@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 240
 # module: no
-"""Network namespaces come and go while the gate does, with traffic in them; and the module goes in
-the midst of it.
+"""Network namespaces with traffic come and go while the gate goes on and off; and the module is
+unloaded meanwhile.
 """
 
 import fcntl
@@ -24,7 +24,7 @@ NAMESPACES = 200
 
 
 class Talker(Thread):
-    """Datagrams by loopback in a namespace, beside what else the test does."""
+    """Sends datagrams by loopback in a namespace while the test goes on."""
 
     def __init__(self, space):
         super().__init__(self.talk)
@@ -54,7 +54,7 @@ class Talker(Thread):
 
 
 def flash():
-    """This thread makes a namespace for itself, uses it, and ends with it."""
+    """Makes a namespace for the calling thread, uses it, and ends the thread with it."""
     os.unshare(os.CLONE_NEWNET)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         # SIOCSIFFLAGS, IFF_UP
@@ -66,7 +66,7 @@ def flash():
 
 
 def storm(count):
-    """So many namespaces, one after the other."""
+    """Makes so many namespaces, one after the other."""
     for _ in range(count):
         one = Thread(flash)
         one.start()

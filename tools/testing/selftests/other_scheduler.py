@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: cpus=2
 # limit: 120
-"""Another sched_ext scheduler runs, the kernel source's scx_simple: what `vsctl up` does then."""
+"""`vsctl up` while another sched_ext scheduler runs: the kernel source's scx_simple."""
 
 import contextlib
 import errno
@@ -19,7 +19,7 @@ PINS = pathlib.Path("/sys/fs/bpf/vs")
 
 @contextlib.contextmanager
 def simple():
-    """scx_simple runs."""
+    """Runs scx_simple; in a with block."""
     if not PEER.exists():
         vs.skip("scx_simple is not built: tools/vm/setup --peers")
     with subprocess.Popen([PEER], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as peer:
@@ -50,7 +50,7 @@ def refused(dev):
 
 @vs.test
 def accounts(dev):
-    """Beside it, `vsctl up --no-sched` charges what the kernel counts"""
+    """Beside another scheduler, after `vsctl up --no-sched`, charges equal the kernel's count"""
     with simple():
         vs.vsctl("up", "--no-sched")
         try:
@@ -63,7 +63,7 @@ def accounts(dev):
 
 @cpu.scheduled
 def afterwards(dev):
-    """Once it has gone, ours runs and shares"""
+    """Once the other scheduler has gone, scx_vs runs and shares"""
     ids = [cpu.service(dev, "a", cpu_weight=300), cpu.service(dev, "b", cpu_weight=100)]
     with cpu.spinning(dev, *((id, 3) for id in ids)):
         cpu.near(cpu.shares(dev, ids, 5), [75, 25], 1.5, "percent")
@@ -71,7 +71,7 @@ def afterwards(dev):
 
 @cpu.scheduled
 def ours(dev):
-    """While ours runs, it is the other one that is refused"""
+    """While scx_vs runs, the other scheduler is refused"""
     if not PEER.exists():
         vs.skip("scx_simple is not built: tools/vm/setup --peers")
     done = subprocess.run(

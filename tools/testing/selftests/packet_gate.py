@@ -1,7 +1,7 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 240
-"""The gate `packet`: rules make remote clients tenants, before anybody accepts them."""
+"""The gate `packet`: rules make remote clients tenants before their connections are accepted."""
 
 import socket
 
@@ -15,8 +15,8 @@ LENGTH = {"v4": 96 + 24, "v6": 64}  # of the prefix that both are in
 
 
 def tenants(one, two):
-    """What is the server's tenant's: all that its interface sees, and what arrives from it at the
-    client's, tagged.
+    """Checks the packets of the server's tenant: all that its interface sees, and, by their tags,
+    those that arrive at the client.
     """
     here, there = netns.interfaces(two), netns.interfaces(one)
     return [here[0] + there[0], here[1] + there[1], *here[2:]]
@@ -55,8 +55,8 @@ def before_accept(dev, version):
 
 @each
 def port_used_again(dev, version):
-    """A connection from the port of one that is in TIME_WAIT is its own client's, not the client's
-    of before
+    """A connection from the port of one in TIME_WAIT belongs to its own client, not to the client
+    before
     """
     dev.packets(1)
     a, b = dev.create("a"), dev.create("b")
@@ -71,7 +71,7 @@ def port_used_again(dev, version):
             gates.enter(dev, vs.ROOT)
             connection = server.accept()[0]
             got = gates.vs_of(connection)
-            connection.close()  # first: it is the server's end that stays in TIME_WAIT
+            connection.close()  # closed first, so the server's end stays in TIME_WAIT
             client.recv(1)
             return got, client.getsockname()[1]
 
@@ -83,10 +83,10 @@ def port_used_again(dev, version):
 
 @each
 def encrypted(dev, version):
-    """What IPsec encrypts passes, in packets of any size"""
+    """Packets of any size that IPsec encrypts pass"""
     if vs.run("ip", "xfrm", "state").returncode:
         vs.skip("this kernel has no IPsec")
-    # then TCP hands it packets that are still to be cut
+    # then TCP hands IPsec packets that have yet to be segmented
     vs.run("modprobe", f"esp{version[1]}_offload")
     with machines(dev) as (one, two, _):
         for space in one, two:
@@ -138,7 +138,7 @@ def established_without_rule(dev, version):
 
 @each
 def others(dev, version):
-    """A client that no rule names is nobody's"""
+    """A client that no rule names belongs to no service"""
     with machines(dev) as (one, two, a):
         dev.add("packet", right=[a], peer=CLIENT[version], local_port=5433)
         dev.add("packet", right=[a], peer=SERVER[version], local_port=5432)
@@ -158,7 +158,7 @@ def others(dev, version):
 
 @each
 def by_prefix_and_interface(dev, version):
-    """A rule on a prefix and the interface"""
+    """A rule on a prefix and the interface matches"""
     with machines(dev) as (one, two, a):
         prefix = {"peer": CLIENT[version].rsplit("1", 1)[0] + ("0" if version == "v4" else "")}
         dev.add("packet", right=[a], iface="vs77", peer_len=LENGTH[version], **prefix)
@@ -183,7 +183,9 @@ def more_specific(dev, version):
 
 @each
 def datagrams(dev, version):
-    """A datagram carries the service that a rule gives it to its receiver, who works for that"""
+    """A datagram carries the service that a rule gives it to its receiver, which works for that
+    service
+    """
     with machines(dev) as (one, two, a):
         srv = dev.create("srv")
         containers.bind_all(dev, srv)
@@ -212,7 +214,7 @@ def datagrams(dev, version):
 
 @each
 def syn_cookies(dev, version):
-    """With SYN cookies, when nothing is kept of the request, too"""
+    """A remote client is a tenant also with SYN cookies, when nothing is kept of the request"""
     with machines(dev) as (one, two, a):
         dev.add("packet", right=[a], peer=CLIENT[version])
         with two.inside():
@@ -228,7 +230,9 @@ def syn_cookies(dev, version):
 
 @vs.gated
 def on_and_off(dev):
-    """Turned off and on again, the gate does what it did; what it is already, it stays"""
+    """Turned off and on again, the gate works as before; turning it on or off twice has no
+    effect
+    """
     with machines(dev) as (one, two, a):
         dev.add("packet", right=[a], peer=CLIENT["v4"])
         for on in (0, 0, 1, 1, 0, 1):

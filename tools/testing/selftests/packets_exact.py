@@ -1,12 +1,12 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 120
-"""Packets and bytes per VS, against the counters of the interfaces: the sums are the same, to the
-packet and the byte.
+"""Packets and bytes per VS, compared with the counters of the interfaces: the sums are the same, to
+the packet and the byte.
 
-"The same" is: a packet is what the interface counts as one (a GSO packet is one, each fragment is
-one), its bytes are those from the IP header on. What IP hooks cannot see (ARP, packet sockets) is
-kept out of these tests.
+"The same" means: a packet is one that the interface counts as one (a GSO packet is one, each
+fragment is one), and its bytes are those from the IP header on. Packets that IP hooks cannot see
+(ARP, packet sockets) are kept out of these tests.
 """
 
 import contextlib
@@ -25,7 +25,9 @@ MTU = 1500
 
 @contextlib.contextmanager
 def exact(dev, *spaces):
-    """What happens in here is counted alike by the module and by all interfaces there are."""
+    """Checks that the module and all interfaces together count the packets of the with block
+    alike.
+    """
 
     def read():
         return netns.interfaces(Here(), *spaces), netns.counted(dev)
@@ -123,7 +125,7 @@ def over_veth(version):
 
     def fragments_case(dev):
         dev.packets(1)
-        # around the sizes at which a piece more is needed, and the largest there is
+        # around the sizes at which one more fragment is needed, and the largest size
         header = {"v4": 20, "v6": 48}[version]
         piece = MTU - header & ~7
         sizes = [

@@ -1,8 +1,8 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 120
-"""Packets that no application sends: SYN-ACKs, resets and TIME_WAIT's answers are their
-connection's VS's.
+"""Packets that no application sends: SYN-ACKs, resets and TIME_WAIT's answers belong to the VS of
+their connection.
 """
 
 import os
@@ -15,7 +15,7 @@ from netns import CLIENT, SERVER, each, machines
 
 
 def packets(dev, a):
-    """In and out, when nothing is in flight any more."""
+    """The counters in and out, once no packet is in flight any more."""
     figures = netns.settled(lambda: netns.counted(dev, a))
     return figures[0], figures[2]
 
@@ -47,8 +47,8 @@ NO_RESETS = """table inet t { chain c {
 
 @each
 def syn_ack(dev, version):
-    """A SYN-ACK, and those sent again, are the VS's that the SYN was given, though the rule is
-    gone
+    """A SYN-ACK, and those sent again, belong to the VS that the SYN was given, although the rule
+    is gone
     """
     with machines(dev) as (one, two, a):
         number = dev.add("packet", right=[a], peer=CLIENT[version])
@@ -59,7 +59,8 @@ def syn_ack(dev, version):
             segment(one, version, 40000, 5432, 1000, SYN)
             vs.until(lambda: netns.counted(dev, a)[2] == 1, what="the SYN-ACK")
             dev.delete(number)
-            # the SYN-ACK arrives, too, where nothing knows of the connection: as its sender's
+            # the SYN-ACK also arrives, in a namespace that does not know the connection: as its
+            # sender's
             vs.eq(netns.counted(dev, a)[0], 2, "packets in: the SYN, and its answer")
             # TCP sends it again after a second, if there is no answer
             vs.until(
@@ -69,7 +70,7 @@ def syn_ack(dev, version):
 
 @each
 def reset_without_socket(dev, version):
-    """A reset where nobody listens is by rule, as its SYN"""
+    """A reset from a port without a listener is classified by rule, as its SYN"""
     with machines(dev) as (one, two, a):
         dev.add("packet", right=[a], peer=CLIENT[version], local_port=9)
         try:
@@ -84,7 +85,7 @@ def reset_without_socket(dev, version):
 
 @each
 def reset_by_close(dev, version):
-    """A reset that a close causes"""
+    """A reset that a close causes belongs to the VS of the connection"""
     with machines(dev) as (one, two, a):
         number = dev.add("packet", right=[a], peer=CLIENT[version])
         with (
@@ -110,7 +111,9 @@ def reset_by_close(dev, version):
 
 @each
 def time_wait(dev, version):
-    """What TIME_WAIT receives and answers"""
+    """Packets that a socket in TIME_WAIT receives, and its answers, belong to the VS of the
+    connection
+    """
     with machines(dev) as (one, two, a):
         number = dev.add("packet", right=[a], peer=CLIENT[version])
         with netns.listener(two, SERVER[version]) as server:
@@ -118,7 +121,7 @@ def time_wait(dev, version):
             connection, _ = server.accept()
             port = client.getsockname()[1]
             dev.delete(number)
-            connection.close()  # first: the server is the one that waits
+            connection.close()  # closed first, so the server's end is in TIME_WAIT
             vs.eq(client.recv(1), b"", "the end of the stream")
             client.close()
         before = packets(dev, a)
@@ -126,8 +129,8 @@ def time_wait(dev, version):
             waiting = vs.run("ss", "-Htan", "state", "time-wait", f"dport = :{port}").stdout
         if not waiting.strip():
             raise AssertionError("no socket is in TIME_WAIT")
-        # The client's machine knows of nothing any more, and would answer with a reset, which ends
-        # TIME_WAIT.
+        # The client's machine does not know the connection any more, and would answer with a reset,
+        # which ends TIME_WAIT.
         with one.inside():
             vs.eq(vs.run("nft", NO_RESETS).returncode, 0, "nft")
         segment(one, version, port, 5432, int.from_bytes(os.urandom(4), "big") | 1, ACK)

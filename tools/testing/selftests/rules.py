@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Rules: what is accepted, which one wins, how they are listed and tried."""
+"""Rules: which are accepted, which one wins, how they are listed and tried."""
 
 import ctypes
 import errno
@@ -211,7 +211,7 @@ def priority_wins_first(dev):
 
 @vs.test
 def specific_wins_next(dev):
-    """Then most conditions, then longer prefixes and deeper paths"""
+    """Of rules with equal priority, most conditions win, then longer prefixes and deeper paths"""
     one = dev.add("exec", path="/usr/bin/x")
     two = dev.add("exec", path="/usr/*", uid=5)
     vs.eq(winner(dev, "exec", path="/usr/bin/x", uid=5), two, "more conditions")
@@ -228,7 +228,7 @@ def specific_wins_next(dev):
 
 @vs.test
 def older_wins_last(dev):
-    """Then the older one"""
+    """Of rules that are equal in all else, the older one wins"""
     first = dev.add("connect", uid=5)
     second = dev.add("connect", gid=6)
     vs.eq(winner(dev, "connect", uid=5, gid=6), first)
@@ -296,7 +296,7 @@ def paths_match_whole_names(dev):
 
 @vs.test
 def missing_properties_do_not_match(dev):
-    """A rule that asks for what the call has not does not match"""
+    """A rule that asks for a property which the call does not have does not match"""
     for name, value in VALUES.items():
         for gate, has in GATES.items():
             if name in has:
@@ -308,7 +308,7 @@ def missing_properties_do_not_match(dev):
 
 @vs.test
 def right_sides(dev):
-    """What the right side names becomes of each entity"""
+    """Each entity gets the service that the right side names"""
     home, b, c, work = (dev.create(name) for name in ("home", "b", "c", "work"))
     for right, wanted in (
         ([vs.REF(1), vs.REF(2), vs.REF(0)], [b, c, work]),
@@ -338,7 +338,7 @@ def right_sides(dev):
 
 @vs.test
 def trying_counts_nothing(dev):
-    """Trying a call has no effects; it tells how many rules match"""
+    """Trying a call has no effects, and reports how many rules match"""
     dev.add("exec", uid=1)
     dev.add("exec", gid=1)
     dev.add("exec", gid=2)
@@ -385,7 +385,7 @@ def list_pages(dev):
 
 @vs.test
 def deleting(dev):
-    """Deleting what is not there: ENOENT; numbers are not used again"""
+    """Deleting a rule that does not exist: ENOENT; numbers are not used again"""
     number = dev.add("exec")
     dev.delete(number)
     vs.refused(errno.ENOENT, "NO_RULE", dev.delete, number)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: cpus=2
 # limit: 300
-"""scx_vs on several CPUs: shares of all of them together, none idle, and tasks that may not run on
+"""scx_vs on several CPUs: shares of all CPUs together, no idle CPU, and tasks that may not run on
 all.
 
 In real time, because virtual time has one CPU (see tools/vm/run): the tolerances allow for a host
@@ -24,7 +24,9 @@ def two(dev):
 
 @cpu.scheduled
 def conserving(dev):
-    """What a service does not want, others get: a weight of 1 does not leave a CPU idle"""
+    """Others get the CPU time that a service does not want: a weight of 1 does not leave a CPU
+    idle
+    """
     a = cpu.service(dev, "a", cpu_weight=1)
     with cpu.spinning(dev, (a, 2)):
         cpu.near(cpu.used(dev, [a], 4), [2], 0.2, "CPUs")
@@ -35,7 +37,7 @@ def pinned(dev):
     """Tasks bound to one CPU share it by weight, within some percent"""
     ids = [cpu.service(dev, "a", cpu_weight=300), cpu.service(dev, "b", cpu_weight=100)]
     with cpu.spinning(dev, *((id, 2, {"cpu": 0}) for id in ids)):
-        # 67.3 to 78.3 were seen: see "bad at" in scx_vs.bpf.c
+        # 67.3 to 78.3 were seen: see "Its limits" in scx_vs.bpf.c
         cpu.near(cpu.shares(dev, ids, 6), [75, 25], 10, "percent")
 
 
@@ -48,7 +50,7 @@ def pinned_beside_others(dev):
     )
     with cpu.spinning(dev, (a, 2, {"cpu": 0}), (b, 2, {"cpu": 0}), (c, 2)):
         had = cpu.used(dev, [a, b, c], 6)
-        # c has CPU 1; how a and b share CPU 0 then is not by weight: see "bad at" in scx_vs.bpf.c
+        # c has CPU 1; a and b then do not share CPU 0 by weight: see "Its limits" in scx_vs.bpf.c
         vs.within(had[2], 0.87, 1.2, "CPUs of c")
         vs.within(min(had[:2]), 0.2, 0.8, "CPUs of the lesser of a and b")
 
@@ -71,8 +73,8 @@ def pinned_and_parked(dev):
 
 @cpu.scheduled
 def yielding(dev):
-    """A capped service's task that is bound to a CPU and yields all the time gets the cap, not
-    less
+    """A capped service's task that is bound to a CPU and yields all the time gets no less than the
+    cap
     """
 
     def job():
@@ -86,7 +88,7 @@ def yielding(dev):
 
 @cpu.scheduled
 def pinned_behind_parked(dev):
-    """However many tasks of a service whose cap is used up are bound to a CPU, others that are
+    """However many tasks of a service whose cap is used up are bound to a CPU, other tasks that are
     bound to it take turns
     """
     a, b = cpu.service(dev, "a", cpu_cap=10), cpu.service(dev, "b", cpu_weight=100)

@@ -2,9 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: cpus=2
 # limit: 240
-"""scx_vs ends cleanly: accounting goes on, what ended it can be read, and it can be started
-again.
-"""
+"""scx_vs ends cleanly: accounting goes on, the cause can be read, and it can be started again."""
 
 import pathlib
 import time
@@ -17,8 +15,8 @@ CPU1 = pathlib.Path("/sys/devices/system/cpu/cpu1/online")
 
 @vs.test
 def hotplug(dev):
-    """A CPU goes: the default scheduler takes over, services are charged, `vsctl status` says
-    why
+    """A CPU goes: the default scheduler takes over, services are charged, `vsctl status` tells the
+    cause
     """
     vs.vsctl("up")
     try:
@@ -38,7 +36,7 @@ def hotplug(dev):
 
 @cpu.scheduled
 def again(dev):
-    """After that it can be started again, and shares"""
+    """After a CPU has gone and come, scx_vs can be started again, and shares"""
     ids = [cpu.service(dev, "a", cpu_weight=300), cpu.service(dev, "b", cpu_weight=100)]
     with cpu.spinning(dev, *((id, 3) for id in ids)):
         cpu.near(cpu.shares(dev, ids, 5), [75, 25], 1.5, "percent")
@@ -46,13 +44,13 @@ def again(dev):
 
 @vs.test
 def loaded(dev):
-    """It ends while tasks of many services run and wait, and none is lost"""
+    """scx_vs ends while tasks of many services run and wait, and none is lost"""
     vs.vsctl("up")
     ids = [cpu.service(dev, f"s{n}", cpu_weight=1 + n) for n in range(12)]
     with cpu.spinning(dev, *((id, 1) for id in ids)) as pids:
         vs.eq(cpu.scheduler(), "vs", "scheduler")
-        # vsctl down waits for its turn among the spinning tasks, and says that the device is open:
-        # by us
+        # vsctl down waits for its turn among the spinning tasks, and says that this test has the
+        # device open
         vs.run("vsctl", "down")
         vs.eq(cpu.scheduler(), None, "scheduler")
         was = [cpu.runtime(pid) for pid in pids]

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: icount=3
 # limit: 1200
-"""scx_vs: shares by weight, over the tree, under caps, and that nobody starves. One CPU, in virtual
+"""scx_vs: shares by weight, over the tree, under caps; no task starves. One CPU, in virtual
 time.
 """
 
@@ -39,7 +39,7 @@ def tree(dev):
     )
     ids = [a, b, a1, a21, a22]
     with cpu.spinning(dev, *((id, 2) for id in ids)):
-        # a: 3/4, of which its own tasks, a1 and a2 have a third each; a22 has 3/4 of a2's
+        # a has 3/4, of which its own tasks, a1 and a2 have a third each; a22 has 3/4 of a2's share
         cpu.near(cpu.shares(dev, ids, 8), [25, 25, 25, 6.25, 18.75], 1.5, "percent")
 
 
@@ -63,7 +63,9 @@ def capped(dev):
 
 @cpu.scheduled
 def bursts(dev):
-    """Nor does one that works in bursts between two ticks, on an idle CPU, whatever their phase"""
+    """A service that works in bursts between two ticks, on an idle CPU, does not get more than its
+    cap, at any phase
+    """
     ids = [cpu.service(dev, f"s{n}", cpu_cap=20) for n in range(4)]
 
     def at(phase):
@@ -76,15 +78,15 @@ def bursts(dev):
 
         return work
 
-    # 5 ms apart, so no two at once, and of each tick (4 ms) another part
+    # 5 ms apart, so that no two run at once, and each runs in another part of the tick (4 ms)
     with cpu.spinning(dev, *((id, 1, {"job": at(n * 0.005)}) for n, id in enumerate(ids))):
-        # each would use more than 0.075; what remains of the first 2 ms is in it
+        # each would use more than 0.075; the rest of the first 2 ms is included
         cpu.near(cpu.used(dev, ids, 5), [0.02] * 4, 0.004, "CPUs")
 
 
 @cpu.scheduled
 def idle(dev):
-    """What a capped service is charged is time in which it worked, not that in which the CPU was
+    """A capped service is charged for time in which it worked, not for time in which the CPU was
     idle
     """
     rounds = mmap.mmap(-1, 8)
@@ -106,8 +108,8 @@ def idle(dev):
         time.sleep(1)
         capped = rate()
     print(f"# rounds in a second of CPU time: {free:.0f}, capped {capped:.0f}", flush=True)
-    # what it is switched on and off for is its time too: 1 % of it, 7 % in the kernel `lockdep`, 14
-    # % in `kasan`
+    # the time to switch to it and away is its own, too: 1 %, in the kernel `lockdep` 7 %, in
+    # `kasan` 14 %
     vs.within(
         capped / free,
         0.9 if vs.SLOWNESS == 1 else 0.8,
@@ -118,8 +120,8 @@ def idle(dev):
 
 @cpu.scheduled
 def server(dev):
-    """A server does not interrupt those it worked for last, it serves what they have sent in a
-    slice; others it interrupts
+    """A server does not preempt the service that it worked for last, but serves the requests of a
+    slice; it preempts others
     """
     home, often, seldom, busy = (
         cpu.service(dev, name, cpu_weight=100) for name in ("home", "often", "seldom", "busy")
@@ -157,8 +159,8 @@ def server(dev):
     vs.within(found[0], 1, 100, "interruptions of whom it worked for last")
     # Nearly always all 50. In one of some 75 runs the server's own virtual time is less than a
     # slice behind the sender's at the start, so about 20 requests wait for the next tick
-    # (scheduler.md). In a slow kernel what it takes until it is bound is more of what it deserves:
-    # 30 were seen.
+    # (scheduler.md). In a slow kernel the time until it is bound is a larger part of its share: 30
+    # were seen.
     vs.within(found[1], 20, 100, "interruptions of another")
 
 
@@ -205,7 +207,7 @@ def starving(dev):
 
 
 def _walk():
-    """System calls that consist of RCU read sections."""
+    """Makes system calls that consist of RCU read sections."""
     while True:
         os.stat("/sys" + "/devices/.." * 40)
 
@@ -218,14 +220,14 @@ def readers(dev):
         cpu.service(dev, "light", cpu_weight=1),
         cpu.service(dev, "heavy", cpu_weight=10000),
     )
-    # what it measures must not be how long it waits for a CPU itself
+    # its own wait for a CPU must not be part of the measurement
     with (
         cpu.first_in_line(),
         cpu.spinning(dev, (capped, 3, {"job": _walk}), (light, 3, {"job": _walk}), (heavy, 4)),
     ):
         longest, end = 0, time.monotonic() + 20
         while (start := time.monotonic()) < end:
-            # waits until all present readers are done
+            # waits for a grace period
             vs.eq(_libc.syscall(_MEMBARRIER, _GLOBAL, 0, 0), 0, "membarrier")
             longest = max(longest, time.monotonic() - start)
         print(f"# the longest grace period: {longest:.2f} s", flush=True)

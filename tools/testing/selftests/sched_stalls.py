@@ -3,11 +3,11 @@
 # guest: cpus=2
 # limit: 240
 # expect: sched_ext: BPF scheduler "vs" disabled \(runnable task stall\)
-"""scx_vs is thrown out by the kernel: by its watchdog, as a task does not get to run, and by the
+"""The kernel ejects scx_vs: by its watchdog, because a task does not get to run, and by the
 administrator's key.
 
-The stall is a real one. A real-time task keeps a CPU to itself for good, which the kernel's server
-for such a case is told not to prevent, and a task waits that may run nowhere else.
+The stall is a real one. A real-time task keeps a CPU to itself for good, with the kernel's deadline
+server turned off, and a task waits that may run nowhere else.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ import vs
 SERVER = pathlib.Path("/sys/kernel/debug/sched/ext_server/cpu1/runtime")
 # seconds, .timeout_ms of scx_vs; it looks twice as often, so that it may take half as much again
 WATCHDOG = 30
-SLACK = 15 + (10 if vs.SLOWNESS == 1 else 240)  # and some until all have begun and ended
+SLACK = 15 + (10 if vs.SLOWNESS == 1 else 240)  # and some until all tasks have begun and ended
 
 
 def status(*words):
@@ -35,7 +35,7 @@ def status(*words):
 
 
 def again():
-    """Checks that `vsctl up` says what was, and brings it back."""
+    """Checks that `vsctl up` reports the cause, and brings the scheduler back."""
     said = vs.run("vsctl", "up")
     vs.eq((said.returncode, cpu.scheduler()), (0, "vs"), said.stderr)
     if "the scheduler had stopped" not in said.stderr:
@@ -44,9 +44,9 @@ def again():
 
 @contextlib.contextmanager
 def kernel_first():
-    """Threads of the kernel that RCU needs on CPU 1 come before a task of the least real-time
-    priority. Under PREEMPT_RT they have the same, and would wait: RCU's own stall would end scx_vs
-    first.
+    """Gives the kernel threads that RCU needs on CPU 1 a higher priority than the least real-time
+    one. Under PREEMPT_RT they have the least one, and would wait: then an RCU stall would end
+    scx_vs first.
     """
     found = {}
     for comm in pathlib.Path("/proc").glob("[0-9]*/comm"):
@@ -66,8 +66,8 @@ def kernel_first():
 
 @vs.test
 def stall(dev):
-    """A task that waits for 30 s: the default scheduler takes over, charges stay exact, status says
-    why, `vsctl up` brings it back
+    """A task waits for 30 s: the default scheduler takes over, charges stay exact, status tells the
+    cause, `vsctl up` brings scx_vs back
     """
     vs.vsctl("up")
     ids = [cpu.service(dev, "a", cpu_weight=100)]
@@ -84,12 +84,14 @@ def stall(dev):
         os.sched_setaffinity(0, {1})
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
         os.write(taken[1], b"x")
-        # without a system call: a lock of the kernel's could make it sleep, and the other would run
+        # without a system call: a lock of the kernel could make it sleep, and the other task would
+        # run
         while not over[0]:
             pass
 
     def waits():
-        # had it run there before, in an RCU read section, RCU would stall, and end scx_vs too soon
+        # if it had run there before, in an RCU read section, RCU would stall, and end scx_vs too
+        # soon
         os.read(taken[0], 1)
         os.sched_setaffinity(0, {1})
         cpu.spin(0.2)
@@ -110,8 +112,8 @@ def stall(dev):
 
 @vs.test
 def key(dev):
-    """Sysrq S, pressed under load: charges stay exact, status says why, `vsctl up` brings it
-    back
+    """Sysrq S, pressed under load: charges stay exact, status tells the cause, `vsctl up` brings
+    scx_vs back
     """
     vs.vsctl("up")
 

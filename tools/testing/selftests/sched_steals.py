@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: cpus=4
 # limit: 120
-"""scx_vs: tasks that may run on some of the CPUs, which idle ones of those take over. In real time,
-see sched_cpus.py.
+"""scx_vs: tasks that may run on some of the CPUs, which idle CPUs among these take over. In real
+time, see sched_cpus.py.
 """
 
 import os
@@ -33,8 +33,8 @@ def capped(dev):
 
 @cpu.scheduled
 def beside(dev):
-    """Its tasks, which wait, do not keep an idle CPU from taking another's that waits behind
-    them
+    """Waiting tasks of a capped service do not keep an idle CPU from taking another service's task
+    that waits behind them
     """
     a, b = cpu.service(dev, "a", cpu_cap=10), cpu.service(dev, "b", cpu_weight=100)
     with cpu.spinning(dev, (b, 2, {"job": _on({0, 1})}), (a, 4, {"job": _on({0, 1})})):

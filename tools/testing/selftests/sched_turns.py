@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: icount=3
 # limit: 300
-"""scx_vs: who has not wanted the CPU for long takes turns with the others from then on. One CPU, in
-virtual time.
+"""scx_vs: a task that has not wanted the CPU for long takes turns with the others from then on. One
+CPU, in virtual time.
 """
 
 import ctypes
@@ -16,8 +16,8 @@ import vs
 
 @cpu.scheduled
 def turns(dev):
-    """What a service did not want is not saved up: when it comes after others have worked for long,
-    it takes turns with them at once
+    """A service does not save up CPU time that it did not want: when it comes after others have
+    worked for long, it takes turns with them at once
     """
     a, b = (cpu.service(dev, name, cpu_weight=100) for name in "ab")
     stretch = ctypes.c_double.from_buffer(mmap.mmap(-1, 8))
@@ -28,7 +28,7 @@ def turns(dev):
             since = last = began = time.monotonic()
             while last < began + 0.2:
                 now = time.monotonic()
-                if now > last + 1e-3:  # another has run
+                if now > last + 1e-3:  # another task has run
                     since = now
                 stretch.value = max(stretch.value, now - since)
                 last = now
@@ -41,15 +41,15 @@ def turns(dev):
 
 @cpu.scheduled
 def alone(dev):
-    """Nor within a service: a task that comes after another has had the CPU to itself for long
-    takes turns with it at once
+    """A task does not save up CPU time either: when it comes after another task of the service has
+    had the CPU to itself for long, it takes turns with it at once
     """
     a = cpu.service(dev, "a", cpu_weight=100)
     waits = (ctypes.c_double * 2).from_buffer(mmap.mmap(-1, 16))
     began = time.monotonic()
 
     def spin(number):
-        """From `number` * 5 s on; notes for how long it has to wait then."""
+        """Spins from `number` * 5 s on, and records the longest time that it has to wait."""
         last = began + number * 5
         time.sleep(max(0, last - time.monotonic()))
         while True:
@@ -68,7 +68,8 @@ def alone(dev):
         ),
         flush=True,
     )
-    # who comes, and keeps the CPU, does so until a kernel thread interrupts it: 164 ms were seen
+    # a task that comes and wrongly keeps the CPU does so until a kernel thread interrupts it: 164
+    # ms were seen
     vs.within(max(waits), 0.001, 0.05, "seconds that one waited")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""A server of its own service and clients of others', in one process."""
+"""A server of one service and clients of other services, in one process."""
 
 import select
 import socket
@@ -12,8 +12,8 @@ import uapi
 
 
 class Server:
-    """A server's listener and the connections of one client of each service. The calling thread is
-    the server's afterwards.
+    """A server's listener and the connections of one client of each service. The calling thread
+    belongs to the server's service afterwards.
     """
 
     def __init__(self, dev, *names, family=socket.AF_INET, name="s"):
@@ -57,8 +57,8 @@ def _job(server, loop):
 
 
 def server_jobs(dev, number=3):
-    """For cpu.exact(): ids of services, and the jobs of so many servers, which serve two clients
-    each.
+    """Makes arguments for cpu.exact(): ids of services, and the jobs of so many servers, which
+    serve two clients each.
     """
     servers = [Server(dev, f"a{n}", f"b{n}", name=f"s{n}") for n in range(number)]
     dev.add("recv", [servers[0].s], [uapi.VS_REF(1)])

@@ -20,7 +20,7 @@ def names(dev):
 
 
 def chain(dev, prefix, length, parent=vs.ROOT):
-    """Services one below the other; their ids."""
+    """Makes services one below the other; returns their ids."""
     made = []
     for level in range(length):
         made.append(dev.create(f"{prefix}{level}", made[-1] if made else parent))
@@ -46,7 +46,7 @@ def root_is_there(dev):
 
 @vs.test
 def created_is_found(dev):
-    """What is created is found by id, by name and in the list"""
+    """A created service is found by id, by name and in the list"""
     a = dev.create("a", priority=-7)
     b = dev.create("b", a, priority=9)
     service = dev.query(b)
@@ -69,7 +69,7 @@ def created_is_found(dev):
 
 @vs.test
 def names_are_checked(dev):
-    """Names: 1 to 63 characters of a-z 0-9 . _ -, and one of a kind"""
+    """Names: 1 to 63 characters of a-z 0-9 . _ -, and unique"""
     for good in ("a", "0", "web-1.example_org", "x" * 63):
         dev.create(good)
     for bad in ("", "A", "a b", "a/b", "\xe9", "a\n", "x" * 64, "a\x01"):
@@ -82,7 +82,7 @@ def names_are_checked(dev):
 
 @vs.test
 def absent_services(dev):
-    """What does not exist: ENOENT"""
+    """A service that does not exist: ENOENT"""
     a = dev.create("a")
     gone = dev.create("gone")
     dev.destroy(gone)
@@ -188,7 +188,7 @@ def names_are_free_again(dev):
 
 @vs.test
 def destroying_needs_an_empty_service(dev):
-    """Refused with children or rules, and told how many"""
+    """A service with children or rules is not destroyed, and their number is reported"""
     a = dev.create("a")
     b, c = dev.create("b", a), dev.create("c", a)
     refusal = vs.refused(errno.EBUSY, "HAS_CHILDREN", dev.destroy, a)
@@ -205,7 +205,7 @@ def destroying_needs_an_empty_service(dev):
 
 @vs.test
 def destroyed_with_an_heir(dev):
-    """With move_to the heir takes the rules over"""
+    """destroy with move_to: the heir takes the rules over"""
     a, b, heir = (dev.create(name) for name in ("a", "b", "heir"))
     dev.add("exec", [a], [b], path="/bin/x")
     dev.add("accept", [b], [a])

@@ -1,7 +1,7 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 240
-"""How sockets end being a service's: at its limit, at `vsctl down`, in any namespace."""
+"""How sockets stop belonging to a service: at its limit, at `vsctl down`, in any namespace."""
 
 import contextlib
 import os
@@ -27,7 +27,7 @@ def limited(dev, name, most):
 
 
 def most_seen(dev, id, seconds):
-    """The most sockets that are counted for a service within this time."""
+    """Returns the most sockets that were counted for a service within this time."""
     most, deadline = 0, time.monotonic() + seconds
     while time.monotonic() < deadline:
         most = max(most, dev.stat(id).sockets)
@@ -63,12 +63,13 @@ def under_way(cookies):
             with contextlib.suppress(TimeoutError):
                 while True:
                     held.append(server.accept()[0])
-            # a connection beyond the limit is nobody's; it is not counted, and works for no tenant
+            # a connection beyond the limit belongs to no service; it is not counted, and its server
+            # works for no tenant
             tags = [gates.vs_of(one) for one in held]
             vs.eq(set(tags) <= {a, vs.ROOT}, True, f"services of connections: {tags}")
             vs.within(tags.count(a), 1, most, "connections of a that the server has")
             vs.eq(dev.stat(a).sockets, tags.count(a), "counted")
-            # room again: the next one comes in
+            # there is room again, so the next one is accepted
             for one in peers:
                 one.close()
             for one in held:
@@ -119,8 +120,8 @@ def accepted_at_the_limit(dev):
 
 
 def made_in(space_fd=None):
-    """Sockets of each kind, not in any table; and bound, listening and connected ones, with what
-    they talk to.
+    """Sockets of each kind that are in no table of the kernel; and bound, listening and connected
+    ones, with their peers.
     """
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     if space_fd is not None:
@@ -130,7 +131,7 @@ def made_in(space_fd=None):
     server = gates.listener()
     peer = socket.create_connection(server.getsockname())
     made += [server, peer, server.accept()[0], gates.listener(UNIX), gates.listener(INET, DGRAM)]
-    waiting = socket.create_connection(server.getsockname())  # its connection waits to be accepted
+    waiting = socket.create_connection(server.getsockname())  # the connection waits to be accepted
     os.setns(home, os.CLONE_NEWNET)
     os.close(home)
     return [*made, waiting]
@@ -206,9 +207,7 @@ def held(dev):
 
 @gates.case
 def down_takes_every_tag(dev):
-    """`down` takes the tag off every socket, whatever namespace holds it and whoever holds the
-    namespace
-    """
+    """`down` takes the tag off every socket, in every namespace and however that is held"""
     with held(dev) as (a, holders):
         vs.within(
             dev.stat(a).sockets, len(holders.every()), len(holders.every()) + 8, "counted before"
@@ -224,7 +223,7 @@ def down_takes_every_tag(dev):
 
 @gates.case
 def up_believes_nothing_old(dev):
-    """`up` again believes no tag of before: not of sockets, of connections waiting, of datagrams,
+    """A second `up` believes no earlier tag: not of sockets, of waiting connections, of datagrams,
     or of packets on their way
     """
     srv = dev.create("srv")
@@ -281,8 +280,8 @@ def closed_while_down(dev):
 
 @gates.case
 def counts_after(dev):
-    """After down and up counts are exact: old sockets count for nobody, new ones once, and closing
-    either takes off no more
+    """After down and up counts are exact: old sockets count for no service, new ones once, and
+    closing either takes off no more
     """
     with held(dev) as (a, holders):
         down_and_up()

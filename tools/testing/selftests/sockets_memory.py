@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 300
 # module: no
-"""What a tagged socket costs: the kernel's memory for 20,000 of them, beside as many in the same
-boot without the module.
+"""The memory of a tagged socket: the kernel's memory for 20,000 of them, compared with as many in
+the same boot without the module.
 """
 
 import os
@@ -68,8 +68,8 @@ def holding(count, dev=None, id=vs.ROOT):
 
 
 def each(*service):
-    """Bytes of one of many sockets, and what the kernel holds beside a single one."""
-    holding(SOCKETS, *service)  # what the first ones make the kernel keep is in no difference
+    """The bytes of one of many sockets, and the kernel's memory with a single one."""
+    holding(SOCKETS, *service)  # memory that the kernel keeps from now on
     one = holding(1, *service)
     return (holding(SOCKETS, *service) - one) / (SOCKETS - 1), one
 

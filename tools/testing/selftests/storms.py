@@ -4,8 +4,8 @@
 """Services, forks, connections and namespaces come and go in masses, all tagged: every count ends
 at nothing.
 
-VS_SERVICES=10000 is how many services come and go; by default it is as many as `make check` has
-time for.
+VS_SERVICES=10000 sets how many services come and go; by default as many as `make check` has time
+for.
 """
 
 import contextlib
@@ -19,13 +19,13 @@ import vs
 from threads import Repeating, end
 
 SERVICES = int(os.environ.get("VS_SERVICES", 300))
-SECONDS = int(os.environ.get("VS_SECONDS", 5))  # that the other storms last
+SECONDS = int(os.environ.get("VS_SECONDS", 5))  # the length of the other storms
 FORKS = ["bash", "-c", "while :; do (:); (:) & done"]
 
 
 @contextlib.contextmanager
 def crowd(*works):
-    """Threads that do something over and over, each at least once."""
+    """Runs threads that do something over and over, each at least once."""
     threads = [Repeating(work) for work in works]
     for one in threads:
         one.start()
@@ -51,7 +51,7 @@ def settled(dev):
 
 
 def connect(family, dev, ids):
-    """Connects, accepts, sends and closes, as somebody of one service to somebody of another."""
+    """Connects, accepts, sends and closes, between tasks of two services."""
     gates.enter(dev, ids[0])
     with gates.listener(family) as server:
         gates.enter(dev, ids[1])
@@ -66,7 +66,7 @@ def connect(family, dev, ids):
 
 
 def datagram(dev, ids):
-    """Sends a datagram to itself, as somebody of a service."""
+    """Sends a datagram to itself, as a task of a service."""
     gates.enter(dev, ids[0])
     with gates.listener(kind=socket.SOCK_DGRAM) as sock:
         sock.settimeout(30)
@@ -76,7 +76,7 @@ def datagram(dev, ids):
 
 
 def namespace(dev, ids):
-    """A program of a service makes namespaces for itself, and ends there."""
+    """Runs a program of a service that makes namespaces for itself, and ends in them."""
     gates.enter(dev, ids[1])
     vs.eq(
         vs.run("unshare", "--net", "--ipc", "--uts", "ip", "link", "set", "lo", "up").returncode,

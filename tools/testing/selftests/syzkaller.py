@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: none
-"""tools/testing/syzkaller/vs.txt says of the ABI what uapi/vs.h says: every command, structure,
+"""tools/testing/syzkaller/vs.txt describes the ABI as uapi/vs.h does: every command, structure,
 field and enumerator.
 """
 

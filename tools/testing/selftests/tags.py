@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 120
-"""A task's tag goes where the work goes: to children, threads and what is executed; and the counts
-of tasks with it.
+"""A task's tag goes on to children, threads and executed programs, and the counts of tasks with
+it.
 """
 
 import ctypes
@@ -54,7 +54,7 @@ def tasks(dev, id):
 
 @vs.gated
 def children_inherit(dev):
-    """A placed process's children and their children are of its service; when they end they are
+    """A placed process's children and their children belong to its service; when they end they are
     counted off
     """
     a = dev.create("a")
@@ -70,19 +70,21 @@ def children_inherit(dev):
 
 @vs.gated
 def orphans_stay(dev):
-    """What outlives its parent, as daemons do, stays of the service"""
+    """A process that outlives its parent, as daemons do, stays in the service"""
     a = dev.create("a")
     with Shell() as shell:
         dev.place(shell.pid, a)
         shell("( (sleep 1000 & ) & )")
-        # the two between may become our children when they end
+        # the two shells in between may become this test's children when they end
         vs.until(lambda: vs.reap() or tasks(dev, a) == 2, what="two tasks")
     vs.until(lambda: tasks(dev, a) == 0, what="no task")
 
 
 @vs.gated
 def executing_keeps_it(dev):
-    """What a placed process executes is of its service, also after vfork and posix_spawn"""
+    """A program that a placed process executes belongs to its service, also after vfork and
+    posix_spawn
+    """
     a = dev.create("a")
     with Shell() as shell:
         dev.place(shell.pid, a)
@@ -98,7 +100,7 @@ def executing_keeps_it(dev):
 
 @vs.gated
 def threads_are_tasks(dev):
-    """All threads of a placed process are of its service, those that come later too"""
+    """All threads of a placed process belong to its service, also those that come later"""
     a = dev.create("a")
 
     def threaded():
@@ -156,7 +158,9 @@ def placing_again(dev):
 
 @vs.gated
 def what_cannot_be_placed(dev):
-    """What is no pidfd: EBADF; what has exited: ESRCH; a service that is not there: ENOENT"""
+    """A descriptor that is no pidfd: EBADF; a task that has exited: ESRCH; an unknown service:
+    ENOENT
+    """
     a = dev.create("a")
     for fd in (-1, dev.fd, 12345):
         vs.refused(errno.EBADF, "FD", dev.call, "PLACE_TASK", pidfd=fd, id=a)
@@ -205,7 +209,7 @@ def limits_above_bound_too(dev):
     with vs.Sleeper() as one, vs.Sleeper() as other:
         dev.place(one, c)
         dev.place(other, a)
-        # what was waited for is no task any more: there is room again at once
+        # a task that was reaped does not count any more: there is room again at once
         for _ in range(5):
             vs.eq(vs.in_child(lambda: within(b)), "('EAGAIN', 2)", "in b, its own limit")
             vs.eq(vs.in_child(lambda: within(c)), "('EAGAIN', 2)", "in c, the limit above")

@@ -71,7 +71,7 @@ def bridge(stack):
 
 
 def nat(stack):
-    """Two containers behind the host, which routes, publishes the server's port, and
+    """Two containers behind the host, which routes between them, publishes the server's port, and
     masquerades.
     """
     one, two = (stack.enter_context(Container(name)) for name in ("vs-one", "vs-two"))
@@ -118,8 +118,8 @@ def ask(space, dev, id, kind, where, count):
 
 
 def answer(dev, srv, server, total):
-    """Answers so many questions as a task of `srv`; counts (asker, service worked for, service of
-    the connection).
+    """Answers so many questions as a task of `srv`; counts triples of asker, service worked for,
+    and service of the connection.
     """
     found = collections.Counter()
     gates.enter(dev, srv)
@@ -192,8 +192,8 @@ for made in veth, to_host, bridge, nat:
 
 @gates.case
 def together(dev):
-    """Datagrams that a device hands over several at once are each their sender's: all of them
-    arrive before the first is looked at
+    """Of several datagrams that a device hands over at once, each is its sender's: all arrive
+    before the stack takes the first
     """
     with contextlib.ExitStack() as stack:
         ids = [dev.create(name) for name in TENANTS]
@@ -202,10 +202,10 @@ def together(dev):
         dev.packets(1)
         one, two, listens, host, port = veth(stack)
         with two.inside():
-            # this has it poll, and what one poll finds is handed over together
+            # this makes the device poll, and it hands over together all that one poll finds
             vs.command("ethtool", "-K", "vs77", "gro", "on")
         with one.inside():
-            # a sender that could have the device make segments would not be polled for
+            # the device is not polled for a sender that can have it make segments
             vs.command("ethtool", "-K", "vs77", "tso", "off")
             vs.command("tc", "qdisc", "add", "dev", "vs77", "root", "netem", "slot", "50ms")
         server = stack.enter_context(containers.serve(dev, srv, two, listens, DGRAM, port))

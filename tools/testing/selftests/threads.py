@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Threads of a test, whose failures are its own."""
+"""Threads of a test, whose failures are the test's."""
 
 import threading
 
@@ -7,7 +7,7 @@ import vs
 
 
 class Thread(threading.Thread):
-    """A thread whose failure is its starter's."""
+    """A thread whose failure is raised where it is joined."""
 
     def __init__(self, function, *arguments):
         super().__init__()
@@ -42,7 +42,7 @@ class Repeating(Thread):
 
 
 def end(threads):
-    """Stops those that repeat, waits for all, and reports the first failure."""
+    """Stops the threads that repeat, waits for all, and reports the first failure."""
     for one in threads:
         one.stop.set()
     for one in threads:

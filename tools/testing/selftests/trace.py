@@ -1,7 +1,7 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""The tracepoints vs:vs_bind, vs:vs_refuse and vs:vs_apply: who is bound by which gate and rule,
-and what is refused.
+"""The tracepoints vs:vs_bind, vs:vs_refuse and vs:vs_apply report gate and rule of each binding,
+refusals, and configurations.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ def traced():
 
 @gates.case
 def bind(dev):
-    """vs_bind says gate, rule, and what changes, also where no rule caused it"""
+    """vs_bind reports gate, rule and changes, also of a change without a rule"""
     a, pg = dev.create("a"), dev.create("pg")
     rule = dev.add("accept", [pg], [uapi.VS_REF(1)])
     server = gates.listener()
@@ -64,7 +64,7 @@ def bind(dev):
 
 @gates.case
 def refuse(dev):
-    """vs_refuse says at which gate, for which service, with which errno"""
+    """vs_refuse reports gate, service and errno"""
     a = dev.create("a")
     dev.detach(a, "sockets_max")
     dev.set(a, "sockets_max", 0)
@@ -82,8 +82,8 @@ def refuse(dev):
 
 @vs.test
 def apply(dev):
-    """vs_apply says how much there is now; a configuration that is only checked is not put into
-    force
+    """vs_apply reports the numbers of services and rules, and does not fire for a configuration
+    that is only checked
     """
     config = (
         [vs.config_service("a"), vs.config_service("b")],

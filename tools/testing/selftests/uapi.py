@@ -2,9 +2,9 @@
 """uapi/vs.h as Python: its constants by name, its structures as ctypes, its commands as ioctl
 numbers.
 
-The header is read when this is imported, so there is nothing here that could fall behind it. The
-reader knows only what the header uses (fixed-width members, arrays, nested structures, plain enums)
-and stops at anything else. abi_layout.py holds its result against what the C compiler says.
+The header is read when this module is imported, so the two cannot differ. The reader knows only the
+constructs that the header uses (fixed-width members, arrays, nested structures, plain enums) and
+stops at anything else. abi_layout.py compares its result with the C compiler's.
 """
 
 import ctypes

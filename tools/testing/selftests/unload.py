@@ -14,7 +14,7 @@ import socket
 import vs
 
 ROUNDS = 50
-MODULE = "/tmp/vs.ko"  # in memory: what counts is loading, not reading it over and over
+MODULE = "/tmp/vs.ko"  # in memory, so that loading does not read it from the host over and over
 shutil.copy(os.environ["VS_MODULE"], MODULE)
 
 
@@ -55,13 +55,13 @@ def loaded(*parameters):
 
 
 def use():
-    """Something of everything that is kept in memory."""
+    """Makes an example of everything that is kept in memory."""
     dev = vs.Device()
     try:
         a = dev.create("a")
         b = dev.create("b", a)
         dev.detach(a, "tasks_max")
-        # a cell that leads to another's service, which comes before it
+        # an id that forwards to another's service, which comes before it
         dev.destroy(dev.create("gone", id=7002), dev.create("heir", id=7001))
         dev.add("accept", [a], [vs.REF(1)], peer="10.0.0.0", peer_len=104)
         dev.add("exec", [], [b], path="/usr/bin/x")
@@ -113,7 +113,7 @@ def refused_while_open():
 
 @vs.test
 def refused_while_gates_are_attached():
-    """While gates are attached the module stays, and goes on; after vsctl down it goes"""
+    """While gates are attached the module stays, and works; after vsctl down it goes"""
     with loaded():
         vs.vsctl("up", "--no-sched")
         vs.vsctl("create", "a")
@@ -124,7 +124,7 @@ def refused_while_gates_are_attached():
 
 @vs.test
 def generation_begins():
-    """The generation of a module just loaded is not 0, which the scheduler's copies have before
+    """The generation of a module just loaded is not 0, the value in the scheduler's copies before
     they are made
     """
     with loaded():

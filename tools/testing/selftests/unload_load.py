@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 300
 # module: no
-"""Unloading in the midst of traffic: refused while something uses the module, and clean once
-nothing does.
+"""Unloading during traffic: refused while something uses the module, and clean once nothing
+does.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from threads import Repeating, end
 ROUNDS = int(os.environ.get("VS_ROUNDS", 1))
 MODULE = "/tmp/vs.ko"
 shutil.copy(os.environ["VS_MODULE"], MODULE)
-# steady, but no flood: nothing is shown by waiting long for vsctl
+# steady, but no flood: a long wait for vsctl would show nothing
 FORKS = ["nice", "-n", "19", "bash", "-c", "while :; do (:); (:) & sleep 0.02; done"]
 
 
@@ -32,7 +32,7 @@ def refused(why):
 
 
 def gone():
-    """Unloads the module, at once; nothing of it may be left."""
+    """Unloads the module at once, and checks that nothing of it is left."""
     vs.command("rmmod", "vs")
     left = [
         path for path in ("/dev/vsctl", "/sys/module/vs", "/sys/fs/bpf/vs") if os.path.exists(path)
@@ -41,8 +41,8 @@ def gone():
 
 
 class Traffic:
-    """Connections, datagrams and forks, one after the other, of this process and a child; `rounds`
-    counts exchanges.
+    """Makes connections, datagrams and forks, one after the other, in this process and a child;
+    `rounds` counts exchanges.
     """
 
     def __init__(self):
@@ -106,8 +106,8 @@ def opened():
 
 @vs.test
 def rounds():
-    """Refused while gates and scheduler run, down and unloaded at once in the midst of tagged
-    traffic
+    """Unloading is refused while gates and scheduler run; after `vsctl down` it succeeds at once,
+    during tagged traffic
     """
     with Traffic() as traffic:
         for _ in range(ROUNDS):
@@ -129,7 +129,9 @@ def rounds():
 
 @vs.test
 def open_device():
-    """Refused while the device is open, which `vsctl down` says, with the name of who has it"""
+    """Unloading is refused while the device is open; `vsctl down` says so, with the name of the
+    process that has it open
+    """
     vs.command("insmod", MODULE)
     with opened():
         vs.vsctl("up", "--no-sched")
@@ -144,7 +146,9 @@ def open_device():
 
 @vs.test
 def pinned_elsewhere():
-    """Refused while a gate is pinned by others, which `vsctl down` says; clean when that is gone"""
+    """Unloading is refused while another pin holds a gate; `vsctl down` says so; unloading is clean
+    when that pin is gone
+    """
     vs.command("insmod", MODULE)
     vs.vsctl("up", "--no-sched")
     other = pathlib.Path("/sys/fs/bpf/kept")

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: host
 # limit: 120
-# What setup says when it cannot: one line, with what to do. And that nothing half-made is taken for
-# whole.
+# If setup fails it prints one line, with the remedy; and it does not take a half-made result for a
+# whole one.
 . "${0%/*}/lib.sh"
 
 setup=$(readlink -f "${0%/*}/../../vm/setup")
@@ -14,7 +14,7 @@ cleanup() { "${as_root[@]}" rm -rf "$work"; }
 
 # apart OPTION... COMMAND: as root, in name spaces of its own.
 apart() { "${as_root[@]}" unshare "$@"; }
-# failing COMMAND...: its exit status is 1; says what it said.
+# failing COMMAND...: checks that its exit status is 1; prints its output.
 failing() {
 	local status=0
 	"$@" >"$work/said" 2>&1 || status=$?
@@ -29,7 +29,7 @@ or kasan"
 is "an unknown option" "$(failing "$setup" --frobnicate)" "vs: setup: unknown option --frobnicate"
 
 mkdir "$work/small"
-is "no space: how much is needed, how much is there, and what to do" \
+is "no space: the message has the space needed, the space there is, and the remedy" \
 	"$(failing apart --mount bash -c "
 	mount -t tmpfs -o size=64m none $work/small &&
 		XDG_CACHE_HOME=$work/small exec $setup" | sed 's/needs [0-9]* MB/needs N MB/')" \
@@ -48,12 +48,12 @@ is "no right to install" \
 		"${nobody[@]}" "$setup")" \
 	"vs: setup: no right to install: sudo refuses; become root"
 
-# what an interrupted run may leave, and no network to go on with
+# leftovers of an interrupted run, and no network to go on with
 mkdir -p "$work/cut/vs/root.new/half" "$work/cut/vs/kernels/7.0/build.new"
 said=$(failing apart --net --mount env XDG_CACHE_HOME="$work/cut" "$setup")
 is "no network: one line" "$said" \
 	"vs: setup: tree failed: the network or a package mirror cannot be reached; see to that \
 and run it again"
-is "what was half made is gone, and nothing was taken for whole" \
+is "half-made results are gone, and were not taken for whole ones" \
 	"$(cd "$work/cut/vs" && find . -name half -o -name 'build*' -o -name root)" ""
 finish

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What selftests in Python share: /dev/vsctl by raw ioctls, and TAP.
+"""The library of selftests in Python: /dev/vsctl by raw ioctls, and TAP.
 
 A test file defines cases with @vs.test and ends with vs.main(). Each case starts with no service
-but root and no rule; its docstring is the line TAP shows. vsctl is tested by tests that call vsctl;
-these here speak to the module.
+but root and no rule; its docstring is the title that TAP shows. Tests that call vsctl test vsctl;
+this library speaks to the module directly.
 """
 
 import ctypes
@@ -25,9 +25,9 @@ from uapi import constants
 ANY, ROOT, HOME, UNLIMITED = uapi.VS_ANY, uapi.VS_ROOT, uapi.VS_HOME, uapi.VS_UNLIMITED
 REF = uapi.VS_REF
 DEVICE = "/dev/vsctl"
-SLOWNESS = int(os.environ.get("VS_SLOWNESS", "1"))  # by how much limits are longer in this kernel
+SLOWNESS = int(os.environ.get("VS_SLOWNESS", "1"))  # the factor for limits in this kernel
 
-# what root has after loading, in the order of enum vs_attr
+# root's attributes after loading, in the order of enum vs_attr
 DEFAULTS = {
     "cpu_weight": 100,
     "cpu_cap": UNLIMITED,
@@ -47,7 +47,7 @@ def ioctl(fd, request, address):
 
 
 def why(number):
-    """The name of a reason, without VS_WHY_."""
+    """The name of a reason, without the prefix VS_WHY_."""
     names = uapi.enums["vs_reason"]
     return names[number][7:] if number < len(names) else f"?{number}"
 
@@ -112,7 +112,7 @@ ENTITIES = {
 
 
 def rule(gate, left=(), right=(), **properties):
-    """A struct vs_rule. left and right: ids by entity, caller first; what is missing is VS_ANY.
+    """A struct vs_rule. left and right: ids by entity, caller first; missing ones are VS_ANY.
 
     A property is set by its field (uid=1, local="10.0.0.0", local_len=104, path="/usr/bin/x",
     unix="@name"); its bit in props is set with it.
@@ -260,8 +260,8 @@ class Device:
         self.call("RULE_DEL", id=number)
 
     def try_call(self, gate, left=(ROOT,), work=None, **properties):
-        """VS_IOC_RULE_TEST: what a call of the services `left` with these properties would be
-        classified as.
+        """VS_IOC_RULE_TEST: the classification of a call of the services `left` with these
+        properties.
         """
         left = [*left] + [ROOT] * (ENTITIES.get(gate, 0) - len(left))
         made = rule(gate, left, **properties)
@@ -287,11 +287,11 @@ class Device:
         self.call("PLACE_SOCKET", fd=sock.fileno(), id=id)
 
     def socket_of(self, sock):
-        """The id of the service that a socket of ours belongs to."""
+        """The id of the service that a socket of this process belongs to."""
         return self.call("SOCKET", fd=sock.fileno()).id
 
     def apply(self, services=(), rules=(), check=False, prune=False):
-        """Rules may also be one array, as of many."""
+        """Applies a configuration. `rules` may also be one array, for large numbers."""
         table = (uapi.vs_config_service * len(services))(*services)
         listed = rules if isinstance(rules, ctypes.Array) else (uapi.vs_rule * len(rules))(*rules)
         return self.call(
@@ -306,7 +306,7 @@ class Device:
         )
 
     def wipe(self):
-        """Leaves root alone, as it is after loading."""
+        """Removes all but root, and resets it to its state after loading."""
         self.apply(prune=True)
         root = self.query(ROOT)
         if root.priority:
@@ -328,7 +328,7 @@ class Skip(Exception):
 
 
 def skip(reason):
-    """Ends a case: it cannot be decided here."""
+    """Ends a case that cannot be decided here."""
     raise Skip(reason)
 
 
@@ -358,7 +358,7 @@ def refused(number, reason, function, *arguments, **named):
 
 
 def run(*command, **options):
-    """Runs a command to its end, output captured as text; does not judge its exit status."""
+    """Runs a command to its end and captures its output as text; does not check its exit status."""
     return subprocess.run(command, capture_output=True, text=True, **options)
 
 
@@ -369,7 +369,7 @@ def command(*words):
 
 
 def vsctl(*arguments):
-    """Runs vsctl; raises AssertionError with its messages if it fails; returns what it printed."""
+    """Runs vsctl; raises AssertionError with its messages if it fails; returns its output."""
     done = run("vsctl", *arguments)
     if done.returncode:
         raise AssertionError(
@@ -384,7 +384,7 @@ def dies_with_parent():
 
 
 def in_child(function):
-    """Runs function() in a forked child and returns its result (a string), or raises what it raised
+    """Runs function() in a forked child and returns its result (a string), or raises its exception
     as AssertionError.
     """
     reader, writer = os.pipe()
@@ -432,8 +432,8 @@ def listens(port):
 
 
 def adopt():
-    """From here on what outlives its parent becomes our child. A zombie counts as a task, and
-    kill_sessions() reaps it.
+    """Makes processes that outlive their parent children of this process, so that kill_sessions()
+    reaps them: a zombie counts as a task.
     """
     _libc.prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
 
@@ -448,8 +448,8 @@ def reap(flags=os.WNOHANG):
 
 
 def kill_sessions(*leaders):
-    """Kills processes that lead sessions, with all that is in these, and reaps. Nothing else may be
-    running then.
+    """Kills processes that lead sessions, with all processes in these, and reaps them. No other
+    child may be running.
     """
     for leader in leaders:
         os.killpg(leader.pid, signal.SIGKILL)
@@ -514,8 +514,8 @@ def _case(function):
 def main():
     """Runs the cases in order, speaks TAP, and exits 0, 1 (a case failed) or 4 (all were skipped).
 
-    VS_CASE=REGEX runs those alone whose function's name matches: what a failed case leaves behind
-    can fail the next ones.
+    VS_CASE=REGEX runs only cases whose function's name matches: a failed case can make the next
+    ones fail.
     """
     _cases[:] = [
         function

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# apply: whole or not at all, and a dry run that tells the truth. What is printed reads back.
+# apply: whole or not at all, and a dry run that tells the truth. Printed rules read back.
 # limit: 240
 . "${0%/*}/lib.sh"
 
@@ -29,8 +29,8 @@ TOML
 
 before=$(vsctl status)
 check "a dry run" vsctl apply /tmp/one.toml --dry-run
-is "changes nothing" "$(vsctl status)" "$before"
-is "it tells what would be" "$(vsctl apply /tmp/one.toml --dry-run | head -2)" \
+is "a dry run changes nothing" "$(vsctl status)" "$before"
+is "a dry run tells the changes" "$(vsctl apply /tmp/one.toml --dry-run | head -2)" \
 	"+ service shop: parent root, cpu_weight 300, tasks_max 500, tasks_errno ENOMEM
 + service web: parent shop, cpu_cap 12.5%"
 check "apply" vsctl apply /tmp/one.toml
@@ -49,23 +49,23 @@ is "the same, but younger" "$(rules | tail -1)" "$text"
 is "apply would put it back" "$(vsctl apply /tmp/one.toml --dry-run)" \
 	"~ rules: another order of age"
 
-# the kernel refuses this one: 17 levels. The refusal has a place in the file.
+# the kernel refuses this file, for 17 levels, and the refusal has a place in it
 for n in {1..17}; do
 	printf '[services.d%d]\n' "$n"
 	((n == 1)) || printf 'parent = "d%d"\n' $((n - 1))
 done >/tmp/deep.toml
 state="$(vsctl ls; rules)"
 refuse 1 "a configuration the kernel refuses" vsctl apply /tmp/deep.toml
-check "is refused where it stands" grep -q '^vsctl: /tmp/deep.toml:32:11: ' \
+check "a refusal names its place" grep -q '^vsctl: /tmp/deep.toml:32:11: ' \
 	<(vsctl apply /tmp/deep.toml 2>&1)
-is "and changes nothing" "$(vsctl ls; rules)" "$state"
-refuse 1 "a dry run says so too" vsctl apply /tmp/deep.toml --dry-run
+is "a refused configuration changes nothing" "$(vsctl ls; rules)" "$state"
+refuse 1 "a dry run is refused, too" vsctl apply /tmp/deep.toml --dry-run
 
 printf '[services.pg]\n' >/tmp/two.toml
 check "another configuration" vsctl apply /tmp/two.toml
-is "what it does not name stays" "$(names)" "pg root shop web "
+is "services that it does not name stay" "$(names)" "pg root shop web "
 is "its rules are all there is" "$(rules)" ""
-check "unless it is pruned" vsctl apply /tmp/two.toml --prune
+check "services that it does not name are pruned" vsctl apply /tmp/two.toml --prune
 is "children before parents" "$(names)" "pg root "
 check "standard input" vsctl apply - --prune </dev/null
 is "all is gone" "$(names)" "root "
@@ -73,9 +73,9 @@ is "all is gone" "$(names)" "root "
 check "gates, for a task in a service" vsctl up --no-sched --gates fork
 check "a service" vsctl create held
 sleep 1000 &
-check "with a task" vsctl place $! held
+check "a task in the service" vsctl place $! held
 # shellcheck disable=SC2016 # the message has the name in backquotes
-is "is not pruned, and named" "$(vsctl apply - --prune </dev/null 2>&1 | head -1)" \
+is "one with a task is not pruned, and named" "$(vsctl apply - --prune </dev/null 2>&1 | head -1)" \
 	'vsctl: apply: destroy `held`, which the file does not name: it has tasks (EBUSY)'
 kill $!
 wait $! 2>/dev/null

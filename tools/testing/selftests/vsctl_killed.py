@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 600
-"""vsctl is killed at a step of up, apply or down: all is as before or as after, and the next call
-mends what is left.
+"""vsctl is killed at a step of up, apply or down: the state is the old or the new one, and the next
+call completes the work.
 
-A step is a system call, before which it is killed. Those that change what is in force are tried one
-by one; of those that prepare it, or clear away, every so many (VS_EACH=1: each). Two things are not
-in the one instant in which a set of gates takes effect: the packet gate, which is the module's, is
-switched just before or after; and a set that replaces another is in force beside it between
-mounting the one and unmounting the other.
+A step is a system call, before which vsctl is killed. Each call that changes what is in force is
+tried; of calls that prepare the change or clean up, one of so many (VS_EACH=1: each). Two things do
+not happen at the one instant at which a set of gates takes effect: the packet gate, which belongs
+to the module, is switched just before or after it; and a set that replaces another is in force
+beside the old one until that is unmounted.
 """
 
 import collections
@@ -23,7 +23,7 @@ import vs
 
 import uapi
 
-# system calls: how many further each time
+# system calls, each with the step from one tried call to the next
 STEPS = {"ioctl": 1, "move_mount": 1, "umount2": 1, "rmdir": 1, "bpf": 300, "unlink": 60}
 EACH = os.environ.get("VS_EACH")
 ROOT = pathlib.Path("/sys/fs/bpf/vs")
@@ -31,13 +31,13 @@ TRACE = "/tmp/vsctl.trace"
 
 
 def programs():
-    """The names of all BPF programs that the kernel has, and how many of each."""
+    """The names of all BPF programs in the kernel, with the number of each."""
     listed = json.loads(vs.run("bpftool", "--json", "prog", "show").stdout or "[]")
     return collections.Counter(one.get("name") for one in listed)
 
 
 def layers():
-    """How many file systems are mounted at ROOT, one over the other."""
+    """The number of file systems that are mounted at ROOT, one over the other."""
     mounts = pathlib.Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
     return sum(line.split()[4] == str(ROOT) for line in mounts)
 
@@ -46,7 +46,7 @@ State = collections.namedtuple("State", "pins packet scheduler programs services
 
 
 def state():
-    """What is in force, what is listed, and what the kernel holds."""
+    """The state: the programs in force, the lists, and the programs in the kernel."""
     dev = vs.Device()
     try:
         info, services = dev.info(), dev.services()
@@ -77,15 +77,15 @@ def gates(found):
 
 
 def left_over(found):
-    """Whether there are programs of a scheduler that has gone: the kernel frees them in the
-    background, under PREEMPT_RT long after they have ended.
+    """Whether programs of an ended scheduler still exist: the kernel frees them in the background,
+    under PREEMPT_RT long after the end.
     """
     wanted = "links/sched" in found.pins or layers() > 1
     return not wanted and any(name.startswith(("vs_", "scheduler__")) for name in found.programs)
 
 
 def settled():
-    """The state, when what a killed vsctl had open has gone."""
+    """The state, once the kernel has freed all that a killed vsctl had open."""
     seen = []
 
     def same():
@@ -97,7 +97,7 @@ def settled():
 
 
 def counted(words):
-    """Runs vsctl to its end; returns how often its first thread makes each of the system calls of
+    """Runs vsctl to its end; returns how often its first thread made each of the system calls of
     STEPS.
     """
     done = vs.run(
@@ -133,7 +133,7 @@ def kill_at(call, at, words):
 
 
 def differs(found, wanted):
-    """What is different in two states, in words; empty if nothing is."""
+    """The difference of two states, in words; empty if there is none."""
     return "; ".join(
         f"{name}: {one!r}, not {other!r}"
         for name, one, other in zip(State._fields, found, wanted)
@@ -142,7 +142,7 @@ def differs(found, wanted):
 
 
 def killed(words, back, between=lambda found, old, new: False):
-    """Kills `vsctl words` everywhere. `back()` brings back what was before."""
+    """Kills `vsctl words` at each step. `back()` restores the state before."""
     old = settled()
     calls = counted(words)
     new = settled()
@@ -191,12 +191,12 @@ def config(text):
 
 
 def packet_first(found, old, new):
-    """All as before but the packet gate, which is on already."""
+    """The old state, except that the packet gate is on already."""
     return found == old._replace(packet=new.packet)
 
 
 def packet_last(found, old, new):
-    """All is new but the packet gate, which is still on."""
+    """The new state, except that the packet gate is still on."""
     return found == new._replace(packet=old.packet)
 
 
@@ -208,7 +208,7 @@ def both(found, old, new):
 
 
 def gates_gone(found, old, new):
-    """Gates and scheduler are gone, as when all is down; what counts is not taken away yet."""
+    """Gates and scheduler are gone, as after down; the programs that count are still there."""
     return not gates(found) and (found.scheduler, found.services, found.rules) == (
         None,
         old.services,
@@ -224,7 +224,7 @@ def up():
 
 @vs.test
 def narrower():
-    """up with other gates and without the scheduler, from all that there is"""
+    """up with other gates and without the scheduler, from all gates and the scheduler"""
     vs.vsctl("up")
     killed(
         ["up", "--no-sched", "--gates", "fork,exec,connect"],

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# Members by hand: place, exec, ps, ss; and what down makes of them.
+# Members by hand: place, exec, ps, ss; and down, which takes their tags.
 # limit: 240
 . "${0%/*}/lib.sh"
 
@@ -14,7 +14,7 @@ listens() { [[ $(vsctl ss b) == *LISTEN* ]]; }
 cleanup() { kill $(jobs -p) 2>/dev/null; }
 
 check "a service" vsctl create a
-check "and another" vsctl create b
+check "another service" vsctl create b
 check "up" vsctl up --no-sched
 
 sleep 1000 &
@@ -22,8 +22,8 @@ pid=$!
 check "a process is placed" vsctl place $pid a
 is "it is at home there" "$(home $pid)" a
 is "it is counted" "$(stat_of a 4)" 1
-check "it moves" vsctl place $pid b
-is "and is counted there only" "$(stat_of a 4) $(stat_of b 4)" "0 1"
+check "a process moves" vsctl place $pid b
+is "a moved process is counted in its new service only" "$(stat_of a 4) $(stat_of b 4)" "0 1"
 refuse 1 "its service cannot be destroyed" vsctl destroy b
 
 is "exec places before it runs" \
@@ -43,24 +43,24 @@ pairs = [socket.socketpair() for _ in range(300)]
 time.sleep(1000)' &
 await "another has many" all_are_counted
 is "each is listed once" "$(vsctl ss b | grep -c unix-)" 603
-is "as are root's" "$(diff <(listed) <(awk 'NR > 1 { print $7 }' /proc/net/unix | sort))" ""
+is "root's are listed" "$(diff <(listed) <(awk 'NR > 1 { print $7 }' /proc/net/unix | sort))" ""
 check "a service below" vsctl create below --parent a
 vsctl exec below -- seq 200000 >/dev/null
 total() { vsctl "$@" --json | grep -oP '"cpu_total_ns": *\K[0-9]+'; }
-within "what is below counts in the total" \
+within "a service below counts in the total" \
 	$(($(total stat a) - $(vsctl stat a --json | grep -oP '"cpu_ns": *\K[0-9]+'))) 1 10000000000
 within "which show has, too" $(($(total show below) - $(total stat below))) 0 0
 within "of those above" \
 	$(($(total show a) - $(vsctl show a --json | grep -oP '"cpu_ns": *\K[0-9]+'))) 1 10000000000
-check "it goes" vsctl destroy below
+check "the service below is destroyed" vsctl destroy below
 check "threads can be placed alone" vsctl place --thread $pid a
-is "as ps shows" "$(home $pid)" a
+is "ps shows a thread placed alone" "$(home $pid)" a
 
 check "down" vsctl down
-is "nobody has a task" "$(stat_of a 4) $(stat_of b 4)" "0 0"
-is "nobody has a socket" "$(stat_of a 5) $(stat_of b 5)" "0 0"
+is "no service has a task" "$(stat_of a 4) $(stat_of b 4)" "0 0"
+is "no service has a socket" "$(stat_of a 5) $(stat_of b 5)" "0 0"
 check "up again" vsctl up --no-sched
 is "tags of before are not believed" "$(vsctl ps | wc -l) $(vsctl ss | wc -l)" "1 1"
 check "down at the end" vsctl down
-check "a service nobody is in can go" vsctl destroy b
+check "a service without members can go" vsctl destroy b
 finish

@@ -39,7 +39,7 @@ is "no rule" "$(winner connect task=a)" "no rule matches"
 is "a path beats its folder" "$(winner exec path=/usr/bin/x)" "exec path=/usr/bin/x => task=b"
 is "an exception" "$(vsctl rule test exec task=b path=/usr/bin/y uid=1 | sed -n 's/^task *//p')" \
 	"b stays"
-is "what the entity becomes" \
+is "the entity's new service is shown" \
 	"$(vsctl rule test accept task=pg peer=10.1.1.1 | sed -n 's/^task *//p')" "pg -> b"
 is "the other's VS" "$(vsctl rule test accept task=pg conn=a | sed -n 's/^task *//p')" "pg -> a"
 is "the caller's work" "$(vsctl rule test --work a accept task=vip | sed -n 's/^task *//p')" \

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: cpus=2
 # limit: 120
-# The scheduler by vsctl: up starts it, up --no-sched stops it and leaves the rest, each as often as
-# one likes.
+# The scheduler through vsctl: up starts it, up --no-sched stops it and leaves the rest, any number
+# of times.
 . "${0%/*}/lib.sh"
 
 runs() { cat /sys/kernel/sched_ext/root/ops 2>/dev/null || echo none; }

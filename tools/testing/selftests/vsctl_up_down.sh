@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# up and down: all or nothing, mending what is missing, leaving nothing behind.
+# up and down: all or nothing, adding missing parts, leaving nothing behind.
 # limit: 300
 . "${0%/*}/lib.sh"
 
@@ -9,7 +9,7 @@ rest="setuid setgid socket socketpair connect accept send recv close wait packet
 links() { find $pins/links -type f 2>/dev/null | wc -l; }
 # the line that begins with this word alone: not `gates off` for `gates`
 status_of() { vsctl status | sed -n "s/^$1  \+//p"; }
-# the gates that the links are for
+# the gates to which the links belong
 linked() {
 	find $pins/links -type f -name '*__*' -printf '%f\n' | sed 's/__.*//' |
 		grep -vx 'core\|iter' | sort -u | xargs
@@ -22,10 +22,10 @@ is "every gate is in force" "$(status_of gates)" \
 	"fork exec exit $rest"
 is "a second up finds nothing missing" "$(vsctl up --no-sched 2>&1 >/dev/null)" \
 	"vsctl: nothing was missing"
-is "and attaches nothing twice" "$(links)" "$all"
+is "a second up attaches nothing twice" "$(links)" "$all"
 
 rm $pins/links/accept__sock_graft $pins/links/core__place
-check "up mends what is half made" vsctl up --no-sched
+check "up adds the missing parts" vsctl up --no-sched
 is "all links are there again" "$(links)" "$all"
 
 check "a choice of gates" vsctl up --no-sched --gates fork,exec
@@ -48,7 +48,7 @@ is "no pin is left" "$(find /sys/fs/bpf -mindepth 1)" ""
 is "no BPF program is left" "$(bpftool prog show | grep -c 'core__\|fork__')" 0
 is "down again says so" "$(vsctl down)" "nothing was attached"
 
-# However many descriptors vsctl may have, `up` is done whole or leaves nothing.
+# With any limit on vsctl's descriptors, `up` is done whole or leaves nothing.
 left='' failed=0
 for ((room = 8; room <= 128; room += 12)); do
 	if prlimit --nofile=$room vsctl up --no-sched >/tmp/up.log 2>&1; then
@@ -70,10 +70,10 @@ cpu_weight = 0
 TOML
 check "down, to try a configuration" vsctl down
 refuse 2 "up with a bad configuration" vsctl up --no-sched --config /tmp/bad.toml
-is "attaches nothing" "$(status_of gates)" none
+is "a bad configuration attaches nothing" "$(status_of gates)" none
 printf '[services.a]\ncpu_weight = 7\n' >/tmp/good.toml
 check "up with a good one" vsctl up --no-sched --config /tmp/good.toml
-check "applies it" grep -q 'a ([0-9]*) cpu_weight=7$' <(vsctl tree)
+check "a good configuration is applied" grep -q 'a ([0-9]*) cpu_weight=7$' <(vsctl tree)
 
 check "down at the end" vsctl down
 check "the module can go" rmmod vs

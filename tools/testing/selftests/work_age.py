@@ -16,8 +16,8 @@ BY_SOCKET = [uapi.VS_REF(1)]
 
 
 def at_work(dev):
-    """A task of `s` that has received a request of a client of `a`; the two ids, and both ends of
-    the connection.
+    """Makes the caller a task of `s` that has received a request of a client of `a`; returns the
+    two ids, and both ends of the connection.
     """
     a, s = dev.create("a"), dev.create("s")
     dev.add("recv", [s], BY_SOCKET)
@@ -58,7 +58,7 @@ def ageless(dev):
 
 
 def loaded(parameter, function):
-    """Runs function() with the module loaded so and its gates attached."""
+    """Runs function() with the module loaded with these parameters and its gates attached."""
     module = os.environ.get("VS_MODULE", "/vs/build/module/vs.ko")
     vs.run("insmod", module, parameter)
     try:
@@ -75,13 +75,13 @@ def loaded(parameter, function):
 
 @vs.test
 def limited():
-    """Two seconds after the last receipt, asleep or not; each receipt begins the age anew"""
+    """Work ends two seconds after the last receipt, asleep or not; each receipt restarts the age"""
     loaded("work_age=2", aged)
 
 
 @vs.test
 def unlimited():
-    """With work_age=0 it never does"""
+    """With work_age=0 work never ends by age"""
     loaded("work_age=0", ageless)
 
 

@@ -48,7 +48,7 @@ class Server:
 
 @gates.case
 def refused(dev):
-    """A request by a socket that its new service has no room for ends the work in hand"""
+    """A request by a socket for which its new service has no room ends the work in hand"""
     server = Server(dev)
     full = dev.create("full")
     gates.enter(dev, vs.ROOT)
@@ -91,8 +91,8 @@ def stale_message(dev):
 
 @gates.case
 def no_message(dev):
-    """A datagram of which nothing is known is nobody's, though the last service there is has the
-    id of all bits
+    """A datagram of which nothing is known belongs to no service, even if a service has the id with
+    all bits set
     """
     server = Server(dev)
     last = dev.create("last", id=16383)
@@ -252,7 +252,7 @@ def select_of_32_bits(dev):
     libc.mmap.restype = ctypes.c_void_p
     MAP_32BIT = 0x40
     area = libc.mmap(None, size, 7, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_32BIT, -1, 0)
-    # push rbx; push rsi..: select(nfds=edi, in=esi, 0, 0, tv=edx) by int 0x80, number 142
+    # select(nfds=edi, in=esi, 0, 0, tv=edx) by int 0x80, number 142
     code = bytes.fromhex(
         "53"
         "55"
@@ -318,7 +318,7 @@ class Ring:
         return self.libc.syscall(_ENTER, self.fd, submit, wait, flags, None, 0)
 
     def done(self):
-        """How many have completed; none is left to be waited for."""
+        """Returns how many operations have completed, and consumes the completions."""
         tail = struct.unpack_from("I", self.rings, self.cq[1])[0]
         struct.pack_into("I", self.rings, self.cq[0], tail)
         return tail
@@ -338,7 +338,7 @@ def ring_waits(dev):
     vs.eq(ring.enter(0, 1, _GETEVENTS), 0, "waited")
     server.tag_is(server.s, "after the wait")
     vs.eq(ring.done(), 1, "completed")
-    # what a ring receives comes with others: which one is served first cannot be told
+    # a ring can receive several messages together: which one is served first cannot be told
     room = ctypes.create_string_buffer(99)
     ring.queue(_RECV, server.conn.fileno(), ctypes.addressof(room), 99)
     vs.eq(ring.enter(1, 0, 0), 1, "submitted")

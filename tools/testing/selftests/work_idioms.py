@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 240
-"""Work in hand, as servers have it: a server of service `s` and clients of `a` and `b`. Nothing is
-placed once a server runs, and no state is reset between its steps.
+"""Work in hand in the idioms of servers: a server of service `s` and clients of `a` and `b`.
+Nothing is placed once a server runs, and no state is reset between its steps.
 """
 
 import ctypes
@@ -51,7 +51,7 @@ def event_loop(dev):
 
 @gates.case
 def unbound_receipt(dev):
-    """A request that no rule binds is the server's own, although another's came just before"""
+    """A request that no rule binds is the server's own, although a tenant's came just before"""
     server = Server(dev, "a", "b")
     dev.add("recv", [server.s], [server.ids[0]], peer_port=server.peers[0].getsockname()[1])
     server.serve(0)
@@ -99,7 +99,7 @@ class _Message(ctypes.Structure):
 
 
 def receive_many(sock, count):
-    """recvmmsg() of so many messages; how many came."""
+    """Calls recvmmsg() for so many messages; returns how many came."""
     buffers = [ctypes.create_string_buffer(99) for _ in range(count)]
     vectors = (ctypes.c_uint64 * (2 * count))(
         *(word for one in buffers for word in (ctypes.addressof(one), 99))
@@ -113,8 +113,8 @@ def receive_many(sock, count):
 
 @gates.case
 def batches(dev):
-    """Of datagrams that one call fetches together none is the work in hand; one alone is, and so is
-    what recvmmsg() fetches from a connection
+    """Of datagrams that one call fetches together none becomes the work in hand; one alone does,
+    and so do bytes that recvmmsg() fetches from a connection
     """
     server = Server(dev, "a", "b")
     dev.add("recv", [server.s], BY_MESSAGE)
@@ -138,7 +138,9 @@ def batches(dev):
 
 
 def threads_home(function):
-    """What function() returns in a new thread that lives on; and the thread's end."""
+    """Runs function() in a new thread that lives on; returns its result, and a function that ends
+    the thread.
+    """
     done, result, ready = threading.Event(), [], threading.Event()
 
     def body():
@@ -154,8 +156,8 @@ def threads_home(function):
 
 @gates.case
 def pool(dev):
-    """A thread that a pool makes in the course of work is the server's, and works for the client
-    whose request it reads
+    """A thread that a pool makes during work is at home in the server's service, and works for the
+    client whose request it reads
     """
     server = Server(dev, "a", "b")
     dev.add("recv", [server.s], BY_SOCKET)
@@ -175,8 +177,8 @@ def pool(dev):
 
 @gates.case
 def helpers(dev):
-    """A background save, and a worker restarted after an accept, are the server's; a rule of fork
-    hands the work on
+    """A background save, and a worker restarted after an accept, are at home in the server's
+    service; a rule of fork hands the work on
     """
     server = Server(dev, "a")
     dev.add("recv", [server.s], BY_SOCKET)
@@ -215,8 +217,8 @@ def helpers(dev):
 
 @gates.case
 def limits(dev):
-    """A tenant at its limits fails none of the server's own forks and sockets, only what a rule
-    makes for it
+    """A tenant at its limits makes none of the server's own forks and sockets fail, only those that
+    a rule makes for it
     """
     server = Server(dev, "a")
     a = server.ids[0]
@@ -250,8 +252,8 @@ def _futex():
 
 @gates.case
 def sleeps(dev):
-    """After the reply work ends with the first sleep, whatever the task sleeps in; before it a
-    sleep belongs to the work
+    """After the reply work ends with the first sleep, in any call; before the reply a sleep belongs
+    to the work
     """
     server = Server(dev, "a")
     dev.add("recv", [server.s], BY_SOCKET)
@@ -305,8 +307,8 @@ def slow_client(dev):
 
 @gates.case
 def upstream(dev):
-    """What a server asks of another one is part of the work: neither its answer nor a wait for it
-    changes whose it is, and the connection is the server's own
+    """A server's request to another server is part of the work: neither the answer nor the wait for
+    it changes the work, and the connection is the server's own
     """
     server = Server(dev, "a")
     dev.add("recv", [server.s], BY_SOCKET)
@@ -321,7 +323,8 @@ def upstream(dev):
     other = back.accept()[0]
     sock.send(b"question")
     timer = threading.Timer(0.05, lambda: other.send(b"answer"))
-    # the second socket of this test is the other server's; its thread is the server's only here
+    # the second socket of this test belongs to the other server; the thread works as that server
+    # only here
     timer.start()
     server.peers[0].send(b"request")
     server.conns[0].recv(99)
@@ -332,7 +335,9 @@ def upstream(dev):
 
 @gates.case
 def nobodys(dev):
-    """A connection of nobody's becomes its acceptor's home's, whatever the acceptor worked on"""
+    """A connection that belongs to no service becomes its acceptor's home's, whatever the acceptor
+    worked on
+    """
     server = Server(dev, "a")
     dev.add("recv", [server.s], BY_SOCKET)
     gates.enter(dev, vs.ROOT)
@@ -348,8 +353,8 @@ def nobodys(dev):
 
 @gates.case
 def spliced(dev):
-    """Bytes that are spliced, or mapped, from another client's connection are the server's own, and
-    so is what it does then
+    """Bytes that are spliced from another client's connection are the server's own, and so is its
+    work afterwards
     """
     for family in (INET, UNIX):
         names = [f"{name}{family}" for name in "ab"]
@@ -370,7 +375,7 @@ def spliced(dev):
 
 @gates.case
 def mapped(dev):
-    """So are bytes that are mapped from a connection (TCP_ZEROCOPY_RECEIVE)"""
+    """Bytes that are mapped from a connection (TCP_ZEROCOPY_RECEIVE) are the server's own"""
     server = Server(dev, "a", "b")
     dev.add("recv", [server.s], BY_SOCKET)
     server.serve(0)
@@ -378,13 +383,13 @@ def mapped(dev):
     try:
         server.conns[1].getsockopt(socket.IPPROTO_TCP, 35, 64)
     except OSError:
-        pass  # nothing is mapped at address 0; that it was asked for counts
+        pass  # nothing is mapped at address 0, but the request alone counts
     server.is_home("asked for b's bytes")
 
 
 @gates.case
 def ends(dev):
-    """Each end of work is counted by its reason, for the service that was worked for"""
+    """Each end of work is counted by its cause, for the service that was worked for"""
     server = Server(dev, "a", "b")
     a, b = server.ids
     dev.add("recv", [server.s], BY_SOCKET)
@@ -408,8 +413,8 @@ def ends(dev):
 
 @gates.case
 def same_tenant(dev):
-    """Work for a tenant that came by one connection, and then by another of the same tenant's, ends
-    with the second
+    """Work for a tenant that came by one connection, and then by another connection of the same
+    tenant, ends with the second
     """
     server = Server(dev, "a")
     dev.add("recv", [server.s], BY_SOCKET)

@@ -20,7 +20,7 @@ import uapi
 
 BY_SOCKET, BY_MESSAGE = [uapi.VS_REF(1)], [uapi.VS_REF(2)]
 SPIN = 8 * cpu.SLOT  # seconds
-NEAR = 0.4  # of a spin: what forks, system calls and Python take beside it
+NEAR = 0.4  # of a spin: the time that forks, system calls and Python take beside it
 
 
 def serving(dev):
@@ -34,12 +34,12 @@ def serving(dev):
 
 
 def charged(dev, server, function):
-    """What function() is charged to: seconds of s, of a and of b."""
+    """Runs function() and returns the charges for it: seconds of s, of a and of b."""
     ids = [server.s, *server.ids]
     before = [dev.stat(id).cpu_ns for id in ids]
     function()
-    # A file read, so that the kernel brings the caller's own figure up to date, is not enough: a
-    # context switch is.
+    # To read a file, which makes the kernel update the caller's own figure, is not enough: a
+    # context switch is needed.
     time.sleep(0.01)
     return [(dev.stat(id).cpu_ns - was) / 1e9 for id, was in zip(ids, before)]
 
@@ -55,7 +55,7 @@ def reply(server, n=0):
 
 @gates.case
 def parts(dev):
-    """What a server does between the parts of a reply is the client's"""
+    """A server's work between the parts of a reply is charged to the client"""
     server, loop = serving(dev)
 
     def streams():
@@ -70,7 +70,7 @@ def parts(dev):
 
 @gates.case
 def own(dev):
-    """What it does after the last one is its own, whatever ends the work"""
+    """A server's work after the last part of a reply is its own, whatever ends the work"""
     server, loop = serving(dev)
     server.listener.settimeout(0.01)
 
@@ -85,7 +85,7 @@ def own(dev):
         server.conns[n].recv(99)
 
     def placed():
-        # by another process, while this one spins; and back
+        # the process is placed in another service, and back
         for id in server.ids[1], server.s:
             dev.place(os.getpid(), id)
 
@@ -112,7 +112,9 @@ def own(dev):
 
 @gates.case
 def exits(dev):
-    """So is what a child does that ends after its reply, or closes what the work came by"""
+    """The work of a child after its reply is the server's own, if the child ends, or closes the
+    connection by which the work came
+    """
     server, _loop = serving(dev)
 
     def child(end):
@@ -140,8 +142,8 @@ def exits(dev):
 
 @gates.case
 def others(dev):
-    """A reply to others ends work; with a rule of send it is work for its receiver, until it is
-    sent
+    """A reply to another client ends the work; with a rule of send it is work for its receiver,
+    until it is sent
     """
     server, loop = serving(dev)
 
@@ -171,7 +173,7 @@ def others(dev):
 
 @gates.case
 def question(dev):
-    """A question to another server, by a connection of its own, is part of the work whatever a rule
+    """A request to another server, by a connection of its own, is part of the work whatever a rule
     of send says of it
     """
     server, _loop = serving(dev)
@@ -187,8 +189,8 @@ def question(dev):
 
 @gates.case
 def datagrams(dev):
-    """After the reply to a datagram, what is sent by the same socket can be for anybody: it is the
-    server's own, or a rule says
+    """After the reply to a datagram, a message by the same socket can be for any client: the work
+    for it is the server's own, unless a rule says otherwise
     """
     server = Server(dev, "a", "b")
     sock = gates.listener(socket.AF_INET, socket.SOCK_DGRAM)
@@ -205,7 +207,7 @@ def datagrams(dev):
 
 @gates.case
 def exact(dev):
-    """All of it is charged, to the nanosecond, while servers preempt each other"""
+    """All CPU time is charged, to the nanosecond, while servers preempt each other"""
     cpu.exact(dev, *server_jobs(dev))
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What the soak test does to the module while others work on it. After each act all is up again, as
-`check` says.
+"""The acts of the soak test on the module while its load runs. After each act everything is up
+again, which `check` verifies.
 """
 
 import collections
@@ -24,8 +24,8 @@ OPTIONAL_GATES = "fork exec exit setuid setgid socketpair connect send wait pack
 
 
 def command(*words, fine=(0,)):
-    """Runs a command; raises AssertionError unless it ends with one of these statuses. Returns what
-    it printed.
+    """Runs a command; raises AssertionError unless it ends with one of these statuses. Returns its
+    output.
     """
     done = vs.run(*words, timeout=PATIENCE)
     if done.returncode not in fine:
@@ -40,7 +40,7 @@ def vsctl(*words, **options):
 
 
 class Acts:
-    """The acts, by name, chosen by weight; what was done is counted."""
+    """The acts, by name, chosen by weight; each act done is counted."""
 
     WEIGHTS = {
         "query": 6,
@@ -70,7 +70,7 @@ class Acts:
 
     @staticmethod
     def check():
-        """The scheduler runs and all gates are in force."""
+        """Checks that the scheduler runs and all gates are in force."""
         said = json.loads(vsctl("status", "--json"))
         vs.eq(
             (said["scheduler"], said["scheduler_detail"], said["gates_off"]),
@@ -89,8 +89,8 @@ class Acts:
 
     @staticmethod
     def remove():
-        """Takes all down. rmmod must succeed at once: `vsctl down` has waited for what still held
-        the module.
+        """Takes everything down. rmmod must succeed at once: `vsctl down` has waited for all that
+        still held the module.
         """
         vsctl("down")
         command("rmmod", "vs")
@@ -110,7 +110,7 @@ class Acts:
         text, names = config.text(self.rng)
         (HOME / "vs.toml").write_text(text, encoding="utf-8")
         if self.rng.random() < 0.5:
-            # refused as a whole if one that is to go has tasks, as it may
+            # refused as a whole if a service that is to be pruned has tasks, which is possible
             if (
                 "EBUSY"
                 in vs.run("vsctl", "apply", HOME / "vs.toml", "--prune", timeout=PATIENCE).stderr
@@ -128,7 +128,7 @@ class Acts:
         vsctl("rule", "del", *map(str, self.rng.sample(known, min(3, len(known)))))
 
     def services(self):
-        """One is created, changed, moved with a process in it, and destroyed with an heir."""
+        """A service is created, changed, moved with a process in it, and destroyed with an heir."""
         above, below = self.rng.choice(self.names), self.rng.choice(self.names)
         vsctl("create", "guest", "--parent", above)
         with vs.Sleeper() as pid:
@@ -140,7 +140,7 @@ class Acts:
             vsctl("destroy", "guest", "--move-to", "root")
 
     def churn(self):
-        """Two hundred services come and go, by the device."""
+        """Two hundred services come and go, through the device."""
         dev = vs.Device()
         try:
             parent = dev.find(self.rng.choice(self.names)).id
@@ -170,7 +170,7 @@ class Acts:
         vsctl("up")
 
     def killed(self):
-        """vsctl is killed somewhere in the middle; called again, it mends what it left."""
+        """vsctl is killed somewhere in the middle; called again, it completes its work."""
         words = self.rng.choice([["up", "--no-sched"], ["up"], ["apply", str(HOME / "vs.toml")]])
         process = subprocess.Popen(
             ["vsctl", *words],
@@ -197,8 +197,8 @@ class Acts:
         vsctl("up")
 
     def reload(self):
-        """The module goes, which it refuses at first, and comes again; nothing that works here is
-        stopped for it.
+        """The module is unloaded, which is refused at first, and loaded again, without a pause of
+        the load.
         """
         self.reach.take()
         try:

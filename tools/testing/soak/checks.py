@@ -13,13 +13,13 @@ from kernellog import leaks
 from load import PATIENCE
 from memory import memory
 
-# KiB by which each of the three kinds of memory may differ: what others cache, and pages that are
+# KiB by which each of the three kinds of memory may differ: other parts' caches, and pages that are
 # partly used
 BOUND = 8192
 
 
 def bpf():
-    """How many BPF programs, maps and links there are."""
+    """The numbers of BPF programs, maps and links."""
     return {
         kind: len(json.loads(command("bpftool", "--json", kind, "show") or "[]"))
         for kind in ("prog", "map", "link")
@@ -27,7 +27,7 @@ def bpf():
 
 
 def kept():
-    """Measures the memory that the kernel keeps, while neither the module nor the load is there."""
+    """Measures the memory that the kernel keeps, without the module and the load."""
     vs.until(lambda: bpf() == bpf(), PATIENCE, "BPF objects come to rest")
     return memory(), bpf()
 
@@ -38,7 +38,7 @@ def shares():
     try:
         dev.wipe()
         ids = [cpu.service(dev, "heavy", cpu_weight=300), cpu.service(dev, "light", cpu_weight=100)]
-        vsctl("up")  # so that the scheduler has queues for them
+        vsctl("up")  # so that the scheduler has queues for the new services
         with cpu.spinning(dev, *((id, 3) for id in ids)):
             got = cpu.shares(dev, ids, 10)
         cpu.near(got, [75, 25], 1.5, "percent")
@@ -47,7 +47,7 @@ def shares():
 
 
 def exact():
-    """What is charged is what the kernel has counted, to the nanosecond"""
+    """Charges equal the kernel's own count, to the nanosecond"""
     dev = vs.Device()
     try:
         cpu.exact(dev, [dev.create("exact")], lambda: cpu.spin(0.5), *cpu.ping_pong(500))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Random configurations for the soak test, as an administrator would write them. What is not random
-keeps the load going.
+"""Random configurations for the soak test, as an administrator would write them. The fixed parts
+keep the load going.
 """
 
 FIXED = [
@@ -21,10 +21,11 @@ SERVICES = {
     "operator": 10000,
 }
 MOST = 24  # random services
-# of their tree. A name tells the level, so that what stays of one configuration fits below the next
+# of their tree. A name tells the level, so that services that stay from one configuration fit below
+# the next
 LEVELS = 4
 
-# none of these takes the tenants' clients from them, or refuses them anything
+# none of these takes the tenants' clients away from them, or refuses them anything
 RULES = [
     "exec path=/usr/bin/stress-ng uid=0 task={s} => task={t}",
     "fork task={s} => child={t}",
@@ -66,7 +67,7 @@ def text(rng):
     """A configuration file, and the names of the random services in it."""
     names = [f"s{n}" for n in sorted(rng.sample(range(2 * MOST), rng.randrange(1, MOST)))]
     rules = [*FIXED, *(rule(rng, names) for _ in range(rng.randrange(60)))]
-    # two with the same left side are refused: the younger could never win
+    # two rules with the same left side are refused: the younger could never win
     asked = {one.partition(" =>")[0]: one for one in reversed(rules)}
     lines = ["rules = [", *(f'    "{one}",' for one in reversed(asked.values())), "]"]
     for name, weight in SERVICES.items():

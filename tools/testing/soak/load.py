@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What the soak test's guest works on: shared servers, their clients in two tenants, and stress-ng
-in any service.
+"""The load of the soak test: shared servers, their clients in two tenants, and stress-ng in any
+service.
 """
 
 import collections
@@ -21,11 +21,11 @@ DATABASE = pathlib.Path("/vs/build/demo/data.tar")  # made by tools/demo/databas
 TENANTS = ("a", "b")
 TURN = 10  # seconds that a client or a stressor runs
 CLIENTS, STRESSORS = 2, 2  # how many of them at once
-# What tests runs in a service of great weight and, for when the scheduler does not run, with a
-# better nice value than the load: else most of the time would go by waiting for vsctl.
+# The test itself runs in a service of great weight and, for times without the scheduler, with a
+# better nice value than the load. Otherwise it would wait for vsctl most of the time.
 OPERATOR, NICE = "operator", 10
-# seconds for what takes one or two on an idle machine: it is neither idle nor, under a debug
-# kernel, fast
+# seconds for steps that take one or two on an idle machine: this one is neither idle nor, under a
+# debug kernel, fast
 PATIENCE = 900
 
 STRESS = """
@@ -62,8 +62,8 @@ remote-control:
 """
 REDIS_REQUESTS = 1000
 
-# name: (command, port, a client's command for a tenant, the requests answered by what the client
-# printed)
+# name: (command, port, a client's command for a tenant, a function that reads the requests answered
+# from the client's output)
 SERVERS = {
     "pg": (
         lambda: [
@@ -121,8 +121,8 @@ SERVERS = {
 
 
 class Reach:
-    """The module within reach: whoever starts something in a service uses it, and who takes it away
-    has it alone.
+    """A lock on the module: threads that start processes in services share it, and the thread that
+    unloads the module has it alone.
     """
 
     def __init__(self):
@@ -150,8 +150,8 @@ class Reach:
 
 
 def prepare():
-    """Files and folders of the servers; and what is tested, so that a build on the host does not
-    change it.
+    """Makes the servers' files and folders, and copies vs.ko and vsctl, so that a build on the host
+    does not change them.
     """
     (HOME / "bin").mkdir(parents=True)
     shutil.copy(shutil.which("vsctl"), HOME / "bin/vsctl")
@@ -194,11 +194,11 @@ def in_service(service, command, output):
 
 
 class Load:
-    """Everything that works while the module is changed under it; in a with block."""
+    """The servers, clients and stressors that run while the module is changed; in a with block."""
 
     def __init__(self, seed, reach, services, trouble):
-        """`services()` names those that stressors may run in, `trouble(text)` notes what must not
-        happen.
+        """`services()` returns the services in which stressors may run, `trouble(text)` notes an
+        event that must not happen.
         """
         self.seed, self.reach, self.services, self.trouble = seed, reach, services, trouble
         self.stop = threading.Event()
@@ -227,7 +227,7 @@ class Load:
             process.wait(PATIENCE)
 
     def place(self):
-        """Places the servers, all that is running of them, in their services, and what tests in its
+        """Places all running processes of the servers in their services, and the test in its
         own.
         """
         dev = vs.Device()
@@ -292,7 +292,7 @@ class Load:
             "2",
             *STRESS_OPTIONS.get(kind, []),
         ]
-        # it may fail: the service may be gone by now, or its limits may not let it work
+        # the command may fail: the service may be gone by now, or its limits may refuse it
         with self.reach:
             stressor = in_service(service, command, subprocess.DEVNULL)
         stressor.wait()

@@ -21,7 +21,8 @@ pub struct Prefix {
 }
 
 impl Prefix {
-    /// From what the kernel gives; the bits behind `len` are cleared. None if `len` is too large.
+    /// Makes it from the kernel's form and clears the bits behind `len`. None if `len` is too
+    /// large.
     pub fn new(address: [u8; 16], len: u8) -> Option<Self> {
         let bits = u128::from_be_bytes(address) & mask(len)?;
         Some(Self {
@@ -30,7 +31,7 @@ impl Prefix {
         })
     }
 
-    /// In network byte order.
+    /// The address, in network byte order.
     pub fn octets(&self) -> [u8; 16] {
         self.address.octets()
     }
@@ -40,7 +41,7 @@ impl Prefix {
         self.len
     }
 
-    /// Whether no bit counts: it matches every address.
+    /// Whether no bit counts, so that it matches every address.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -16,7 +16,7 @@ use crate::problem::nearest;
 
 const UNLIMITED_WORD: &str = "unlimited";
 
-/// The attribute of that name; the error suggests one.
+/// The attribute of that name; the error suggests a name.
 pub fn named(name: &str) -> Result<Attribute, String> {
     Attribute::ALL
         .into_iter()
@@ -48,7 +48,7 @@ pub const fn form(attribute: Attribute) -> &'static str {
     }
 }
 
-/// Reads a value. The error says what a value looks like.
+/// Reads a value. The error describes the form of values.
 pub fn parse(attribute: Attribute, text: &str) -> Result<u32, String> {
     let value = match attribute.kind() {
         Kind::Weight => number(text).filter(|weight| (1..=WEIGHT_MAX).contains(weight)),
@@ -99,8 +99,7 @@ fn cap(text: &str) -> Option<u32> {
     }
     let thousandths = if let Some(percent) = text.strip_suffix('%') {
         let (whole, tenth) = percent.split_once('.').unwrap_or((percent, "0"));
-        // a tenth of a percent is the smallest step there is: more digits would be lost without a
-        // word
+        // a tenth of a percent is the smallest step: further digits would be lost without a message
         let tenth = (tenth.len() == 1).then(|| number(tenth))??;
         number::<u32>(whole)?.checked_mul(10)?.checked_add(tenth)?
     } else {
@@ -197,7 +196,7 @@ mod tests {
         #[test]
         fn round_trip(which in 0usize..6, value: u32) {
             let attribute = Attribute::ALL[which];
-            // whatever the kernel may hold and the text takes comes back the same
+            // every value that kernel and text accept comes back the same
             if let Ok(read) = parse(attribute, &show(attribute, value)) {
                 prop_assert_eq!(read, value);
             }

@@ -39,28 +39,28 @@ use crate::rule::{Conditions, Rule, ENTITIES};
 /// Values of the attributes that are a service's own; None: shared with the parent.
 pub type Attributes = [Option<u32>; Attribute::ALL.len()];
 
-/// A service as a configuration has it.
+/// A service of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
     /// Its name.
     pub name: String,
-    /// The id it is to have; None: the one it has, or one of the kernel's choice. What there is has
-    /// None, for ids are no difference between two configurations.
+    /// The id it is to have; None: its present id, or one of the kernel's choice. In the present
+    /// configuration it is None, because ids make no difference between two configurations.
     pub id: Option<u32>,
     /// The service above it; None: root.
     pub parent: Option<String>,
     /// Between rules, the one that names the service of the highest priority wins.
     pub priority: i32,
-    /// By number of the attribute.
+    /// Its own values, by number of the attribute.
     pub attributes: Attributes,
 }
 
-/// Services and rules: what a file asks for, or what there is.
+/// Services and rules, as a file asks for them, or the present ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
-    /// Without root, each behind its parent.
+    /// The services without root, each behind its parent.
     pub services: Vec<Service>,
-    /// The older first.
+    /// The rules, oldest first.
     pub rules: Vec<Rule>,
 }
 
@@ -68,7 +68,7 @@ pub struct Config {
 /// belongs.
 #[derive(Clone, Debug)]
 pub struct Document {
-    /// What it asks for.
+    /// The configuration.
     pub config: Config,
     name: String,
     text: String,
@@ -77,8 +77,8 @@ pub struct Document {
 }
 
 impl Document {
-    /// Reads a configuration; `name` is that of the file. Gives all problems, in the order of their
-    /// places.
+    /// Reads a configuration; `name` is the name of the file. Returns all problems, in the order of
+    /// their places.
     pub fn parse(name: &str, text: &str) -> Result<Self, Vec<Located>> {
         let (table, errors) = DeTable::parse_recoverable(text);
         let mut reader = Reader {
@@ -218,7 +218,7 @@ impl Reader<'_> {
             let service = self.service(name, key.span(), keys);
             found.push(service);
         }
-        // the table is sorted by name: ids are given in the order of the file
+        // the table is sorted by name, but ids are given in the order of the file
         found.sort_by_key(|found| found.at.start);
         found
     }
@@ -332,7 +332,7 @@ impl Reader<'_> {
                 Err(problem) => {
                     let problem = match self.inside(&span, text) {
                         Some(offset) => problem.moved(offset),
-                        // escapes moved things about: the whole string is marked
+                        // escapes shift the positions, so the whole string is marked
                         None => Problem { span, ..problem },
                     };
                     self.problems.push(problem);
@@ -342,8 +342,7 @@ impl Reader<'_> {
         rules
     }
 
-    /// Where the content of the string at `span` begins, if it stands there as it is, without
-    /// escapes.
+    /// The place where the content of the string at `span` begins, if it has no escapes.
     fn inside(&self, span: &Range<usize>, content: &str) -> Option<usize> {
         let raw = self.text.get(span.clone())?;
         let quotes = if raw.starts_with("'''") || raw.starts_with("\"\"\"") {
@@ -399,11 +398,11 @@ impl Reader<'_> {
         }
     }
 
-    /// Puts each service behind its parent, else in the order of the file.
+    /// Puts each service behind its parent, and otherwise keeps the order of the file.
     fn ordered(&mut self, services: Vec<Found>) -> Vec<(Service, Range<usize>)> {
         let parents = self.parents(&services);
         for start in 0..services.len() {
-            // a cycle is reported at that of its services that stands first
+            // a cycle is reported at the first of its services in the file
             let mut circle = up(&parents, start)
                 .take(services.len())
                 .take_while(|n| *n >= start);
@@ -461,12 +460,13 @@ impl Reader<'_> {
     }
 }
 
-/// From a service's parent upwards; endless in a circle.
+/// The services above a service, from its parent upwards; endless in a cycle.
 fn up(parents: &[Option<usize>], start: usize) -> impl Iterator<Item = usize> {
     std::iter::successors(parents[start], |n| parents[*n])
 }
 
-/// A whole number as plain decimal text, whatever base and underscores it was written with.
+/// A whole number as plain decimal text, in whatever base and with whatever underscores it was
+/// written.
 fn integer(value: &DeValue<'_>) -> Option<String> {
     let integer = value.as_integer()?;
     i64::from_str_radix(integer.as_str(), integer.radix())

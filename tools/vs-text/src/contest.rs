@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Why one rule wins over another, in words.
+//! Explains in words why one rule wins over another.
 //!
-//! The contest itself is the classifier's: [`Merit`] is what it ranks rules by.
+//! The classifier itself ranks the rules, by their [`Merit`].
 
 use std::cmp::Ordering;
 
 pub use vs_logic::classify::Merit;
 
-/// Why a rule of this merit loses to one of `better`.
+/// Tells why a rule of this merit loses to one of `better`.
 pub fn loses(merit: &Merit, better: &Merit) -> String {
     let named = |priority: Option<i32>| match priority {
         Some(priority) => format!("names a service of priority {priority}"),
@@ -52,7 +52,7 @@ mod tests {
             depth,
             number: Reverse(number),
         };
-        // each beats all that follow
+        // each criterion beats all that follow
         let order = [
             (merit(Some(10), 1, 0, 0, 9), ""),
             (

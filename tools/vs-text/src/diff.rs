@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How two configurations differ: what `apply` would do.
+//! The difference between two configurations, which `apply` would carry out.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -12,15 +12,15 @@ use crate::rule::Rule;
 /// A value that a service has of its own, or shares.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
-    /// Name of what changes: `parent`, `priority` or an attribute's.
+    /// The name of the changed value: `parent`, `priority` or an attribute's.
     pub key: &'static str,
-    /// As it is; `shared` for an attribute that is not its own.
+    /// The present value; `shared` for an attribute that is not its own.
     pub from: String,
-    /// As it would be.
+    /// The new value.
     pub to: String,
 }
 
-/// One thing that would happen.
+/// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A service is created.
@@ -29,10 +29,10 @@ pub enum Change {
     Alter {
         /// Its name.
         name: String,
-        /// What changes.
+        /// Its changed values.
         fields: Vec<Field>,
     },
-    /// A service is destroyed, for it is not named and that was asked for.
+    /// A service is destroyed: it is not named, and pruning was asked for.
     Destroy(String),
     /// A service that is not named stays.
     Stays(String),
@@ -44,8 +44,8 @@ pub enum Change {
     Reorder,
 }
 
-/// What has to happen to `present` so that it is as `wanted` says. `prune`: services that are not
-/// named go.
+/// The changes that turn `present` into `wanted`. `prune`: services that are not named are
+/// destroyed.
 pub fn diff(present: &Config, wanted: &Config, prune: bool) -> Vec<Change> {
     let mut changes = Vec::new();
     let now: HashMap<&str, &Service> = present
@@ -68,7 +68,7 @@ pub fn diff(present: &Config, wanted: &Config, prune: bool) -> Vec<Change> {
         }
     }
     let named: HashSet<&str> = wanted.services.iter().map(|s| s.name.as_str()).collect();
-    // children before their parents, as they have to go
+    // children before their parents, because they must be destroyed first
     for service in present
         .services
         .iter()

@@ -2,8 +2,8 @@
 //! Virtual Services as text: names, addresses, values with units, rules, configurations, and how
 //! two configurations differ.
 //!
-//! Nothing here touches a system: what is read and printed can be tested on any machine, and every
-//! error says what is wrong, where in the text, and what to do.
+//! Nothing here needs the module, so reading and printing can be tested on any machine. Every error
+//! names the mistake, its place in the text, and the remedy.
 
 pub mod address;
 pub mod attribute;
@@ -17,5 +17,5 @@ pub mod problem;
 mod quote;
 pub mod rule;
 
-/// The gates with their properties and protocols: the table that the module is made of.
+/// The gates with their properties and protocols: the same table as in the module.
 pub use vs_logic::gate;

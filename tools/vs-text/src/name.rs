@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Names of services, and what may stand where a service is meant.
+//! Names of services, and the other words that may stand for a service.
 
 use crate::gate::Gate;
 use crate::number::number;
@@ -12,8 +12,8 @@ pub const ROOT: &str = "root";
 /// On the right side of a rule: the caller's home.
 pub const HOME: &str = "home";
 
-/// Says what is wrong with a name for a new service: it must be 1 to 63 of `a-z 0-9 . _ -`, and no
-/// word that means something else in a rule.
+/// Checks a name for a new service: it must be 1 to 63 of `a-z 0-9 . _ -`, and no word that means
+/// something else in a rule. The error names the mistake.
 pub fn check(name: &str) -> Result<(), String> {
     check_form(name)?;
     if name == ROOT {
@@ -29,7 +29,7 @@ pub fn check(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Says what is wrong with the form of a name, whether or not a service may have it.
+/// Checks the form of a name, whether or not a service may have it. The error names the mistake.
 pub fn check_form(name: &str) -> Result<(), String> {
     if name.is_empty() {
         return Err("a name cannot be empty".to_owned());
@@ -64,7 +64,8 @@ pub fn is_reserved(name: &str) -> bool {
 pub enum Service {
     /// By its name.
     Name(String),
-    /// By its id, written `#ID`. Printed only for a service whose name has a meaning of its own.
+    /// By its id, written `#ID`. Printed only for a service whose name means something else in a
+    /// rule.
     Id(u32),
 }
 

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is wrong with a text, where, and what to do about it.
+//! A mistake in a text, its place, and the remedy.
 
 use std::fmt;
 use std::ops::Range;
 
-/// One thing wrong in a text. The place is in bytes of that text.
+/// One mistake in a text. The place is in bytes of that text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where it is.
+    /// The place of the mistake.
     pub span: Range<usize>,
-    /// What is wrong.
+    /// The mistake.
     pub message: String,
-    /// What to do.
+    /// The remedy.
     pub advice: String,
 }
 
@@ -25,7 +25,7 @@ impl Problem {
         }
     }
 
-    /// The same, in a text that begins at `offset` of a larger one.
+    /// The problem moved to a larger text, in which its text begins at `offset`.
     pub fn moved(mut self, offset: usize) -> Self {
         self.span = self.span.start + offset..self.span.end + offset;
         self
@@ -46,9 +46,9 @@ pub struct Located {
     pub text: String,
     /// How many characters of it are marked, at least one.
     pub width: usize,
-    /// What is wrong.
+    /// The mistake.
     pub message: String,
-    /// What to do.
+    /// The remedy.
     pub advice: String,
 }
 
@@ -60,7 +60,7 @@ impl Located {
         let end = text[at..]
             .find('\n')
             .map_or(text.len(), |newline| at + newline);
-        // what ends the line is not shown, and so not marked
+        // the end of the line is not shown, and so not marked
         let end = start + text[start..end].trim_end_matches('\r').len();
         let at = at.min(end);
         let stop = floor_boundary(text, problem.span.end).clamp(at, end);
@@ -83,7 +83,7 @@ impl fmt::Display for Located {
             "{}:{}:{}: {}",
             self.name, self.line, self.column, self.message
         )?;
-        // a tab stays one: the mark below must stand where the terminal puts the text
+        // a tab stays a tab, so that the mark stands below the text in a terminal
         let lead: String = self
             .text
             .chars()
@@ -104,7 +104,7 @@ fn floor_boundary(text: &str, at: usize) -> usize {
         .unwrap_or(0)
 }
 
-/// Of `known`, the word most like `word`, if one is near enough to be what was meant.
+/// The word of `known` that is most like `word`, if one is near enough to be meant.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
@@ -158,7 +158,7 @@ mod tests {
     fn a_place_outside_of_the_text_is_its_end() {
         let located = Located::new("-", "ab", &Problem::new(9..12, "m", "a"));
         assert_eq!((located.line, located.column, located.width), (1, 3, 1));
-        // the middle of a character is its beginning
+        // a place in the middle of a character means its beginning
         assert_eq!(
             Located::new("-", "aé", &Problem::new(2..2, "m", "a")).column,
             2

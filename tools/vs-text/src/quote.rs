@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How a value with blanks or bytes that are no text is written in a rule: in double quotes, with
-//! `\"`, `\\`, `\xNN`.
+//! Quoting in rules: a value with blanks, or with bytes that are no text, is written in double
+//! quotes, with `\"`, `\\`, `\xNN`.
 //!
 //! Paths are bytes, not text, so values are bytes here.
 
@@ -9,20 +9,20 @@ use std::ops::Range;
 /// One word of a rule: `name=value`, `=>` or a bare word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Word {
-    /// Where it stands.
+    /// The place of the word.
     pub span: Range<usize>,
-    /// What is before the `=`, or all of it if there is none.
+    /// The text before the `=`, or the whole word if there is none.
     pub name: String,
-    /// What is behind the `=`, quotes resolved, and where it stands.
+    /// The value behind the `=`, quotes resolved, and its place.
     pub value: Option<(Vec<u8>, Range<usize>)>,
 }
 
-/// What is wrong with a word, and where.
+/// A mistake in a word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadWord {
-    /// Where.
+    /// Its place.
     pub span: Range<usize>,
-    /// What.
+    /// The message.
     pub message: &'static str,
 }
 
@@ -49,7 +49,7 @@ fn word(text: &str, start: usize) -> Result<Word, BadWord> {
     };
     let end = blank(start);
     let bare = &text[start..end];
-    // the arrow has an `=` in it that separates nothing
+    // the arrow contains an `=` that separates nothing
     let equals = if bare.starts_with("=>") {
         None
     } else {
@@ -93,7 +93,7 @@ fn word(text: &str, start: usize) -> Result<Word, BadWord> {
     })
 }
 
-/// Reads the quoted value that begins at `start`; gives it and where it ends.
+/// Reads the quoted value that begins at `start`; returns it and its end.
 fn unquote(text: &str, start: usize) -> Result<(Vec<u8>, usize), BadWord> {
     let bytes = text.as_bytes();
     let mut value = Vec::new();
@@ -154,7 +154,8 @@ pub fn quoted(value: &[u8]) -> String {
         for c in chunk.valid().chars() {
             match c {
                 '"' | '\\' => out.extend(['\\', c]),
-                // control characters are all of one or two bytes, and unseen: by their bytes
+                // control characters have one or two bytes, and are invisible: they are written by
+                // their bytes
                 c if c.is_control() => c
                     .encode_utf8(&mut [0; 4])
                     .bytes()

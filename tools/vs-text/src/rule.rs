@@ -25,18 +25,18 @@ const ANY: &str = "*";
 /// The service that a rule gives an entity.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Target {
-    /// Its service stays as it is.
+    /// It keeps its service.
     #[default]
     Unchanged,
-    /// It becomes this service's.
+    /// It gets this service.
     Service(Service),
-    /// It becomes that of the service the entity of this place had before the call.
+    /// It gets the service that the entity of this place had before the call.
     Entity(u8),
-    /// It becomes the caller's home's.
+    /// It gets the caller's home.
     Home,
 }
 
-/// What a rule asks of a call, or what is known of one.
+/// The properties that a rule asks for, or those known of a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Conditions {
     /// The program.
@@ -66,24 +66,24 @@ pub struct Conditions {
 /// A rule.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rule {
-    /// The gate it is for.
+    /// The gate of the rule.
     pub gate: Gate,
     /// The service each entity must be of; None: any.
     pub from: [Option<Service>; ENTITIES],
-    /// What the call must be like.
+    /// The properties that the call must have.
     pub conditions: Conditions,
-    /// What becomes of each entity.
+    /// The service that each entity gets.
     pub to: [Target; ENTITIES],
 }
 
 /// A call to test rules against: the left side of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// The gate it goes through.
+    /// The gate of the call.
     pub gate: Gate,
     /// The service of each entity; None: root's.
     pub from: [Option<Service>; ENTITIES],
-    /// What it is like.
+    /// The known properties of the call.
     pub conditions: Conditions,
 }
 
@@ -119,7 +119,7 @@ impl Rule {
         })
     }
 
-    /// The services it names, with those on the right.
+    /// The services that the rule names, on both sides.
     pub fn services(&self) -> impl Iterator<Item = &Service> {
         let right = self.to.iter().filter_map(|target| match target {
             Target::Service(service) => Some(service),
@@ -457,7 +457,7 @@ impl Conditions {
         Ok(())
     }
 
-    /// Which properties are given.
+    /// The set of the given properties.
     pub fn properties(&self) -> u32 {
         self.shown()
             .into_iter()
@@ -538,7 +538,7 @@ impl fmt::Display for Rule {
                 }
             }
         }
-        // a rule that changes nothing is an exception to a wider one, and must not look cut off
+        // a rule that changes nothing is an exception to a wider rule, and must not look cut off
         if bare {
             write!(f, " {}={ANY}", entities.first().unwrap_or(&"?"))
         } else {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Configurations: what is read, and what is said about each mistake and where.
+//! Configurations: how they are read, and how each mistake and its place is reported.
 
 use proptest::prelude::*;
 use vs_text::attribute::{self, Attribute};

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is printed reads back as the same rule, whatever the rule; what is wrong is said where it
-//! is.
+//! Every printed rule reads back as the same rule; every mistake is reported at its place.
 
 use proptest::prelude::*;
 use vs_text::address::Prefix;
@@ -19,7 +18,7 @@ fn service() -> impl Strategy<Value = Service> {
 }
 
 fn pattern(first: char) -> impl Strategy<Value = Pattern> {
-    // any bytes a path can have: blanks, quotes, controls, what is no UTF-8
+    // any bytes that a path can have: blanks, quotes, control characters, invalid UTF-8
     prop::collection::vec(
         prop_oneof![1u8..=255, Just(b' '), Just(b'"'), Just(b'\\'), Just(b'=')],
         1..60,

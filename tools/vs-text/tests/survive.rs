@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Whatever the bytes, no parser panics, and what it complains about lies within what it was given.
+//! No bytes make a parser panic, and each problem that it reports lies within its input.
 
 use proptest::prelude::*;
 use vs_text::address::Prefix;
@@ -10,7 +10,7 @@ use vs_text::pattern::Pattern;
 use vs_text::problem::Located;
 use vs_text::rule::{Call, Rule};
 
-/// A configuration with something of everything; what it is made of serves damaged ones, too.
+/// A configuration with an example of everything; damaged ones are made of its parts, too.
 const WHOLE: &str = "rules = [
     \"accept task=pg peer=10.1.0.0/16 lport=5432 => task=conn\", # a note
     'exec path=\"/opt/my shop/*\" uid=1001 => task=shöp',
@@ -56,7 +56,7 @@ fn damaged() -> impl Strategy<Value = String> {
     })
 }
 
-/// A problem names a line that there is, marks what is on it, and can be printed.
+/// A problem names an existing line, marks text on it, and can be printed.
 fn within(text: &str, problem: &Located) -> Result<(), TestCaseError> {
     let line = text
         .split('\n')
@@ -158,7 +158,7 @@ proptest! {
     #[test]
     fn every_value_reads_back(value: u32) {
         for attribute in Attribute::ALL {
-            // what is no value of it is refused when it is read, too
+            // a string that is no value of the attribute is refused when it is read, too
             if let Ok(read) = attribute::parse(attribute, &attribute::show(attribute, value)) {
                 prop_assert_eq!(read, value, "{}", attribute.name());
             }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The table of gates as the header and the documents show it.
+//! The table of gates, in the header and in the documents.
 //!
-//! Each is compared with what the table makes; with VS_UPDATE=1 in the environment it is written
-//! instead.
+//! Each is compared with the text that the table makes; with VS_UPDATE=1 in the environment it is
+//! written instead.
 
 use std::path::Path;
 use std::{env, fs};
@@ -73,7 +73,7 @@ fn document() -> String {
     text
 }
 
-/// Holds what stands in a file between two texts against `wanted`.
+/// Compares the part of a file between two texts with `wanted`.
 fn compare(file: &str, begin: &str, end: &str, wanted: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../..")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The headers shared with C, as bindgen reads them: uapi/vs.h, and what gates and scheduler show.
-//! The ABI's layout is pinned by the test below: a change of the header that moves a field breaks
-//! it, and must be meant.
+//! The headers shared with C, as bindgen reads them: uapi/vs.h, and those of gates and scheduler.
+//! The test below pins the ABI's layout: a change of the header that moves a field breaks it, and
+//! must be meant.
 
 #![allow(missing_docs, non_camel_case_types, non_upper_case_globals, dead_code)]
 #![allow(clippy::all, clippy::undocumented_unsafe_blocks)]
@@ -22,7 +22,7 @@ mod tests {
                 offset_of!($name, $field), $offset,
                 concat!(stringify!($name), ".", stringify!($field))
             );)+
-            // a field that was added and is not listed here shows in the list of all names
+            // a new field that is not listed here shows in the list of all names
             let $name { $($field: _),+ } = $name::default();
         };
     }

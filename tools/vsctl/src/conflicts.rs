@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Software that uses what VS uses. `up` refuses where VS would break it, or cannot work at all,
-//! and warns where a rule of the administrator's own would take a tag away.
+//! Other software that uses the same resources as VS. `up` fails if VS would break it, or cannot
+//! work at all, and warns if a rule of the administrator would remove tags.
 
 use std::fs;
 use std::process::Command;
@@ -10,19 +10,19 @@ use anyhow::Result;
 use crate::failure::Failure;
 
 const LSM: &str = "/sys/kernel/security/lsm";
-/// Targets that rules of iptables use in this network namespace, or could use.
+/// The targets that rules of iptables use in this network namespace, or could use.
 const TARGETS: [&str; 2] = [
     "/proc/net/ip_tables_targets",
     "/proc/net/ip6_tables_targets",
 ];
-/// LSMs that read a security id of their own in the field in which a packet's tag travels.
+/// LSMs that keep a security id of their own in the field in which a packet's tag travels.
 const LABELLERS: [&str; 2] = ["selinux", "smack"];
 
-/// Refuses if something active rules VS out. Changes nothing.
+/// Fails if something active rules VS out. Changes nothing.
 pub fn refuse() -> Result<()> {
     match fs::read_to_string(LSM) {
         Ok(list) => Ok(judge(list.trim())?),
-        // no securityfs: the programs that need it say so when they are attached
+        // no securityfs: programs that need an LSM say so when they are attached
         Err(_) => Ok(()),
     }
 }
@@ -44,7 +44,7 @@ fn judge(list: &str) -> Result<(), Failure> {
     }
 }
 
-/// Names rules that write the field in which a packet's tag travels, for the administrator to know.
+/// Tells the administrator of rules that write the field in which a packet's tag travels.
 pub fn warnings() -> Vec<String> {
     let mut found = Vec::new();
     if let Ok(output) = Command::new("nft").args(["list", "ruleset"]).output() {

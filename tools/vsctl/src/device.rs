@@ -14,7 +14,7 @@ use vs_text::gate::Gate;
 use crate::abi::*;
 use crate::failure::Failure;
 
-/// Where it is.
+/// The path of the device.
 pub const PATH: &str = "/dev/vsctl";
 /// How many items of a list are fetched at once.
 const CHUNK: usize = 256;
@@ -24,7 +24,7 @@ pub struct Device {
     file: File,
 }
 
-/// Holds off other runs of vsctl that change what is loaded.
+/// Keeps other runs of vsctl that change what is loaded waiting.
 pub struct Lock {
     _file: Flock<File>,
 }
@@ -52,13 +52,13 @@ macro_rules! reasonless {
 reasonless!(vs_info vs_list vs_gate_switch vs_tags);
 
 impl Device {
-    /// Opens the device to change something, and sees to it that the module speaks our version of
+    /// Opens the device to change something, and checks that the module speaks vsctl's version of
     /// the ABI.
     pub fn open() -> Result<Self> {
         Self::with(true)
     }
 
-    /// Opens it to ask, which needs no more than the right to read the file. Commands that change
+    /// Opens the device to ask, which needs only the right to read the file. Commands that change
     /// something are refused.
     pub fn ask() -> Result<Self> {
         Self::with(false)
@@ -79,12 +79,12 @@ impl Device {
         Ok(device)
     }
 
-    /// Opens it to change something, if the module is loaded.
+    /// Opens the device to change something, if the module is loaded.
     pub fn open_if_loaded() -> Result<Option<Self>> {
         Self::if_loaded(Self::open())
     }
 
-    /// Opens it to ask, if the module is loaded.
+    /// Opens the device to ask, if the module is loaded.
     pub fn ask_if_loaded() -> Result<Option<Self>> {
         Self::if_loaded(Self::ask())
     }
@@ -101,7 +101,7 @@ impl Device {
         }
     }
 
-    /// Waits until no other vsctl changes what is loaded, and holds others off while the lock
+    /// Waits until no other vsctl changes what is loaded, and keeps others waiting while the lock
     /// lives.
     pub fn lock(&self) -> Result<Lock> {
         match Flock::lock(open(true)?, FlockArg::LockExclusive) {
@@ -110,16 +110,16 @@ impl Device {
         }
     }
 
-    /// Runs a command. On refusal `what` becomes part of the message, and the argument holds what
-    /// the kernel wrote.
+    /// Runs a command. If it is refused, `what` becomes part of the message, and the argument has
+    /// the kernel's answer.
     fn run<T: Reasoned>(
         &self,
         nr: u32,
         argument: &mut T,
         what: impl FnOnce() -> String,
     ) -> Result<()> {
-        // SAFETY: `nr` carries the size of `T`, as each caller here pairs them (the test
-        // `commands_fit` pins it), so the kernel reads and writes within `argument`. The pointers
+        // SAFETY: `nr` carries the size of `T`: each caller here pairs them, which the test
+        // `commands_fit` checks. So the kernel reads and writes within `argument`. The pointers
         // inside of arguments come from slices that outlive the call.
         let result = unsafe {
             libc::ioctl(
@@ -140,7 +140,7 @@ impl Device {
         }
     }
 
-    /// Version, features, how much there is.
+    /// Version, features, and numbers of services and rules.
     pub fn info(&self) -> Result<vs_info> {
         let mut info = vs_info::default();
         self.run(NR_VS_IOC_INFO, &mut info, || "info".to_owned())?;
@@ -167,7 +167,7 @@ impl Device {
         self.run(NR_VS_IOC_DESTROY, destroy, || what.to_owned())
     }
 
-    /// Renames, moves, gives another priority.
+    /// Renames or moves a service, or changes its priority.
     pub fn change(&self, change: &mut vs_change, what: &str) -> Result<()> {
         self.run(NR_VS_IOC_CHANGE, change, || what.to_owned())
     }
@@ -251,7 +251,7 @@ impl Device {
         self.run(NR_VS_IOC_PLACE_TASK, &mut place, || what.to_owned())
     }
 
-    /// Applies a configuration. The argument says where a refusal belongs.
+    /// Applies a configuration. After a refusal the argument has its place.
     pub fn apply(&self, apply: &mut vs_apply, what: &str) -> Result<()> {
         self.run(NR_VS_IOC_APPLY, apply, || what.to_owned())
     }
@@ -267,7 +267,7 @@ impl Device {
         })
     }
 
-    /// Attaches the probes of a gate that are part of the module, or takes them off.
+    /// Attaches or detaches the probes of a gate that are part of the module.
     pub fn gate(&self, gate: Gate, on: bool) -> Result<()> {
         let mut switch = vs_gate_switch {
             gate: gate as u32,

@@ -21,17 +21,17 @@ Exit codes:
   7    another error
   126, 127   from exec: the command cannot be run, or is not found";
 
-/// Why a command failed.
+/// The failure of a command.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The kernel said no.
+    /// The kernel refused the command.
     #[error("{what}: {}", reason::sentence(*reason, *errno))]
     Refused {
-        /// What was asked for.
+        /// The request.
         what: String,
-        /// From enum vs_reason.
+        /// The reason, of enum vs_reason.
         reason: u32,
-        /// What the call returned.
+        /// The errno of the call.
         errno: Errno,
     },
     /// Wrong usage.
@@ -52,7 +52,7 @@ pub enum Failure {
     /// BPF programs do not load or attach, or the scheduler cannot run.
     #[error("{0}")]
     Bpf(String),
-    /// Something holds on.
+    /// Something still holds on to what was to be removed.
     #[error("{0}")]
     Held(String),
     /// The command of `exec` could not be run.
@@ -60,13 +60,13 @@ pub enum Failure {
     Exec {
         /// The command.
         command: String,
-        /// Why not.
+        /// The cause.
         error: std::io::Error,
     },
 }
 
 impl Failure {
-    /// The exit code that stands for it.
+    /// The exit code of this failure.
     pub fn code(&self) -> u8 {
         match self {
             Self::Refused {

@@ -2,8 +2,7 @@
 //! vsctl: the command of Virtual Services.
 //!
 //! It speaks to vs.ko through /dev/vsctl (uapi/vs.h), loads the gates and the scheduler and leaves
-//! them pinned in bpffs, and holds no state of its own. Text is read and printed by the crate
-//! vs-text.
+//! them pinned in bpffs, and keeps no state of its own. The crate vs-text reads and prints text.
 
 use std::process::ExitCode;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What queries print: a table for people, JSON for programs. The fields of the JSON are described
-//! where they are declared (`record!`), `vsctl fields` prints the descriptions, and they are
-//! stable: fields are added, none is renamed.
+//! The output of queries: a table for people, JSON for programs. `record!` declares and describes
+//! the fields of the JSON, and `vsctl fields` prints the descriptions. Fields are stable: new ones
+//! are added, none is renamed.
 
 use std::io::{self, Write};
 
@@ -40,7 +40,7 @@ macro_rules! record {
     };
 }
 
-/// How the caller wants output.
+/// The form of output that the caller wants.
 #[derive(Clone, Copy, Debug)]
 pub struct Output {
     /// JSON instead of text.
@@ -77,8 +77,7 @@ impl Output {
     }
 }
 
-/// Writes to standard output. A reader that went away is no error of ours: we stop as quietly as
-/// any filter does.
+/// Writes to standard output. If the reader is gone vsctl ends quietly, as any filter does.
 pub fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -94,7 +93,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table with these columns; a heading that begins with `>` is of one that goes to the right.
+    /// A table with these columns; a column whose heading begins with `>` is aligned to the right.
     pub fn new(head: &[&'static str]) -> Self {
         Self {
             head: head.to_vec(),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Processes and threads as descriptors: a number can be another process's by the time it is used,
-//! a pidfd cannot.
+//! Processes and threads as descriptors: a pid can be another process's by the time it is used, a
+//! pidfd cannot.
 
 use std::os::fd::{FromRawFd, OwnedFd};
 
@@ -32,13 +32,13 @@ pub fn has_exited(error: &anyhow::Error) -> bool {
 }
 
 fn open(pid: u32, flags: u32) -> nix::Result<OwnedFd> {
-    // for the kernel such a number is not one of a process, but a mistake of another kind
+    // the kernel reports such a number as another error than that of a missing process
     if i32::try_from(pid).is_err() || pid == 0 {
         return Err(Errno::ESRCH);
     }
     // SAFETY: pidfd_open takes two numbers and touches no memory of ours.
     let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, flags) })?;
-    // SAFETY: the call succeeded, so this is a new descriptor that nobody else owns.
+    // SAFETY: the call succeeded, so this is a new descriptor without another owner.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 

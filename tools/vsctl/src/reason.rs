@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Why the kernel refused a command, in sentences: what was wrong, and what to do.
+//! Explains in sentences why the kernel refused a command: the mistake, and the remedy.
 
 use nix::errno::Errno;
 
@@ -7,7 +7,7 @@ use vs_logic::why::Why;
 
 use crate::abi::VS_WHY_NONE;
 
-/// What was wrong, without what to do.
+/// The mistake, without the remedy.
 pub fn what(reason: u32, errno: Errno) -> String {
     match Why::new(reason) {
         Some(why) => format!("{} ({errno:?})", why.what()),
@@ -25,7 +25,7 @@ pub fn what(reason: u32, errno: Errno) -> String {
     }
 }
 
-/// What to do about it.
+/// The remedy.
 pub fn advice(reason: u32) -> &'static str {
     Why::new(reason).map_or(
         "see `dmesg`, and that the module and vsctl are of one version",

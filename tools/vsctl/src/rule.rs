@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Rules between the text's form, with names, and the kernel's, with ids.
+//! Translates rules between the text's form, with names, and the kernel's form, with ids.
 
 use vs_logic::classify::Call as Classified;
 use vs_logic::id::VsId;
@@ -53,7 +53,7 @@ fn left<E>(
             None => VS_ANY,
         };
     }
-    // no gate has both, so they share a field
+    // no gate has both properties, so they share a field
     if let Some(path) = conditions.path.as_ref().or(conditions.unix.as_ref()) {
         fill(&mut out.path, path.bytes());
     }
@@ -117,8 +117,7 @@ pub fn from_kernel(rule: &vs_rule, named: impl Fn(u32) -> Named) -> Option<Rule>
     })
 }
 
-/// What a kernel's rule or call says, with its texts, which are not the field's but up to their
-/// NULs.
+/// A kernel's rule or call, with its texts cut at their NULs.
 pub struct Said<'a> {
     rule: &'a vs_rule,
     path: Vec<u8>,
@@ -126,7 +125,7 @@ pub struct Said<'a> {
 }
 
 impl<'a> Said<'a> {
-    /// Of a rule, or of a call in the form of one.
+    /// Reads a rule, or a call in the form of a rule.
     pub fn new(rule: &'a vs_rule) -> Self {
         Self {
             rule,
@@ -152,8 +151,7 @@ impl<'a> Said<'a> {
         }
     }
 
-    /// Adds it to a set, as the classifier has it; `false`: it is of a kind this program does not
-    /// know.
+    /// Adds the rule to a set of the classifier; `false`: this program does not know its kind.
     pub fn add(&self, set: &mut RuleSet) -> bool {
         let spec = Spec {
             gate: self.rule.gate,
@@ -167,7 +165,7 @@ impl<'a> Said<'a> {
         set.push(self.rule.id, &spec, service).is_ok()
     }
 
-    /// The call, as the classifier has it.
+    /// The call, in the classifier's form.
     pub fn call(&self, work: u32) -> Option<Classified<'_>> {
         let id = |raw| VsId::new(raw).unwrap_or(VsId::ROOT);
         Some(Classified {
@@ -259,7 +257,7 @@ mod tests {
         .is_none());
     }
 
-    /// Holds each row of a table against the ABI's constant of its name.
+    /// Compares each row of a table with the ABI's constant of its name.
     macro_rules! gates {
         ($(#[doc = $about:literal] $gate:ident $abi:ident $name:literal [$($entity:tt)*]
             [$($props:ident)*] $trigger:ident $untold:literal;)*) => {

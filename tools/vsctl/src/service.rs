@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The services there are: names for people, ids for the kernel.
+//! The present services: names for people, ids for the kernel.
 
 use std::collections::HashMap;
 use std::ffi::c_char;
@@ -22,12 +22,12 @@ pub struct Services {
 }
 
 impl Services {
-    /// Asks the kernel.
+    /// Reads the services from the kernel.
     pub fn read(device: &Device) -> Result<Self> {
         Ok(Self::new(device.services()?))
     }
 
-    /// From a list.
+    /// Makes it from a list.
     pub fn new(all: Vec<vs_service>) -> Self {
         let by_id = all
             .iter()
@@ -51,18 +51,18 @@ impl Services {
         &self.all
     }
 
-    /// That of this id.
+    /// The service of this id.
     pub fn by_id(&self, id: u32) -> Option<&vs_service> {
         self.by_id.get(&id).map(|n| &self.all[*n])
     }
 
-    /// That of this name, or of this id if written `#ID`; the error suggests one.
+    /// The service of this name, or of this id if written `#ID`; the error suggests a name.
     pub fn find(&self, text: &str) -> Result<&vs_service> {
         let named = Named::parse(text).map_err(Failure::Usage)?;
         Ok(self.resolve(&named).map_err(Failure::Usage)?)
     }
 
-    /// The same for one that was parsed already.
+    /// The service of a name or id that was parsed already.
     pub fn resolve(&self, named: &Named) -> Result<&vs_service, String> {
         match named {
             Named::Name(name) => self
@@ -82,7 +82,7 @@ impl Services {
         }
     }
 
-    /// The name of an id; `#ID` if there is none any more.
+    /// The name of an id; `#ID` if its service is gone.
     pub fn name(&self, id: u32) -> String {
         self.by_id(id)
             .map_or_else(|| format!("#{id}"), |service| text(&service.name))
@@ -96,7 +96,7 @@ impl Services {
         }
     }
 
-    /// Those right below a service, by name.
+    /// The services right below a service, by name.
     pub fn children(&self, id: u32) -> Vec<&vs_service> {
         let mut children: Vec<_> = self
             .all
@@ -124,7 +124,7 @@ impl Services {
         ordered
     }
 
-    /// As a configuration has them, without root and rules.
+    /// The services in the form of a configuration, without root and rules.
     pub fn config(&self) -> Vec<config::Service> {
         let service = |service: &&vs_service| config::Service {
             name: text(&service.name),
@@ -156,7 +156,7 @@ pub fn raw(field: &[c_char]) -> Vec<u8> {
         .collect()
 }
 
-/// Puts bytes into a field of the ABI. What the text crate has let through leaves room for the NUL.
+/// Puts bytes into a field of the ABI. The text crate has checked that there is room for the NUL.
 pub fn fill(field: &mut [c_char], bytes: &[u8]) {
     debug_assert!(bytes.len() < field.len());
     for (to, from) in field.iter_mut().zip(bytes) {

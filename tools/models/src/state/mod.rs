@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Stands in for the module's `state`: its counters as they stand, and of a service what they use.
+//! Stands in for the module's `state`: its counters unchanged, and the part of a service that they
+//! use.
 
 #[path = "../../../../vs_module/state/counter.rs"]
 pub(crate) mod counter;
 pub(crate) mod service;
 
 pub(crate) mod stat {
-    /// The statistics that counters keep.
+    /// The statistics that the counters keep.
     #[derive(Clone, Copy)]
     pub(crate) enum Count {
         Tasks,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! A service, with what limits look at. Links are never freed: that readers have left them is not
-//! what is tested.
+//! A service, with the parts that limits need. Links are never freed: whether readers have left
+//! them is not tested here.
 
 use crate::logic::hierarchy::{Attr, UNLIMITED};
 use crate::rcu::Rcu;
@@ -55,7 +55,7 @@ impl Service {
         }
     }
 
-    /// The errno of a refusal is the only attribute that is asked for.
+    /// The errno of a refusal is the only attribute that the counters ask for.
     pub(crate) fn attr(&self, _: Attr) -> u32 {
         11
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Taking everything away again.
+//! Detaches everything again.
 
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -18,20 +18,20 @@ use crate::device::{self, Device};
 use crate::failure::Failure;
 use crate::place;
 
-/// Programs go after a grace period, in the background. That takes milliseconds; with a thousand
-/// tasks that want to run, seconds.
+/// How long to wait: the kernel frees programs after a grace period, in the background. That takes
+/// milliseconds, or seconds with a thousand tasks that want to run.
 const PATIENCE: Duration = Duration::from_secs(30);
 const STEP: Duration = Duration::from_millis(20);
 
-/// Detaches the scheduler, the gates, and all else; gives the number of pins that were removed.
+/// Detaches the scheduler, the gates, and all else; returns the number of pins that were removed.
 ///
-/// Tags go with the gates: while what counts them is still attached, tagged tasks are placed in
-/// root and tags are taken off sockets. Else the services' counts would stay as they are for ever,
-/// for nobody would count the end of either.
+/// Tags go with the gates: while the programs that count them are still attached, tagged tasks are
+/// placed in root and tags are taken off sockets. Otherwise no program would count the end of tasks
+/// and sockets, and the services' counts would stay as they are for ever.
 pub fn down(device: Option<&Device>) -> Result<usize> {
     let links = pin::names(LINKS)?;
     if !links.is_empty() {
-        // scheduler and gates end in one instant
+        // scheduler and gates end at the same instant
         let draft = Draft::new()?;
         scheduler::forget(&draft)?;
         for link in links
@@ -56,7 +56,7 @@ pub fn down(device: Option<&Device>) -> Result<usize> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let left = still_loaded(&names);
-        // programs leave the list first and let go of the module after a grace period more
+        // programs leave the list first, and release the module one grace period later
         if left.is_empty() && !module_is_held(device) {
             return Ok(links.len());
         }
@@ -66,7 +66,7 @@ pub fn down(device: Option<&Device>) -> Result<usize> {
                 left => format!("these BPF programs are still loaded: {}", left.join(", ")),
             };
             return Err(Failure::Held(format!(
-                "all is detached, but {what}\n  do: see who holds it: `bpftool prog show`, \
+                "all is detached, but {what}\n  do: see what holds it: `bpftool prog show`, \
                  `bpftool link show`, `lsmod`"
             ))
             .into());
@@ -98,9 +98,9 @@ fn untag(device: &Device) -> Result<()> {
             .and_then(|fd| device.place_task(fd.as_fd(), VS_ROOT, VS_PLACE_THREAD, &what()));
         match result {
             Ok(()) => {}
-            // a task that has ended since is as good as placed
+            // a task that has ended since need not be placed
             Err(error) if place::has_exited(&error) => {}
-            // half of it was down already: nothing is left that could count
+            // part of it was down already: no program is left that could count
             Err(error)
                 if matches!(
                     error.downcast_ref(),
@@ -118,7 +118,7 @@ fn untag(device: &Device) -> Result<()> {
     Ok(())
 }
 
-/// Names of all our programs, as the kernel keeps them.
+/// The names of all programs of vsctl, as the kernel keeps them.
 fn programs() -> Result<Vec<String>> {
     /// BPF_OBJ_NAME_LEN without the NUL.
     const LEN: usize = 15;
@@ -132,7 +132,7 @@ fn programs() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Which of these programs the kernel still holds.
+/// Returns those of these programs that the kernel still holds.
 fn still_loaded(names: &[String]) -> Vec<String> {
     let mut left: Vec<String> = ProgInfoIter::default()
         .map(|program| program.name.to_string_lossy().into_owned())
@@ -153,8 +153,8 @@ pub struct Holder {
     descriptors: usize,
 }
 
-/// The processes that have the device open, us among them. While there is one, the module cannot be
-/// unloaded.
+/// The processes that have the device open, this one included. While there is one, the module
+/// cannot be unloaded.
 pub fn holders() -> Vec<Holder> {
     let mut found = Vec::new();
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {

@@ -17,7 +17,7 @@ pub fn tasks() -> Result<Vec<vs_task_record>> {
     records(&read("iter__tasks")?)
 }
 
-/// All sockets and their tags, of the network namespace we are in.
+/// All sockets of this network namespace, and their tags.
 pub fn sockets() -> Result<Vec<vs_sock_record>> {
     let mut found = Vec::new();
     for name in ["iter__tcp", "iter__udp"] {
@@ -32,7 +32,7 @@ pub fn sockets() -> Result<Vec<vs_sock_record>> {
     }
 }
 
-/// Refuses if there is nothing to ask.
+/// Fails if the iterators are not pinned.
 pub fn needed() -> Result<()> {
     if Path::new(LINKS).join("iter__tasks").exists() {
         return Ok(());
@@ -43,11 +43,12 @@ pub fn needed() -> Result<()> {
     .into())
 }
 
-/// More than an iterator's buffer in the kernel has: 8 pages, of 64 KiB at most.
+/// More room than an iterator's buffer in the kernel has: 8 pages, of 64 KiB at most.
 const ROOM: usize = 1 << 20;
 
-/// All that an iterator writes. No read has less room than the kernel's buffer: one that has ends
-/// the walk early, and a walk over unix sockets does not go on where it was (see list.bpf.c).
+/// All that an iterator writes. Each read has at least the room of the kernel's buffer: a read with
+/// less room would end the walk early, and a walk over unix sockets does not go on where it ended
+/// (see list.bpf.c).
 fn read(name: &str) -> Result<Vec<u8>> {
     let path = Path::new(LINKS).join(name);
     let mut bytes = Vec::new();
@@ -68,7 +69,7 @@ fn read(name: &str) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Not [`Read::read_to_end`], which begins with a read of a few bytes.
+/// Not [`Read::read_to_end`], whose first read can be of a few bytes.
 fn pieces(mut file: File, bytes: &mut Vec<u8>) -> std::io::Result<()> {
     let mut piece = vec![0; ROOM];
     loop {
@@ -79,20 +80,20 @@ fn pieces(mut file: File, bytes: &mut Vec<u8>) -> std::io::Result<()> {
     }
 }
 
-/// A type of which any bytes are a value.
+/// A type for which all bit patterns are valid.
 ///
 /// # Safety
-/// It consists of integers, without padding.
+/// The type consists of integers, without padding.
 pub unsafe trait Plain: Copy {}
 
-// SAFETY: integers and arrays of them; records.h is laid out without implicit padding.
+// SAFETY: integers and arrays of integers; records.h is laid out without implicit padding.
 unsafe impl Plain for vs_task_record {}
-// SAFETY: likewise.
+// SAFETY: integers and arrays of integers; records.h is laid out without implicit padding.
 unsafe impl Plain for vs_sock_record {}
-// SAFETY: likewise, of scx_vs.h.
+// SAFETY: integers and arrays of integers; scx_vs.h is laid out without implicit padding.
 unsafe impl Plain for vs_sched_exit {}
 
-/// Takes records apart.
+/// Splits bytes into records.
 pub fn records<T: Plain>(bytes: &[u8]) -> Result<Vec<T>> {
     ensure!(
         bytes.len() % size_of::<T>() == 0,

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The BPF programs: what of them is embedded, what is pinned, how all of it is brought up and
-//! taken down.
+//! The BPF programs: the embedded objects, the pins, and how they are brought up and taken down.
 //!
-//! What is in force is what is pinned, and nothing else: the file system is the record, so vsctl
-//! keeps none. It is one of its own, which is replaced as a whole, so that a vsctl that is killed
+//! The pinned programs, and no others, are in force: the file system is the record, so vsctl keeps
+//! none. It is a file system of its own and is replaced as a whole, so that a vsctl that is killed
 //! leaves the old set or the new one.
 //!
 //! ```text

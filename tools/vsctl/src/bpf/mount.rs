@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! BPF file systems that are mounted nowhere yet, and mounting them as a whole: the system calls
+//! Makes BPF file systems that are mounted nowhere yet, and mounts them as a whole, by system calls
 //! that nix does not have.
 
 use std::ffi::CStr;
@@ -21,14 +21,14 @@ const MOVE_MOUNT_BENEATH: u32 = 0x200;
 
 fn descriptor(result: c_long) -> nix::Result<OwnedFd> {
     let fd = Errno::result(result)?;
-    // SAFETY: the call succeeded, so this is a new descriptor that nobody else owns.
+    // SAFETY: the call succeeded, so this is a new descriptor without another owner.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
-/// A new BPF file system, for root's eyes. Unless it is mounted, it ends with the descriptor, and
-/// so do its pins.
+/// A new BPF file system, accessible to root alone. Unless it is mounted, it ends with the
+/// descriptor, and its pins with it.
 pub fn detached() -> nix::Result<OwnedFd> {
-    // SAFETY: fsopen reads a string with its NUL, here and in all that follows a literal one.
+    // SAFETY: fsopen reads a string up to its NUL; this one is a literal.
     let opened = unsafe { libc::syscall(libc::SYS_fsopen, c"bpf".as_ptr(), FSOPEN_CLOEXEC) };
     let context = descriptor(opened)?;
     let configure = |command: u32, key: *const libc::c_char, value: *const libc::c_char| {

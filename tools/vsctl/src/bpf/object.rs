@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The BPF objects embedded in vsctl, and which of their programs serve what.
+//! The BPF objects embedded in vsctl, and the roles of their programs.
 
 use libbpf_rs::ProgramType;
 use vs_text::gate::Gate;
@@ -26,13 +26,13 @@ pub struct Embedded {
 /// All objects: the gates, and the scheduler.
 pub static OBJECTS: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/objects.rs"));
 
-/// What a program is for. A program says so by its name: `GATE__hook`, or any other prefix for what
+/// The role of a program, which its name tells: `GATE__hook`, or another prefix for a program that
 /// every gate needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// It acts at this gate.
     Gate(Gate),
-    /// It is needed whatever gates are attached.
+    /// Every gate needs it.
     Core,
     /// It lists entities.
     Iterator,
@@ -43,7 +43,7 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// Of a program.
+    /// The role of a program of this name.
     pub fn of(name: &str, kind: ProgramType) -> Self {
         match kind {
             ProgramType::StructOps => Self::Scheduler,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The pins below /sys/fs/bpf/vs, in a BPF file system of their own.
 //!
-//! What is pinned is in force, and vsctl may be killed at any instant. So pins are never added to
-//! those in force one by one: a [`Draft`] has all that is to be there, in a file system that is
-//! mounted nowhere and ends with vsctl; one system call mounts it. Where it takes the place of
-//! another that one is unmounted, which ends what only that one had, at once.
+//! A pin puts its program in force, and vsctl may be killed at any instant. So pins are never added
+//! to those in force one by one: a [`Draft`] has the whole new set, in a file system that is
+//! mounted nowhere and ends with vsctl; one system call mounts it. If it replaces another set, the
+//! old one is unmounted, which ends at once all that only the old set had.
 
 use std::ffi::{CStr, CString, OsString};
 use std::fs::{self, File};
@@ -22,14 +22,14 @@ use nix::sys::statfs::{statfs, BPF_FS_MAGIC};
 use super::mount;
 use crate::failure::Failure;
 
-/// Where bpffs belongs.
+/// The usual mount point of bpffs.
 const BPFFS: &str = "/sys/fs/bpf";
-/// All that is ours; maps are here.
+/// The folder of vsctl's pins; maps are right in it.
 pub const ROOT: &str = "/sys/fs/bpf/vs";
 const TARGET: &CStr = c"/sys/fs/bpf/vs";
-/// Links: what is attached.
+/// Links: each attaches a program.
 pub const LINKS: &str = "/sys/fs/bpf/vs/links";
-/// Programs run on demand.
+/// Programs that are run on demand.
 pub const PROGS: &str = "/sys/fs/bpf/vs/progs";
 
 /// The names pinned in a folder; none if it does not exist.
@@ -67,7 +67,7 @@ fn list(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Removes one pin; that it is gone already is well.
+/// Removes one pin; does nothing if it is gone already.
 fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -77,15 +77,15 @@ fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// A set of pins that is not in force yet: what is in force, until it is changed. If it is dropped,
-/// all stays as it was.
+/// A set of pins that is not in force yet. It begins as a copy of the set in force. If it is
+/// dropped, nothing has changed.
 pub struct Draft {
     file_system: OwnedFd,
     root: PathBuf,
 }
 
 impl Draft {
-    /// A copy of what is in force.
+    /// A copy of the set in force.
     pub fn new() -> Result<Self> {
         finish()?;
         let kind = statfs(BPFFS)
@@ -121,12 +121,12 @@ impl Draft {
         Ok(draft)
     }
 
-    /// Where its maps are pinned.
+    /// The folder of its maps.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Where the pin `name` of a folder, such as [`LINKS`], is in this set.
+    /// The path in this set of the pin `name` of a folder, such as [`LINKS`].
     pub fn path(&self, folder: &str, name: &str) -> PathBuf {
         // a folder is ROOT or below it
         let below = Path::new(folder)
@@ -140,12 +140,12 @@ impl Draft {
         list(&self.path(folder, ""))
     }
 
-    /// Removes one from the set; that it is not there is well.
+    /// Removes a pin from the set; does nothing if it is not there.
     pub fn remove(&self, folder: &str, name: &str) -> Result<()> {
         remove(&self.path(folder, name))
     }
 
-    /// Puts the set in force, in the place of the one that was.
+    /// Puts the set in force, in the place of the old one.
     pub fn publish(self) -> Result<()> {
         match fs::create_dir(ROOT) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => {
@@ -175,17 +175,17 @@ fn refused(errno: Errno) -> anyhow::Error {
     }
 }
 
-/// The path of what a descriptor stands for, wherever it is mounted.
+/// A path to the object of a descriptor, which works wherever that is mounted.
 fn through(file: &impl AsRawFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
-/// Pins at `to` what is pinned at `from`.
+/// Pins at `to` the object that is pinned at `from`.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     let string = |path: &Path| CString::new(path.as_os_str().as_bytes());
     let (source, target) = (string(from)?, string(to)?);
-    // SAFETY: both read a string with its NUL; what comes back of the first is a descriptor that
-    // nobody else owns.
+    // SAFETY: both calls read a string with its NUL; the first one returns a new descriptor without
+    // another owner.
     let result = unsafe {
         Errno::result(bpf_obj_get(source.as_ptr())).and_then(|fd| {
             let object = OwnedFd::from_raw_fd(fd);
@@ -195,14 +195,14 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     result.map(drop).with_context(|| from.display().to_string())
 }
 
-/// Takes away what is mounted on top. Mount namespaces made meanwhile may hold copies of it: these
+/// Unmounts the topmost file system. Mount namespaces made meanwhile may hold copies of it: these
 /// become empty.
 fn unmount() -> Result<()> {
     let old = File::open(ROOT).context(ROOT)?;
     umount2(ROOT, MntFlags::MNT_DETACH).map_err(refused)?;
     let root = through(&old);
     let mut first = Ok(());
-    // links before maps: while a program runs, the maps it works on stay to be found
+    // links before maps: while a program runs, its maps can still be found
     for folder in [root.join("links"), root.join("progs"), root] {
         for name in list(&folder)? {
             first = first.and(remove(&folder.join(name)));
@@ -211,7 +211,7 @@ fn unmount() -> Result<()> {
     first
 }
 
-/// Completes what a vsctl has left that was killed while it published: the new set lies beneath the
+/// Completes the work of a vsctl that was killed while it published: the new set lies beneath the
 /// old one.
 fn finish() -> Result<()> {
     while mount::layers(TARGET).context("mounts")? > 1 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The scheduler scx_vs: whether it runs, why it ended, and telling it of changes.
+//! The scheduler scx_vs: tells whether it runs and why it ended, and tells it of changes.
 
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -20,19 +20,18 @@ use crate::service::text;
 
 /// Name of its link's pin.
 pub const LINK: &str = "sched";
-/// The program by which the module's timers reach it, under PREEMPT_RT, and the name of its link's
-/// pin.
+/// The program that the module's timers call under PREEMPT_RT, and the name of its link's pin.
 pub const TIMERS: &str = "scheduler__fires";
-/// How the name of the map ends that holds its exit record.
+/// The end of the name of the map with its exit record.
 pub const EXIT_MAP: &str = ".data.uei";
 /// Name of that map's pin.
 pub const EXIT_PIN: &str = "sched_exit";
-/// Name it gives itself: sched_ext_ops.name.
+/// The scheduler's own name: sched_ext_ops.name.
 const NAME: &str = "vs";
 /// The program that takes over a changed tree.
 const SYNC: &str = "sync_services";
 const SYSFS: &str = "/sys/kernel/sched_ext";
-/// Name of the pin of the map of its counters: a u64 each, for each CPU.
+/// Name of the pin of the map of its counters, each a u64 per CPU.
 const STATS: &str = "vs_sched_stats";
 
 /// Name of the pin of the map of its timers, which end with it.
@@ -52,17 +51,17 @@ const COUNTERS: [(vs_sched_stat, &str); VS_SCHED_STATS as usize] = counters! {
 /// The state of sched_ext.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
-    /// No BPF scheduler runs, and none of ours was started.
+    /// No BPF scheduler runs, and scx_vs was not started.
     Off,
-    /// Ours runs.
+    /// scx_vs runs.
     Ours,
-    /// Ours was started and has ended by itself.
+    /// scx_vs was started and has ended by itself.
     Ejected(Exit),
-    /// Another one runs.
+    /// Another BPF scheduler runs.
     Other(String),
 }
 
-/// Why the scheduler ended: struct vs_sched_exit.
+/// The scheduler's exit record: struct vs_sched_exit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exit {
     /// enum scx_exit_kind; 0: nothing was recorded.
@@ -74,7 +73,7 @@ pub struct Exit {
 }
 
 impl Exit {
-    /// In words.
+    /// The record in words.
     pub fn sentence(&self) -> String {
         match (self.kind, self.message.as_str()) {
             (0, _) => "it left no reason; see `dmesg`".to_owned(),
@@ -84,15 +83,15 @@ impl Exit {
     }
 }
 
-/// Between two looks at what the kernel does in the background.
+/// The pause between two looks at work that the kernel does in the background.
 const POLL: Duration = Duration::from_millis(20);
 
-/// What runs now.
+/// Tells which scheduler runs now.
 pub fn state() -> Result<State> {
     state_within(50)
 }
 
-/// The same, after so many looks at most.
+/// Tells which scheduler runs, after at most so many looks.
 fn state_within(patience: u32) -> Result<State> {
     let read = |name: &str| {
         fs::read_to_string(Path::new(SYSFS).join(name)).map(|text| text.trim().to_owned())
@@ -102,7 +101,8 @@ fn state_within(patience: u32) -> Result<State> {
         return Ok(match read("root/ops") {
             Ok(name) if name == NAME => State::Ours,
             Ok(name) => State::Other(name),
-            // it comes or goes: the kernel takes its name away before it says that it is disabled
+            // a scheduler comes or goes: the kernel removes its name before it says that it is
+            // disabled
             Err(_) if patience > 0 => {
                 thread::sleep(POLL);
                 return state_within(patience - 1);
@@ -131,16 +131,16 @@ pub fn exit(pin: &Path) -> Option<Exit> {
     })
 }
 
-/// Is this kernel built with PREEMPT_RT, which has no timers for BPF?
+/// Is this kernel built with PREEMPT_RT, where BPF programs have no timers?
 pub fn wants_timers() -> bool {
     fs::read_to_string("/proc/sys/kernel/version")
         .is_ok_and(|version| version.split_whitespace().any(|word| word == "PREEMPT_RT"))
 }
 
-/// Waits until our scheduler has ended, whose link is gone: the kernel's own takes over, accounts
-/// go on.
+/// Waits until scx_vs has ended, whose link is gone: the kernel's own scheduler takes over,
+/// accounts go on.
 pub fn wait_ended() -> Result<()> {
-    /// The kernel ends it in the background, at the latest when every task has been told.
+    /// How long to wait: the kernel ends it in the background, after it has gone through all tasks.
     const PATIENCE: Duration = Duration::from_secs(10);
     let deadline = Instant::now() + PATIENCE;
     while state()? == State::Ours {
@@ -153,7 +153,8 @@ pub fn wait_ended() -> Result<()> {
     Ok(())
 }
 
-/// Takes a scheduler out of a set, and what belongs to it: publishing the set ends it, if it runs.
+/// Takes the scheduler and all that belongs to it out of a set: publishing the set ends it, if it
+/// runs.
 pub fn forget(draft: &Draft) -> Result<()> {
     draft.remove(LINKS, LINK)?;
     draft.remove(LINKS, TIMERS)?;
@@ -188,9 +189,9 @@ pub fn counters() -> Result<Vec<(String, u64)>> {
         .collect()
 }
 
-/// Has the scheduler make queues for new services, if it runs: it cannot where it schedules. A
-/// service that has none has one made when its first task waits, which until then is served as
-/// urgent.
+/// Makes the scheduler, if it runs, make queues for new services, which it cannot do while it
+/// schedules. If a service has no queue, one is made when its first task waits, and until then its
+/// tasks are served as urgent ones.
 pub fn sync() -> Result<()> {
     if state()? != State::Ours {
         return Ok(());
@@ -206,7 +207,7 @@ pub fn sync() -> Result<()> {
         ..Default::default()
     };
     // SAFETY: `program` is an open descriptor, and `options` is valid, of the stated size, and
-    // without any buffer, as a program of type syscall without context takes it.
+    // without any buffer: a program of type syscall may run without context.
     let result = unsafe { bpf_prog_test_run_opts(program.as_raw_fd(), &mut options) };
     if result != 0 {
         return Err(Errno::from_raw(-result)).with_context(|| path.display().to_string());

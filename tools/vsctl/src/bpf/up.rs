@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Bringing the gates and the scheduler up: all that was asked for, or what was there before.
+//! Brings the gates and the scheduler up: all that was asked for, or no change.
 //!
-//! Every object is loaded before anything is attached, so that a program the kernel does not take
-//! changes nothing. Then what every gate needs is attached, then the gates, then the scheduler.
-//! What is pinned already is left alone, so a second run mends what is missing, and what runs and
-//! was explicitly not asked for is left out. All of it takes effect for good in one instant, when
-//! the new set of pins is published; whatever ends vsctl before that undoes it.
+//! Every object is loaded before any program is attached, so that a program which the kernel does
+//! not accept changes nothing. Then the programs that every gate needs are attached, then the
+//! gates, then the scheduler. Pinned programs are left alone, so a second run adds those that are
+//! missing. Programs that run and were explicitly not asked for are left out. All of it takes
+//! effect for good in one instant, when the new set of pins is published; if vsctl ends before
+//! that, it is undone.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -31,7 +32,7 @@ pub const PROBED: [Gate; 4] = [Gate::Send, Gate::Recv, Gate::Packet, Gate::Hint]
 /// Those that are nothing else.
 pub const BARE: [Gate; 2] = [Gate::Packet, Gate::Hint];
 
-/// Where programs of the type cgroup attach: the root of cgroup2, which all tasks are below.
+/// The root of cgroup2, to which programs of the type cgroup attach: all tasks are below it.
 const CGROUP: &str = "/sys/fs/cgroup";
 
 /// The parts that are to run.
@@ -49,13 +50,13 @@ pub struct Done {
     pub attached: usize,
     /// Gates that were attached and were not asked for.
     pub detached: Vec<Gate>,
-    /// Whether our scheduler ran and was not asked for: it has been stopped.
+    /// Whether scx_vs ran and was not asked for: it has been stopped.
     pub stopped: bool,
-    /// Why a scheduler of ours had stopped before, if one had.
+    /// The exit record of scx_vs, if it had stopped before.
     pub ejected: Option<String>,
 }
 
-/// Brings up what is wanted.
+/// Brings up the wanted parts.
 pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
     let mut done = Done::default();
     let mut scheduler = wanted.scheduler;
@@ -91,9 +92,9 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
     let missing = |name: &str, kind: ProgramType| match Purpose::of(name, kind) {
         Purpose::Gate(gate) => chosen.contains(&gate) && !present.iter().any(|link| link == name),
         Purpose::Core | Purpose::Iterator => !present.iter().any(|link| link == name),
-        // it works on the scheduler's own maps, and so is loaded with it
+        // it works on the scheduler's own maps, so it is loaded with the scheduler
         Purpose::OnDemand => scheduler,
-        // of the others libbpf decides
+        // libbpf decides about the others
         Purpose::Scheduler => scheduler && scheduler::wants_timers(),
     };
 
@@ -102,7 +103,7 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
         loaded.extend(load(object, draft.root(), &missing, scheduler)?);
     }
     if present.is_empty() {
-        // tags of a time whose programs were taken away by hand
+        // the tags are from programs that were detached by hand
         device.tags(false)?;
     }
     for core in [true, false] {
@@ -120,7 +121,7 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
             }
         }
         if core {
-            // the end of a socket is seen from here on
+            // from here on BPF programs see the end of sockets
             device.tags(true)?;
         }
     }
@@ -154,7 +155,7 @@ pub fn up(device: &Device, wanted: &Wanted) -> Result<Done> {
     probes.keep();
     tags.keep();
 
-    // a gate that is attached and was not asked for stays unless others were
+    // a gate that is attached stays, unless other gates were asked for
     for gate in PROBED
         .into_iter()
         .filter(|gate| wanted.gates.is_some() && !chosen.contains(gate))
@@ -188,7 +189,7 @@ fn listen(_: PrintLevel, message: String) {
 }
 
 fn failed(object: &str, error: impl std::fmt::Display) -> Failure {
-    /// How much of libbpf's log is shown: its end says what was wrong.
+    /// How much of libbpf's log is shown: the error is at its end.
     const LINES: usize = 25;
     let log = MESSAGES
         .lock()
@@ -212,7 +213,7 @@ pub fn open(object: &Embedded, root: &Path) -> Result<OpenObject> {
         .map_err(|error| failed(object.name, error).into())
 }
 
-/// Loads those programs of an object that are missing; None if none is.
+/// Loads the programs of an object that are not pinned; None if all are.
 pub fn load(
     object: &Embedded,
     root: &Path,
@@ -254,7 +255,7 @@ fn fasten(mut program: ProgramMut<'_>, name: &str, purpose: Purpose, draft: &Dra
     keep(attach(&program)?, name, draft)
 }
 
-/// Attaches a program where its section says.
+/// Attaches a program to the hook that its section names.
 pub fn attach(program: &ProgramMut<'_>) -> Result<Link> {
     let link = match program.prog_type() {
         ProgramType::CgroupSockopt => {
@@ -277,7 +278,7 @@ fn keep(mut link: Link, name: &str, draft: &Draft) -> Result<()> {
     link.pin(draft.path(LINKS, name)).context(name.to_owned())
 }
 
-/// Starts the scheduler, if it is this object.
+/// Starts the scheduler, if this object has it.
 fn start(object: &mut Object, draft: &Draft) -> Result<()> {
     for mut map in object
         .maps_mut()
@@ -310,14 +311,14 @@ fn start(object: &mut Object, draft: &Draft) -> Result<()> {
     Ok(())
 }
 
-/// Turns something off again when this is dropped, unless what was done is kept.
+/// Turns something off again when this is dropped, unless it was kept.
 struct Undo<F: Fn() -> Result<()>> {
     off: F,
     due: bool,
 }
 
 impl<F: Fn() -> Result<()>> Undo<F> {
-    /// `due`: it was off before.
+    /// `due`: it was off before, and is to be turned off on drop.
     fn new(due: bool, off: F) -> Self {
         Self { off, due }
     }

@@ -35,19 +35,19 @@ pub struct Apply {
 }
 
 record! {
-    /// One thing that `apply` would change, or has changed.
+    /// A change that `apply` would make, or has made.
     pub struct Difference {
         /// `create`, `change`, `destroy`, `stays`, `rule-add`, `rule-del` or `rule-order`.
         pub action: &'static str,
         /// The service's name or the rule; empty for `rule-order`.
         pub subject: String,
-        /// The same in words.
+        /// The change in words.
         pub text: String,
     }
 }
 
 impl Apply {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, output: Output) -> Result<()> {
         let document = read(&self.file)?;
         let device = Device::open()?;
@@ -114,7 +114,7 @@ pub fn read(file: &Path) -> Result<Document> {
     Ok(Document::parse(&name, &text).map_err(Failure::Config)?)
 }
 
-/// Services and rules as they are.
+/// The present services and rules.
 fn present(device: &Device) -> Result<Config> {
     let services = Services::read(device)?;
     let rules = device.rules()?;
@@ -128,7 +128,7 @@ fn present(device: &Device) -> Result<Config> {
     })
 }
 
-/// Has the kernel say what it would refuse.
+/// Asks the kernel what it would refuse.
 pub fn check(device: &Device, document: &Document, prune: bool) -> Result<()> {
     submit(
         device,
@@ -190,8 +190,8 @@ fn submit(device: &Device, document: &Document, flags: u32) -> Result<()> {
         })
 }
 
-/// A service that is to be pruned and still has tasks or sockets. It may have lost them since it
-/// was refused.
+/// Finds a service that is to be pruned and still has tasks or sockets. None may have them by now,
+/// after the refusal.
 fn holding(device: &Device, document: &Document) -> Result<Option<String>> {
     let services = Services::read(device)?;
     for service in services

@@ -30,19 +30,19 @@ fn values() -> String {
 pub struct Set {
     /// The service
     name: String,
-    /// What to set, such as cpu_weight=300
+    /// The attributes and values to set, such as cpu_weight=300
     #[arg(required = true, value_name = "ATTRIBUTE=VALUE")]
     values: Vec<String>,
 }
 
-/// A thing `set` sets.
+/// A setting that `set` changes.
 enum Setting {
     Attribute(Attribute, u32),
     Priority(i32),
 }
 
 impl Set {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self) -> Result<()> {
         let mut settings = Vec::new();
         for text in &self.values {
@@ -93,13 +93,13 @@ impl Set {
 pub struct Detach {
     /// The service
     name: String,
-    /// Which, such as cpu_weight, or cpu_weight=300
+    /// The attributes, such as cpu_weight, or cpu_weight=300
     #[arg(required = true, value_name = "ATTRIBUTE[=VALUE]")]
     attributes: Vec<String>,
 }
 
 impl Detach {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self) -> Result<()> {
         let mut wanted = Vec::new();
         for text in &self.attributes {
@@ -127,13 +127,13 @@ impl Detach {
 pub struct Share {
     /// The service
     name: String,
-    /// Which
+    /// The attributes
     #[arg(required = true, value_name = "ATTRIBUTE")]
     attributes: Vec<String>,
 }
 
 impl Share {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self) -> Result<()> {
         let wanted: Result<Vec<Attribute>, String> = self
             .attributes

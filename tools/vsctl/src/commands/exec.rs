@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `exec`: running a command in a service.
+//! `exec`: runs a command in a service.
 
 use std::ffi::OsString;
 use std::os::fd::AsFd;
@@ -28,9 +28,9 @@ pub struct Exec {
 }
 
 impl Exec {
-    /// Does it. Returns only if the command could not be run.
+    /// Runs the command. Returns only if it could not be run.
     pub fn run(self) -> Result<()> {
-        // clap has seen to it that there is one
+        // clap requires one word at least
         let Some((program, arguments)) = self.command.split_first() else {
             return Ok(());
         };

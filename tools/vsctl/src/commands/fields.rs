@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `fields`: what the JSON output consists of.
+//! `fields`: describes the JSON output.
 
 use anyhow::Result;
 use clap::Args;
@@ -14,7 +14,7 @@ use crate::output::{print, Described};
 pub struct Fields {}
 
 impl Fields {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self) -> Result<()> {
         let text = [
             section::<status::Report>("status, up"),

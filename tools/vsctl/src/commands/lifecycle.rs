@@ -39,9 +39,9 @@ pub fn gate(text: &str) -> Result<Gate, String> {
 }
 
 impl Up {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, output: Output) -> Result<()> {
-        // a file with mistakes in it must not leave anything half done: it is read before all else
+        // the file is read before all else: one with mistakes must not leave anything half done
         let config = self.config.as_deref().map(apply::read).transpose()?;
         let device = Device::open()?;
         let _lock = device.lock()?;
@@ -57,8 +57,8 @@ impl Up {
         let done = up::up(&device, &wanted)?;
         if let Some(document) = &config {
             if let Err(error) = apply::apply(&device, document, false) {
-                // what was not running before must not be left running with another configuration
-                // than was asked for
+                // gates that were not attached before must not stay with another configuration than
+                // the one asked for
                 if !ran_before {
                     down::down(Some(&device))?;
                 }
@@ -92,7 +92,7 @@ impl Up {
 pub struct Down {}
 
 impl Down {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self) -> Result<()> {
         let device = Device::open_if_loaded()?;
         let _lock = device.as_ref().map(Device::lock).transpose()?;
@@ -100,8 +100,8 @@ impl Down {
         if removed == 0 {
             print("nothing was attached\n")?;
         }
-        // that is nobody's fault, but an unloading that follows would fail without a word of who it
-        // is
+        // this is no error, but rmmod would fail without naming the process that has the device
+        // open
         for holder in down::holders()
             .iter()
             .filter(|holder| holder.pid != std::process::id())

@@ -22,11 +22,12 @@ mod status;
 mod top;
 mod tree;
 
-/// Virtual Services: whom work is done for, and what share of the machine it gets.
+/// Virtual Services: charges work to the party that it is done for, and gives each its share of the
+/// machine.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXIT_CODES, arg_required_else_help = true)]
 pub struct Arguments {
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
     /// Print JSON; `vsctl fields` describes it
@@ -41,7 +42,7 @@ pub enum Command {
     Up(lifecycle::Up),
     /// Detach all that `up` has attached
     Down(lifecycle::Down),
-    /// Show what runs: module, gates, scheduler
+    /// Show the state of module, gates and scheduler
     Status(status::Status),
     /// Make services and rules what a file says: all of it, or nothing
     Apply(apply::Apply),
@@ -78,14 +79,14 @@ pub enum Command {
     Ss(ss::Ss),
     /// Show statistics
     Stat(stat::Stat),
-    /// Show who uses the machine, live
+    /// Show each service's use of the machine, live
     Top(top::Top),
     /// Describe the fields of the JSON output
     Fields(fields::Fields),
 }
 
 impl Command {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, output: Output) -> Result<()> {
         match self {
             Self::Up(command) => command.run(output),

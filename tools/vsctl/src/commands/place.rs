@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `place`: giving processes a home.
+//! `place`: gives processes a home.
 
 use std::os::fd::AsFd;
 
@@ -14,22 +14,22 @@ use crate::service::Services;
 
 /// Give processes a home: place them in a service
 ///
-/// All threads of a process are placed; what they start later is born in the service they then work
-/// for. The first task that is refused ends it; those before it are placed.
+/// All threads of a process are placed, and processes that they start later are born in the
+/// service. The first task that is refused ends the command; those before it are placed.
 #[derive(Debug, Args)]
 pub struct Place {
     /// The processes' numbers, then the service
     #[arg(required = true, num_args = 2.., value_names = ["PID", "SERVICE"])]
     arguments: Vec<String>,
-    /// The numbers are of threads: place these only, not their processes
+    /// Place threads with these numbers, not their processes
     #[arg(long)]
     thread: bool,
 }
 
 impl Place {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self) -> Result<()> {
-        // clap has seen to it that there are two or more
+        // clap requires two words at least
         let Some((name, pids)) = self.arguments.split_last() else {
             return Ok(());
         };

@@ -13,7 +13,7 @@ use crate::service::{text, Services};
 
 /// List tasks with their home and current service
 ///
-/// Those that are at home in root and work for root are left out, unless --all is given.
+/// Tasks that are at home in root and work for root are left out, unless --all is given.
 #[derive(Debug, Args)]
 pub struct Ps {
     /// Only tasks at home in this service, or working for it
@@ -42,7 +42,7 @@ record! {
 }
 
 impl Ps {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, output: Output) -> Result<()> {
         let services = Services::read(&Device::ask()?)?;
         let only = self

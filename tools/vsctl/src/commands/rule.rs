@@ -36,7 +36,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, output: Output) -> Result<()> {
         match self {
             Self::Add(command) => command.run(output),
@@ -140,7 +140,7 @@ pub struct Add {
 }
 
 impl Add {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, output: Output) -> Result<()> {
         let text = joined(&self.rule)?;
         let parsed = text::Rule::parse(&text).map_err(|problem| wrong(&text, &problem))?;
@@ -163,7 +163,7 @@ pub struct Del {
 }
 
 impl Del {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self) -> Result<()> {
         let device = Device::open()?;
         self.ids.iter().try_for_each(|id| device.rule_del(*id))
@@ -179,7 +179,7 @@ pub struct Ls {
 }
 
 impl Ls {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, output: Output) -> Result<()> {
         let device = Device::ask()?;
         let services = Services::read(&device)?;
@@ -216,7 +216,7 @@ pub struct Test {
 }
 
 record! {
-    /// What would become of a call.
+    /// The result of testing a call.
     pub struct Tested {
         /// The call, as understood.
         pub call: String,
@@ -256,7 +256,7 @@ record! {
 }
 
 impl Test {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, output: Output) -> Result<()> {
         let text = self.call.join(" ");
         let call = Call::parse(&text).map_err(|problem| wrong(&text, &problem))?;
@@ -299,8 +299,8 @@ fn tested(
             .by_id(id.get().into())
             .map_or(0, |service| service.priority)
     };
-    // the contest is the classifier's own; a rule of an unknown kind takes no part, and is then
-    // missed in the count
+    // the classifier's own code ranks the rules; a rule of an unknown kind is left out, so the
+    // count then differs
     let mut set = RuleSet::new();
     for rule in rules {
         rule::Said::new(rule).add(&mut set);

@@ -60,7 +60,7 @@ record! {
 }
 
 impl Create {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, output: Output) -> Result<()> {
         name::check(&self.name)
             .map_err(|message| Failure::Usage(format!("{message}\n  do: choose another name")))?;
@@ -94,7 +94,8 @@ impl Create {
             if let Err(error) =
                 attribute::detach(&device, create.id, &self.name, *attribute, Some(*value))
             {
-                // all or nothing: nobody can have come to use it yet but by its name
+                // all or nothing: the new service is destroyed again, as nothing can use it yet
+                // except by its name
                 let mut destroy = vs_destroy {
                     id: create.id,
                     move_to: VS_ANY,
@@ -129,8 +130,8 @@ impl Create {
 
 /// Destroy a service
 ///
-/// Refused while it has services below it; and while it has tasks, sockets or rules that name it,
-/// unless another service takes these over.
+/// Refused while it has services below it. Also refused while it has tasks, sockets or rules that
+/// name it, unless another service takes these over.
 #[derive(Debug, Args)]
 pub struct Destroy {
     /// The service
@@ -141,7 +142,7 @@ pub struct Destroy {
 }
 
 impl Destroy {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self) -> Result<()> {
         let device = Device::open()?;
         let services = Services::read(&device)?;
@@ -184,7 +185,7 @@ impl Destroy {
     }
 }
 
-/// Says how much holds on to a service.
+/// Says how many things hold on to a service.
 fn held(what: &str, destroy: &vs_destroy) -> String {
     let counts = [
         (destroy.children, "services below it"),
@@ -214,7 +215,7 @@ pub struct Mv {
 }
 
 impl Mv {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self) -> Result<()> {
         let device = Device::open()?;
         let services = Services::read(&device)?;
@@ -246,7 +247,7 @@ pub struct Rename {
 }
 
 impl Rename {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self) -> Result<()> {
         name::check(&self.new)
             .map_err(|message| Failure::Usage(format!("{message}\n  do: choose another name")))?;

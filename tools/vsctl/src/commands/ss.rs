@@ -15,7 +15,7 @@ use crate::service::{text, Services};
 
 /// List sockets with their service
 ///
-/// Of this network namespace. Root's are left out, unless --all is given.
+/// Lists the sockets of this network namespace. Root's are left out, unless --all is given.
 #[derive(Debug, Args)]
 pub struct Ss {
     /// Only sockets of this service
@@ -49,8 +49,8 @@ record! {
 
 /// AF_UNIX.
 const UNIX: u8 = 1;
-/// TCP_ESTABLISHED and those that follow, as ss(8) writes them. Unix sockets have the first, the
-/// seventh (nobody at the other end) and the tenth.
+/// TCP_ESTABLISHED and the states that follow, as ss(8) writes them. Unix sockets have the first,
+/// the seventh (no peer) and the tenth.
 const STATES: [&str; 12] = [
     "ESTAB",
     "SYN-SENT",
@@ -67,7 +67,7 @@ const STATES: [&str; 12] = [
 ];
 
 impl Ss {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, output: Output) -> Result<()> {
         let services = Services::read(&Device::ask()?)?;
         let only = self
@@ -135,8 +135,8 @@ fn row(services: &Services, socket: &vs_sock_record) -> Row {
     }
 }
 
-/// Where a unix socket is bound to, as rules write it. A path may or may not have a NUL behind it,
-/// an abstract name has one before it.
+/// The name to which a unix socket is bound, as rules write it. A path may have a NUL behind it, an
+/// abstract name has one before it.
 fn path(socket: &vs_sock_record) -> String {
     let name: Vec<u8> = socket
         .name

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `stat`: what each service uses.
+//! `stat`: shows each service's use of the machine.
 
 use std::collections::HashMap;
 use std::thread;
@@ -25,16 +25,17 @@ use crate::service::Services;
 pub struct Stat {
     /// Only these services
     names: Vec<String>,
-    /// Repeat every SECONDS, showing what was added since; with --json one line each time
+    /// Repeat every SECONDS, with the differences since the last time; with --json one line each
+    /// time
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1")]
     watch: Option<f64>,
-    /// How often the scheduler has taken each branch instead, since it was brought up
+    /// Show instead how often the scheduler has taken each branch since it was brought up
     #[arg(long, conflicts_with_all = ["names", "watch"])]
     sched: bool,
 }
 
 record! {
-    /// A counter of the scheduler; vs_sched/scx_vs.h says of what.
+    /// A counter of the scheduler; vs_sched/scx_vs.h documents them.
     pub struct Counter {
         /// Its name.
         pub name: String,
@@ -60,7 +61,7 @@ record! {
         pub sockets: u64,
         /// Times a task began to work for it.
         pub rebinds: u64,
-        /// Times a rule asked for the service of something that had none, the caller being at home
+        /// Times a rule asked for the service of an entity that had none, for a caller at home
         /// here.
         pub unattributed: u64,
         /// Calls a limit refused.
@@ -79,7 +80,7 @@ record! {
         pub bytes_out: u64,
         /// Work for it that ended with the receipt of something else.
         pub ends_receipt: u64,
-        /// With the close of the way by which it came.
+        /// With the close of the socket by which it came.
         pub ends_close: u64,
         /// With a wait for more.
         pub ends_wait: u64,
@@ -106,7 +107,7 @@ record! {
     }
 }
 
-/// The statistics of one service; the total is its own until `all` adds the others'.
+/// The statistics of one service; the total is its own until `all` adds those of services below.
 pub fn row(services: &Services, stat: &vs_stat) -> Row {
     let hits = Gate::ALL.into_iter().map(|gate| Hits {
         gate: gate.name(),
@@ -147,7 +148,7 @@ pub fn all(device: &Device) -> Result<Vec<Row>> {
     for service in &order {
         match device.stat(service.id, "statistics") {
             Ok(stat) => rows.push(row(&services, &stat)),
-            // destroyed since it was listed
+            // the service was destroyed since it was listed
             Err(error)
                 if matches!(
                     error.downcast_ref(),
@@ -164,7 +165,8 @@ pub fn all(device: &Device) -> Result<Vec<Row>> {
         .enumerate()
         .map(|(n, row)| (row.id, n))
         .collect();
-    // from the leaves upwards: when a service is added to its parent, all below it have been added
+    // from the leaves upwards: when a service is added to its parent, all services below it have
+    // been added to it
     for service in order.iter().rev().filter(|service| service.id != VS_ROOT) {
         if let (Some(n), Some(up)) = (places.get(&service.id), places.get(&service.parent)) {
             rows[*up].cpu_total_ns += rows[*n].cpu_total_ns;
@@ -173,7 +175,7 @@ pub fn all(device: &Device) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// What was added between two readings; tasks and sockets are as they are now.
+/// The differences between two readings; tasks and sockets are the present ones.
 pub fn since(old: &[Row], new: &[Row]) -> Vec<Row> {
     let before: HashMap<u32, &Row> = old.iter().map(|row| (row.id, row)).collect();
     let mut rows = new.to_vec();
@@ -211,7 +213,7 @@ pub fn since(old: &[Row], new: &[Row]) -> Vec<Row> {
 }
 
 impl Stat {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, output: Output) -> Result<()> {
         let device = Device::ask()?;
         if self.sched {

@@ -11,12 +11,12 @@ use crate::device::{loaded, Device};
 use crate::output::Output;
 use crate::record;
 
-/// Show what runs: module, gates, scheduler
+/// Show the state of module, gates and scheduler
 #[derive(Debug, Args)]
 pub struct Status {}
 
 record! {
-    /// What runs.
+    /// The state of module, gates and scheduler.
     pub struct Report {
         /// Whether the module is loaded; if not, the numbers are 0.
         pub module: bool,
@@ -32,13 +32,14 @@ record! {
         pub generation: u64,
         /// Names of the gates in force.
         pub gates: Vec<&'static str>,
-        /// Names of the gates that are not.
+        /// Names of the gates that are not in force.
         pub gates_off: Vec<&'static str>,
         /// Whether sockets and packets carry tags.
         pub tags: bool,
-        /// `running`, `off`, `ejected` (ours has stopped by itself) or `other` (another one runs).
+        /// `running`, `off`, `ejected` (scx_vs has stopped by itself) or `other` (another scheduler
+        /// runs).
         pub scheduler: &'static str,
-        /// The other scheduler's name, or why ours has stopped; null if neither.
+        /// The other scheduler's name, or why scx_vs has stopped; null if neither.
         pub scheduler_detail: Option<String>,
         /// enum scx_exit_kind of a scheduler that has stopped; null if none has.
         pub scheduler_exit_kind: Option<i32>,
@@ -46,7 +47,7 @@ record! {
 }
 
 impl Status {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, output: Output) -> Result<()> {
         match Device::ask_if_loaded()? {
             Some(device) => print(&device, output),

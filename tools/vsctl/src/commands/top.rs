@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `top`: who uses the machine, live.
+//! `top`: shows each service's use of the machine, live.
 
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use crate::device::Device;
 use crate::failure::Failure;
 use crate::output::bytes;
 
-/// Show who uses the machine, live
+/// Show each service's use of the machine, live
 ///
 /// Keys: c, t, n sort by CPU, tasks or name; q ends.
 #[derive(Debug, Args)]
@@ -37,7 +37,7 @@ enum Order {
 }
 
 impl Top {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self) -> Result<()> {
         let delay = Duration::try_from_secs_f64(self.delay)
             .ok()
@@ -92,7 +92,7 @@ fn run(terminal: &mut DefaultTerminal, device: &Device, delay: Duration) -> Resu
 }
 
 fn sort(rows: &mut [Row], order: Order) {
-    // stable: equals stay in the order of the tree
+    // the sort is stable: equals stay in the order of the tree
     match order {
         Order::Cpu => rows.sort_by_key(|row| std::cmp::Reverse(row.cpu_ns)),
         Order::Tasks => rows.sort_by_key(|row| std::cmp::Reverse(row.tasks)),

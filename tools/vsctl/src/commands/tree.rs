@@ -23,7 +23,7 @@ record! {
         pub parent: Option<String>,
         /// How far below root.
         pub depth: u32,
-        /// How many services are right below it.
+        /// The number of services right below it.
         pub children: u32,
         /// Between rules, the one that names the service of the highest priority wins.
         pub priority: i32,
@@ -84,7 +84,7 @@ const NOTE: &str = "A value in parentheses is shared with the parent.";
 pub struct Ls {}
 
 impl Ls {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, output: Output) -> Result<()> {
         let services = Services::read(&Device::ask()?)?;
         let rows: Vec<Row> = services
@@ -130,7 +130,7 @@ pub struct Tree {
     name: Option<String>,
 }
 
-/// A service with those below it.
+/// A service with the services below it.
 #[derive(Debug, Serialize)]
 struct Node {
     #[serde(flatten)]
@@ -139,7 +139,7 @@ struct Node {
 }
 
 impl Tree {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, output: Output) -> Result<()> {
         let services = Services::read(&Device::ask()?)?;
         let top = match &self.name {
@@ -202,11 +202,11 @@ pub struct Show {
 record! {
     /// All about one service.
     pub struct Shown {
-        /// As `ls` has it.
+        /// The service, as `ls` shows it.
         pub service: Row,
-        /// Names of those right below it.
+        /// Names of the services right below it.
         pub below: Vec<String>,
-        /// As `stat` has it.
+        /// Its statistics, as `stat` shows them.
         pub stat: super::stat::Row,
         /// The rules that name it, as `rule ls` has them.
         pub rules: Vec<super::rule::Row>,
@@ -214,14 +214,14 @@ record! {
 }
 
 impl Show {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, output: Output) -> Result<()> {
         let device = Device::ask()?;
         let services = Services::read(&device)?;
         let service = services.find(&self.name)?;
         let rules = device.rules()?;
-        // with what those below it have used; none: it was destroyed meanwhile, which the kernel
-        // then says
+        // with the totals of the services below it; none: the service was destroyed meanwhile,
+        // which the kernel then says
         let stat = super::stat::all(&device)?
             .into_iter()
             .find(|row| row.id == service.id);
