@@ -2,10 +2,10 @@
 
 //! `/dev/vsctl`: the one interface for the administrator, and for programs that only ask.
 //!
-//! Every command has one fixed-layout argument. Its size travels in the request and is treated as
-//! openat2(2) does; what the caller does not know is not written, what the module does not know
-//! must be zero. The argument is copied back also where a command fails, so that its `reason` can
-//! be read.
+//! Every command has one fixed-layout argument. Its size travels in the request number and is
+//! treated as openat2(2) does: fields that the caller does not know are not written, fields that
+//! the module does not know must be zero. The argument is copied back even if a command fails, so
+//! that its `reason` can be read.
 
 use crate::control::abi::Failure;
 use crate::control::access::{Access, Caller};

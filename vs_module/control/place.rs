@@ -31,9 +31,8 @@ extern "C" fn vs_placed_body(error: c_int) {
     ANSWER.store(error, Relaxed);
 }
 
-/// Places the process that the pidfd `fd` of the caller stands for, or with `thread` that thread
-/// alone: `id` becomes home and current VS. No limit refuses it. May sleep; under the mutex for
-/// changes.
+/// Places the process of the caller's pidfd `fd`, or with `thread` that thread alone: `id` becomes
+/// home and current VS. No limit refuses it. May sleep; under the mutex for changes.
 ///
 /// Each thread first gets a tag with its present home, then each tag is written: if there is no
 /// memory for one of the tags, no thread is placed.

@@ -155,8 +155,8 @@ impl<'a> OwnTag<'a> {
         }
     }
 
-    /// The VS of the datagram that was taken off a queue, which is told once: of the protocols
-    /// whose datagrams are not seen it is nobody's.
+    /// The VS of the datagram that was taken off a queue. It is told once, so a datagram of a
+    /// protocol whose queues are not seen belongs to no service.
     pub(crate) fn take_message(self) -> VsId {
         let tag = self.0.as_ptr();
         // SAFETY: By the type invariant.

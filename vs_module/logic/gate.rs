@@ -274,8 +274,8 @@ impl Gate {
         self.entities().get(n).is_some_and(|entity| entity.binds)
     }
 
-    /// The same for a rule that asks for `proto`: the message that is sent can be told from its
-    /// socket by UDP, and by unix streams and datagrams.
+    /// Whether a rule that asks for `proto` can give entity `n` another VS: a message that is sent
+    /// can be told from its socket over UDP, and of unix streams and datagrams.
     pub fn binds_by(self, n: usize, proto: Option<Proto>) -> bool {
         let told = match proto {
             None | Some(Proto::Udp | Proto::UnixStream | Proto::UnixDgram) => true,

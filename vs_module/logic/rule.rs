@@ -380,7 +380,7 @@ impl RuleSet {
         })
     }
 
-    /// Lets all rules that name `from` name `to`.
+    /// Makes all rules that name `from` name `to` instead.
     pub fn repoint(&mut self, from: VsId, to: VsId) {
         for rule in self.rules.iter_mut() {
             rule.repoint(from, to);

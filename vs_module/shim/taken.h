@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Sees each datagram that a receive has taken off a socket's queue, at the entry
- * of the functions that free it; and what is put into unix streams and read from
- * them, at the entry of the functions that copy it. By ftrace, and not by a BPF program there: the
- * kernel leaves out a BPF program that is under way already on the CPU, where a
- * task was preempted in the midst of it. What ftrace guards against is kept for
- * each task.
+ * of the functions that free it; and messages that are put into unix streams and
+ * read from them, at the entry of the functions that copy them. It uses ftrace and
+ * no BPF program: the kernel leaves out a BPF program that is under way already on
+ * the CPU because a task was preempted inside it. ftrace guards against recursion
+ * per task.
  */
 #ifndef _VS_TAKEN_H
 #define _VS_TAKEN_H

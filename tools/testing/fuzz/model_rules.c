@@ -128,11 +128,11 @@ reasons rule_check(struct model *m, const struct vs_rule *r,
 	for (unsigned int e = 0; e < VS_ENTITIES; e++) {
 		if (e >= entities && (r->from[e] != VS_ANY || r->to[e] != VS_ANY))
 			why |= WHY(ENTITY);
-		/* a message that has come keeps its sender's VS */
+		/* a received message keeps its sender's VS, a socket in a hint its owner */
 		if (((r->gate == VS_GATE_RECV && e == 2) || (r->gate == VS_GATE_HINT && e == 1)) &&
 		    r->to[e] != VS_ANY)
 			why |= WHY(ENTITY);
-		/* and one that is sent its socket's, but by these */
+		/* and a sent message keeps its socket's VS, except over these */
 		if (r->gate == VS_GATE_SEND && e == 2 && r->to[e] != VS_ANY &&
 		    r->props & VS_P_PROTO && r->proto != VS_PROTO_UDP &&
 		    r->proto != VS_PROTO_UNIX_STREAM && r->proto != VS_PROTO_UNIX_DGRAM)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 120
-"""Messages of several tenants on one unix stream: a proxy serves clients of `a` and `b`, and asks one
-server for both by a connection that it keeps.
+"""Messages of several tenants on one unix stream: a proxy serves clients of `a` and `b`, and asks
+one server for both by a connection that it keeps.
 """
 
 import functools
@@ -126,8 +126,8 @@ def parts(_dev, proxy):
 @gates.case
 @proxied
 def together(dev, proxy):
-    """Questions of several tenants that one receive fetches are nobody's in particular: the server's
-    own, and counted; those of one tenant are this tenant's
+    """Questions of several tenants that one receive fetches are nobody's in particular: the
+    server's own, and counted; those of one tenant are this tenant's
     """
     for n in 0, 1:
         proxy.asks(n, b"xy")

@@ -72,7 +72,7 @@ def entities_of_every_gate(dev):
         for place in range(uapi.VS_ENTITIES):
             before = [vs.ANY] * place
             for left, right in (([*before, a], []), ([], [*before, a])):
-                # a message that has come keeps its sender's VS, and a socket its owner
+                # a received message keeps its sender's VS, and a socket in a hint its owner
                 keeps = right and (gate, place) in (("recv", 2), ("hint", 1))
                 if place < count and not keeps:
                     dev.delete(dev.add(gate, left, right))
