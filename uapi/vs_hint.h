@@ -25,7 +25,7 @@
 
 /*
  * ioctl(hint, VS_HINT_SERVES, fd): from here on the thread serves the connection
- * that is open as fd, as if it had received a request there. What it did before is
+ * that is open as fd, as if it had received a request there. Its work before is
  * done. EBADF: fd is not open; ENOTSOCK: it is no socket.
  */
 #define VS_HINT_SERVES _IO(VS_HINT_MAGIC, 1)

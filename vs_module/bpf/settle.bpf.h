@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * CPU time: who has used what, up to this instant.
+ * CPU time: how much each VS has used, up to this instant.
  *
- * The kernel knows how long a task has run (se.sum_exec_runtime), not for whom.
- * settle() splits that figure where the task's VS changes: it charges what
- * the task has run since it was settled last to its current VS. It has to be
- * called *before* the tag is written.
+ * The kernel knows how long a task has run (se.sum_exec_runtime), not for which VS.
+ * settle() splits that figure where the task's VS changes: it charges the time that
+ * the task has run since it was settled last to its current VS. It has to be called
+ * *before* the tag is written.
  *
  * After a reply to the work in hand it is open whether the task still works on it
- * (logic/work.rs). What it runs is kept in its tag until the next event tells: then
+ * (logic/work.rs). Its time is kept in its tag until the next event tells: then
  * close_reply() charges it to the one VS or the other. The scheduler does not wait
  * for that: it has the time used by the current VS, and is corrected if it was not.
  *
@@ -25,9 +25,9 @@
  * nanosecond that the kernel counts for a task is charged once, to one VS, by
  * the same figures whichever scheduler runs.
  *
- * No lock, and callers may be preempted: whoever moves `settled` forward by
- * compare-and-swap charges the step; who fails has been overtaken by another who
- * has charged it. For the same reason a task that runs on another CPU can be
+ * No lock, and callers may be preempted: the caller that moves `settled` forward by
+ * compare-and-swap charges the step; a caller that fails to was overtaken by another,
+ * which has charged it. For the same reason a task that runs on another CPU can be
  * settled, and calling twice charges nothing twice.
  *
  * Where interrupt or stolen time is taken off a task's runtime (not in Debian's
@@ -64,7 +64,7 @@ struct {
 } vs_cpus SEC(".maps");
 
 /*
- * One per VS: what of the tree the scheduler has to know, copied from vs.ko and
+ * One per VS: the part of the tree that the scheduler has to know, copied from vs.ko and
  * copied anew when the generation has changed; and if the VS is a node (one with
  * a CPU weight or cap of its own), what it and those that share its CPU
  * attributes have used. scx_vs makes virtual time of `used`, and nothing else:
@@ -140,7 +140,7 @@ static __always_inline void charge(struct vs_cpu *cpu, struct vs_tag *tag, u64 n
 }
 
 /*
- * What a task has used since its reply is `vs`'s, which is known now. Before the tag is
+ * The time that a task has used since its reply is `vs`'s, which is known now. Before the tag is
  * written; the task is settled, or does not run.
  */
 static __always_inline void close_reply(struct vs_tag *tag, u32 vs)
@@ -183,7 +183,7 @@ static __always_inline u64 vs_runtime(struct task_struct *p, u32 cpu)
 }
 
 /*
- * Charges what `p`, whose tag is given, has run since it was last settled; nothing if it
+ * Charges the time that `p`, whose tag is given, has run since it was last settled; none if it
  * does not run: it was settled when it stopped.
  */
 static __always_inline void settle_by(struct task_struct *p, struct vs_tag *tag, bool counted)
@@ -212,7 +212,7 @@ static __always_inline void settle(struct task_struct *p, struct vs_tag *tag)
 /*
  * Up to where the kernel has counted, which it has just done: under the lock of
  * the run queue, in the course of a switch or a tick. By the clock it would be too
- * much: what is beyond the kernel's figure, the kernel counts for the next task.
+ * much: the kernel counts the time beyond its own figure for the next task.
  */
 static __always_inline void settle_counted(struct task_struct *p, struct vs_tag *tag)
 {

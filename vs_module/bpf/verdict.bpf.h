@@ -6,7 +6,7 @@
  * settle() charges the time up to now to the VS the task has worked for, unless that
  * is open. If the
  * task is preempted between the two, the context switch settles again with the
- * tag still unchanged: no time is lost, and what falls between settling and
+ * tag still unchanged: no time is lost, and the time between settling and
  * writing is the old VS's if the task was switched out there, else the new one's.
  */
 #ifndef _VS_VERDICT_BPF_H
@@ -38,7 +38,7 @@ static __always_inline __u16 verdict_home(__u64 verdict)
 
 /*
  * Makes the tag of a task, running or not, say `home` and `cur`; VS_UNCHANGED:
- * that one stays; VS_GOES_HOME, as `cur`: what the tag says as home by then. The word is replaced
+ * that one stays; VS_GOES_HOME, as `cur`: the home that the tag says by then. The word is replaced
  * as a whole, so that its writer knows what it said before, and references are neither
  * lost nor dropped twice. False: one of the services has just gone, or others were quicker each
  * time.
@@ -105,7 +105,7 @@ static __always_inline void bind(struct vs_tag *tag, __u64 verdict, __u64 work)
 	}
 	if (cur == VS_GOES_ON)
 		return;
-	/* First: a tick that comes in between looks at the age of what it finds. */
+	/* First: a tick that comes in between looks at the age of the work that it finds. */
 	tag->since = bpf_jiffies64();
 	if (!tag_write(task, tag, home, cur)) {
 		/* It has just gone. Its work is not that of the one before. */
@@ -133,7 +133,7 @@ static __always_inline int obey(struct vs_tag *tag, __u64 verdict)
 	return error;
 }
 
-/* Kernel threads and what they own are not tagged. */
+/* Kernel threads and their sockets are not tagged. */
 static __always_inline bool is_kthread(void)
 {
 	return bpf_get_current_task_btf()->flags & 0x00200000; /* PF_KTHREAD */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Gate hint: a task says by `/dev/vshint` which connection it serves, and when it has done with
-//! that. What else the gates see does not tell, where threads are handed requests through memory or
-//! are themselves a user-level scheduler's.
+//! Gate hint: a task says by `/dev/vshint` which connection it serves, and when it is done. The
+//! other gates cannot tell where threads are handed requests through memory, or run user-level
+//! threads.
 //!
-//! Every process may open the device. What it says is believed only where a rule says so for its
-//! home, and it can name only a socket that it has.
+//! Every process may open the device. A hint is believed only where a rule says so for the caller's
+//! home, and names only a socket that the caller has.
 //!
 //! Context: process context. Nothing sleeps but the look-up of the descriptor.
 

@@ -21,7 +21,7 @@ use kernel::prelude::*;
 use kernel::str::CStr;
 
 kernel::sync::global_lock! {
-    // SAFETY: `register` is called before there is anybody who could turn something on.
+    // SAFETY: `register` is called before the device exists, by which callers turn probes on.
     unsafe(uninit) static SWITCH: Mutex<Probes> = Probes {
         sent: None,
         received: None,
@@ -116,7 +116,7 @@ pub(crate) fn learn_tags() {
 /// Lets go of the tags of tasks: no task has one. May sleep.
 pub(crate) fn forget_tags() {
     let _one = SWITCH.lock();
-    // SAFETY: As above.
+    // SAFETY: Process context, one at a time by the lock.
     unsafe { c::vs_forget_tags() };
 }
 
@@ -168,7 +168,7 @@ unsafe extern "C" fn vs_taken(sk: *const c::sock, skb: *const c::sk_buff) {
         }
         // A task without a tag has a message of root's already.
         if !message.is_root() {
-            // SAFETY: Task context. Without memory the message is nobody's.
+            // SAFETY: Task context. Without memory the message is root's.
             unsafe { c::vs_bind_current(Answer::UNCHANGED.pack(), 0) };
             if let Some(tag) = OwnTag::new(s) {
                 tag.keep_message(message);
@@ -199,7 +199,7 @@ unsafe extern "C" fn vs_filled(skb: NonNull<c::sk_buff>) {
     }
 }
 
-/// A part of a unix stream is about to be read: whose it is is kept for [`received`], which follows
+/// A part of a unix stream is about to be read: its service is kept for [`received`], which follows
 /// in the same call.
 ///
 /// # Safety
@@ -251,7 +251,7 @@ unsafe extern "C" fn received(_: *mut c_void, sk: *const c::sock, length: c_int,
         let tag = OwnTag::new(s);
         let work = tag.map_or(Work::at(VsId::ROOT), OwnTag::work);
         if !sock.is_tagged_kind() {
-            // No rule can tell whose it is.
+            // No rule can give it to a service.
             if work.is_any() && length > 0 && flags & c::MSG_PEEK as c_int == 0 {
                 worked_on(s, sock, tag, work, &Verdict::UNCHANGED);
             }
@@ -298,7 +298,7 @@ fn receipt(
         message,
         ..Use::of(Gate::Recv, Some(sock), Untold::Keep)
     };
-    // A service that has no room for the socket does not get it, and the receipt is nobody's.
+    // A service that has no room for the socket does not get it, and no rule binds the receipt.
     let mut verdict = labelled(s, Who::of(work), sock, call, wants).unwrap_or(Verdict::UNCHANGED);
     // SAFETY: Task context.
     let alone = || !several && unsafe { c::vs_receives_one(sock.is_datagram()) };
@@ -312,14 +312,14 @@ fn receipt(
     }
 }
 
-/// What the task works for after a receipt by `sock`, on which the rules have said `verdict`.
+/// Gives the task its work after a receipt by `sock`, on which the rules have said `verdict`.
 fn worked_on(s: &State, sock: Sock<'_>, tag: Option<OwnTag<'_>>, work: Work, verdict: &Verdict) {
     let way = Way {
         object: sock.made_cookie(),
         serves: work.is_any() && sock.serves(),
     };
     let next = work.received(way, verdict.to[0]);
-    // What a task has done since its reply was its own, if it has got more of the same tenant's.
+    // The time since a reply was the task's own, even if it has got more of the same tenant's.
     if next.cur() != work.cur() || work.has_replied() && next != work {
         let answer = worked(s, Gate::Recv, End::Receipt, work, verdict.rule, next);
         // SAFETY: Task context.

@@ -3,7 +3,7 @@
 //! Gates where tasks talk to each other: socket, socketpair, connect, accept, send, recv, close;
 //! and how a tag gets from a packet to a request, to a connection, and to a datagram.
 //!
-//! Safety of what is here: the verifier has seen to it that pointers are valid for the call, and
+//! Safety of all functions here: the verifier ensures that pointers are valid for the call, and
 //! the hooks that sockets are in use by it, so that they stay.
 
 use super::*;
@@ -97,7 +97,7 @@ unsafe extern "C" fn vs_gate_fastopen_body(
     // SAFETY: By the requirement of this function.
     let sock = unsafe { Sock::of(socket) };
     match sock {
-        // SAFETY: As above.
+        // SAFETY: `message` is valid for the call, by the requirement of this function.
         Some(sock) if sock.is_closed() && sock.proto() == c::VS_PROTO_TCP => unsafe {
             let (name, len) = ((*message).msg_name, (*message).msg_namelen);
             vs_gate_connect_body(socket, name, len, who)
@@ -159,7 +159,7 @@ unsafe extern "C" fn vs_gate_send_body(
             Peer::new((*message).msg_name, (*message).msg_namelen),
         )
     };
-    // With a connection, a name is the caller's word for what it will not be asked about.
+    // Of a connection a name in the message is only a claim of the caller's.
     let peer = peer.filter(|_| sock.is_some_and(|sock| !sock.is_stream()));
     let Some(sock) = sock else {
         return Answer::UNCHANGED.pack();
@@ -267,8 +267,8 @@ unsafe extern "C" fn vs_conn_request_body(
     })
 }
 
-/// Softirq. The handshake of `request` is done, `conn` is what it has become. Where its service has
-/// no room by now the connection stays nobody's: other handshakes were quicker.
+/// Softirq. The handshake of `request` is done, and it has become `conn`. Where its service has no
+/// room by now the connection stays root's: other handshakes were quicker.
 ///
 /// # Safety
 ///
@@ -283,7 +283,7 @@ unsafe extern "C" fn vs_conn_born_body(conn: *const c::sock, request: *const c::
     with(|s| {
         let id = request.owner(s);
         if !id.is_root() {
-            // The refusal is counted; there is nobody here who could be told.
+            // The refusal is counted; no caller here could be told.
             let _ = conn.give(s, id);
         }
     });
@@ -324,7 +324,7 @@ unsafe extern "C" fn vs_conn_unix_body(client: *const c::sock, conn: *const c::s
 unsafe extern "C" fn vs_datagram_body(receiver: *const c::sock, skb: NonNull<c::sk_buff>) {
     // SAFETY: By the requirement of this function.
     let receiver = unsafe { Sock::new(receiver) };
-    // SAFETY: As above; a packet on its way into a queue belongs to its sender.
+    // SAFETY: It is valid for the call; a packet on its way into a queue belongs to its sender.
     let mut skb = unsafe { Skb::from_raw(skb) };
     let Some(receiver) = receiver else { return };
     if receiver.family() != c::AF_UNIX && receiver.is_hosts() {

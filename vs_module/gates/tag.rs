@@ -51,14 +51,14 @@ impl Who {
     }
 }
 
-/// What a task has read of a unix stream.
+/// The messages that a task has read of a unix stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parts {
     /// Messages of the service that the socket belongs to.
     Sockets,
     /// Messages that were given to this service.
     Of(VsId),
-    /// Messages of several services: whose is worked on first cannot be told.
+    /// Messages of several services: which of them the task works on first cannot be told.
     Several,
 }
 
@@ -119,8 +119,8 @@ impl<'a> OwnTag<'a> {
         unsafe { ((*tag).sends == sock.address()).then(|| VsId::from_bits((*tag).message.into())) }
     }
 
-    /// Notes what a part is of a unix stream that the task reads: a message of `message`'s, or
-    /// (`None`) of its socket's.
+    /// Notes the service of a part of a unix stream that the task reads: `message`, or (`None`) its
+    /// socket's.
     pub(crate) fn read_part(self, message: Option<VsId>) {
         let tag = self.0.as_ptr();
         let message = message.map_or(c::VS_UNCHANGED as u16, VsId::get);
@@ -136,7 +136,7 @@ impl<'a> OwnTag<'a> {
         }
     }
 
-    /// What the task has read of a unix stream, which is told once.
+    /// The messages that the task has read of a unix stream. They are told once.
     pub(crate) fn take_parts(self) -> Parts {
         let tag = self.0.as_ptr();
         // SAFETY: By the type invariant.

@@ -14,13 +14,13 @@
 //!
 //! Then the task works for its home again. A wait for the answer of another server belongs to the
 //! work and ends nothing; nor does the answer, which brings no work of its own meanwhile. But if a
-//! rule gives what comes to a third service, it is no answer of this work's: after the reply it is
-//! the next work, before it nobody can tell, and the task works for its home. A child is born at
-//! its parent's home, without work.
+//! rule gives the message to a third service, it is no answer of this work's: after the reply it is
+//! the next work, before the reply it cannot be told, and the task works for its home. A child is
+//! born at its parent's home, without work.
 //!
-//! After a reply it is open whether the task still works for the same service: what it does may be
-//! the next part of the reply, or its own. The next event tells. If that is more of the reply, the
-//! time since the last part was the work's; if the work ends, it was the home's.
+//! After a reply it is open whether the task still works for the same service: it may prepare the
+//! next part of the reply, or do something of its own. The next event tells. If that is more of the
+//! reply, the time since the last part was the work's; if the work ends, it was the home's.
 //!
 //! Nothing here is a guess: a task works for its home, or for the service that a rule named at its
 //! last receipt.
@@ -181,15 +181,14 @@ impl Work {
         }
     }
 
-    /// Whether what is sent is a reply to this work.
+    /// Whether a message by `reply` is a reply to this work.
     fn is_replied_by(self, reply: Reply) -> bool {
         let Reply { way, owner, .. } = reply;
         self.is_any()
             && (self.object != 0 && way.object == self.object || way.serves && owner == self.cur)
     }
 
-    /// Whether what is about to be sent is a part of the reply to this work, the first or another
-    /// one; `bound` as for [`sends`](Self::sends).
+    /// Whether the next message is a part of the reply to this work, the first or another one; `bound` as for [`sends`](Self::sends).
     pub fn goes_on(self, reply: Reply, bound: Option<VsId>) -> bool {
         // another datagram can be another one's
         let more = reply.streams || !self.replied;
@@ -260,8 +259,8 @@ impl Work {
         }
     }
 
-    /// A child is born; a rule may name its `home`, and what it works for from the start. Of its
-    /// parent's work it has the way, too, where it goes on with it.
+    /// A child is born; a rule may name its `home`, and the service that it works for from the
+    /// start. Of its parent's work it has the way, too, where it goes on with it.
     pub fn born(self, home: Option<VsId>, work: Option<VsId>) -> Self {
         let child = Self::at(home.unwrap_or(self.home));
         match work {
@@ -271,7 +270,8 @@ impl Work {
         }
     }
 
-    /// The task is placed in `home`, by an administrator or by what it has become.
+    /// The task is placed in `home`, by an administrator or because it has become another program
+    /// or user.
     pub fn placed(self, home: VsId) -> Self {
         Self::at(home)
     }

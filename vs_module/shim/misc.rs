@@ -13,7 +13,7 @@ use kernel::prelude::*;
 use kernel::types::Opaque;
 use pin_init::Zeroable;
 
-/// Serves ioctl(2): the file, the request, its argument; returns what the call does, or a negative
+/// Serves ioctl(2): the file, the request, its argument; returns the call's result, or a negative
 /// errno. Called in process context, may sleep.
 pub(crate) type Ioctl = unsafe extern "C" fn(*mut bindings::file, c_uint, c_ulong) -> c_long;
 
@@ -31,7 +31,7 @@ pub(crate) struct Misc {
 
 // SAFETY: Registering and deregistering can be done by any thread; in between only C uses it.
 unsafe impl Send for Misc {}
-// SAFETY: See above.
+// SAFETY: Any thread may register and deregister it; in between only C uses it.
 unsafe impl Sync for Misc {}
 
 impl Misc {

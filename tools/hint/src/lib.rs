@@ -3,8 +3,8 @@
 //! Tells Virtual Services for which connection a thread works (`uapi/vs_hint.h`).
 //!
 //! A server needs this where the kernel cannot see for whom a thread works: where requests are
-//! handed to worker threads through memory, or where one thread runs many futures in turns. What it
-//! says is believed if a rule of the gate `hint` says so, as in
+//! handed to worker threads through memory, or where one thread runs many futures in turns. Its
+//! hints are believed if a rule of the gate `hint` says so, as in
 //! `hint task=my-server => task=socket`. Without Virtual Services all calls do nothing, so that a
 //! server can always make them.
 //!
@@ -61,7 +61,7 @@ impl Hint {
         Hint(File::open(DEVICE).ok().map(Arc::new))
     }
 
-    /// The calling thread serves `socket` from here on; what it did before is done. Says whether
+    /// The calling thread serves `socket` from here on; its work before is done. Says whether
     /// it works for another service than its own home now. Does nothing if it is no socket.
     pub fn serves(&self, socket: &impl AsFd) -> bool {
         let Some(device) = &self.0 else { return false };
@@ -74,7 +74,7 @@ impl Hint {
     /// The calling thread has done with its work in hand.
     pub fn done(&self) {
         if let Some(device) = &self.0 {
-            // SAFETY: As above.
+            // SAFETY: The descriptor is open; the call takes a number and writes nothing to memory.
             let _ = unsafe { request::done(device.as_raw_fd(), 0) };
         }
     }
@@ -101,7 +101,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A future that does what `future` does, and works for the connection whenever it is polled,
+    /// A future that runs `future`, and works for the connection whenever it is polled,
     /// on whichever thread that is.
     pub fn serve<F: Future>(self, future: F) -> Serving<F> {
         Serving {
