@@ -14,6 +14,7 @@
 char _license[] SEC("license") = "GPL";
 
 #define TASK_INTERRUPTIBLE 1
+#define TASK_DEAD	   0x80
 
 /*
  * The kernel has brought prev's runtime up to date; what the clock says beyond
@@ -21,7 +22,8 @@ char _license[] SEC("license") = "GPL";
  *
  * Work that has been replied to ends where its task sleeps of its own accord,
  * whatever it sleeps in. A sleep that signals do not interrupt is part of a
- * call: the disk, a lock of the kernel's.
+ * call: the disk, a lock of the kernel's. A task that has ended, which may not be waited
+ * for in long, has nothing more to send: what is open is its home's.
  */
 SEC("tp_btf/sched_switch")
 int BPF_PROG(core__sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next,
@@ -42,8 +44,14 @@ int BPF_PROG(core__sched_switch, bool preempt, struct task_struct *prev, struct 
 		charge(cpu, tag, runtime - settled);
 	*(volatile u64 *)&cpu->task = (u64)next;
 	/* settle() finds nothing left to charge: prev does not run any more */
-	if (tag && is_open(tag) && !preempt && prev_state & TASK_INTERRUPTIBLE)
+	if (!tag || !is_open(tag) || preempt)
+		return 0;
+	if (prev_state & TASK_INTERRUPTIBLE) {
 		bind(tag, vs_work_sleeps(who(tag)), 0);
+	} else if (prev_state & TASK_DEAD) {
+		tag->replied = 0;
+		close_reply(tag, tag->cur, tag->home);
+	}
 	return 0;
 }
 
