@@ -177,6 +177,33 @@ static __noinline u64 share_now(u32 id)
 	return share;
 }
 
+/*
+ * Time of a task that had replied was not the node's after all: see close_reply(). Up to a slice of
+ * it is left to be made up for by what the node uses next, as `used` may be older than `seen`.
+ */
+static __noinline void node_refund(u32 id, u64 used)
+{
+	struct vs_node *n = node_at(id);
+	u64 ns = n->seen - used, share = share_now(id);
+	int level;
+
+	if ((s64)ns <= (s64)VS_SLICE)
+		return;
+	n->seen = used;
+	n->vtime = go_back(n->vtime, now, lag_max(VS_SLICE, share, competitors, nr_cpus),
+			   virtual_time(ns, share));
+	if (!n->capped)
+		return;
+	VS_LOOP(level, VS_DEPTH) {
+		n = node_at(id);
+		if (n->cap != VS_NO_CAP)
+			bucket_give(&n->bucket, n->cap, ns);
+		if (!id)
+			return;
+		id = n->parent;
+	}
+}
+
 /* Puts what the node's tasks have used since on its virtual time, and on its caps. */
 static __noinline void node_charge(u32 id, u64 used, u64 at)
 {
@@ -184,8 +211,10 @@ static __noinline void node_charge(u32 id, u64 used, u64 at)
 	u64 ns = used - n->seen;
 	int level;
 
-	if ((s64)ns <= 0)
+	if ((s64)ns <= 0) {
+		node_refund(id, used);
 		return;
+	}
 	n->seen = used;
 	n->vtime += virtual_time(ns, share_now(id));
 	now += ns;
