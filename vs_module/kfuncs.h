@@ -71,7 +71,8 @@ struct vs_tag {
 	__u64 sends;  /* address of the socket that `message` is being sent by, or 0 */
 	__u64 open;   /* CPU ns since the reply, which are nobody's yet; changed atomically */
 	__u8 replied; /* it has replied to the work in hand: see logic/work.rs */
-	__u8 reserved[7];
+	__u8 sending; /* the work in hand is no more than to send something */
+	__u8 reserved[6];
 };
 
 /*

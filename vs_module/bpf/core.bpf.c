@@ -20,7 +20,7 @@ int BPF_PROG(core__place, struct task_struct *task, __u32 vs)
 		vs_placed(-11); /* EAGAIN: others were quicker each time */
 	} else {
 		if (vs != VS_UNCHANGED) {
-			tag->work = tag->replied = 0;
+			tag->work = tag->replied = tag->sending = 0;
 			close_reply(tag, was >> 16, was & 0xffff);
 		}
 		vs_placed(0);

@@ -41,7 +41,7 @@ impl Who {
 
     /// The work that it tells of, which came by `object`.
     pub(crate) fn work(self, object: u64) -> Work {
-        Work::new(self.home, self.cur, object, false)
+        Work::new(self.home, self.cur, object, false, false)
     }
 
     /// The VS that is to be held: the current one, unless the task is counted there.
@@ -73,7 +73,13 @@ impl<'a> OwnTag<'a> {
         // SAFETY: By the type invariant; home and cur are one word, which others replace at once.
         unsafe {
             let who = Who::new((&raw const (*tag).__bindgen_anon_1.both).read_volatile());
-            Work::new(who.home, who.cur, (*tag).work, (*tag).replied != 0)
+            Work::new(
+                who.home,
+                who.cur,
+                (*tag).work,
+                (*tag).replied != 0,
+                (*tag).sending != 0,
+            )
         }
     }
 
