@@ -65,6 +65,9 @@
  *   CPU is the one it worked for last: if it is woken for another this time, that one
  *   waits for the tick.
  * - One lock for the order of nodes; it is taken a few times for each slice.
+ * - What a server does of its own after a reply is used by the service that it replied to,
+ *   until it turns out whose it was (see settle.bpf.h): so that service's share and cap can
+ *   hold it up. Then it is given back; up to a slice, with what is used next.
  * - A task that is given to another VS while it waits is served once as the old one's.
  * - Virtual time is one for the whole machine. What others use of the CPUs that a task
  *   may not run on moves it on, and where the services bound to a CPU cannot follow they

@@ -56,9 +56,9 @@ int BPF_PROG(core__sched_switch, bool preempt, struct task_struct *prev, struct 
 }
 
 /*
- * A task that runs for long shows in the statistics, and in virtual times, at
- * each tick. The first tick after these programs have been attached only notes
- * who runs: what was before is not known to be anybody's.
+ * A task that runs for long shows in virtual times at each tick, and in the statistics
+ * unless it is open whose its time is. The first tick after these programs have been attached only
+ * notes who runs: what was before is not known to be anybody's.
  */
 SEC("fentry/sched_tick")
 int BPF_PROG(core__sched_tick)

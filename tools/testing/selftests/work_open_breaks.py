@@ -177,4 +177,34 @@ def zombie(dev):
     os.wait()
 
 
+@gates.case
+def becomes(dev):
+    """What a task ran after its reply is that home's which it had, where it gets another one"""
+    server = Server(dev, "a", "b")
+    dev.add("recv", [server.s], BY_SOCKET)
+    dev.add("setuid", [server.s], [server.ids[1]], uid=1)
+
+    def child(end):
+        if os.fork():
+            os.wait()
+            return
+        server.serve(0)
+        cpu.spin(SPIN)
+        server.conns[0].send(b"part")
+        cpu.spin(2 * SPIN)
+        end()
+        cpu.spin(SPIN)
+        os._exit(0)
+
+    is_charged(dev, server, lambda: child(lambda: os.setuid(1)), [2, 1, 1], "setuid")
+    for n, wanted in ((0, [2, 2, 0]), (1, [2, 1, 1])):
+        is_charged(
+            dev,
+            server,
+            lambda n=n: child(lambda: dev.place(os.getpid(), server.ids[n])),
+            wanted,
+            f"placed in {'ab'[n]}",
+        )
+
+
 vs.main()
