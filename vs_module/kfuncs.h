@@ -74,7 +74,8 @@ struct vs_tag {
 	__u8 replied; /* it has replied to the work in hand: see logic/work.rs */
 	/* what it has just read of a unix stream: 0 nothing, 1 `message`'s, 2 several services' */
 	__u8 reads;
-	__u8 reserved[6];
+	__u8 sending; /* the work in hand is no more than to send something */
+	__u8 reserved[5];
 };
 
 /*

@@ -110,6 +110,19 @@ static inline u64 resume(u64 vtime, u64 now, u64 lag, u64 lead)
 	return earlier(later(vtime, now - lag), now + lead);
 }
 
+/*
+ * Where a node goes back to, if time that moved it by `back` turns out not to be its own: no
+ * further behind than fair service could leave it, for what it was ahead may have been forgiven.
+ */
+static inline u64 go_back(u64 vtime, u64 now, u64 lag, u64 back)
+{
+	u64 least = now > lag ? now - lag : 0;
+
+	if (vtime <= least)
+		return vtime;
+	return back < vtime - least ? vtime - back : least;
+}
+
 /* A cap: a bucket of CPU time that fills by `cap` thousandths of a CPU. */
 struct vs_bucket {
 	s64 level; /* CPU ns left, negative if overdrawn */
@@ -143,6 +156,16 @@ static inline void bucket_take(struct vs_bucket *b, u32 cap, u64 ns)
 	b->level -= (s64)(ns > VS_STEP_MAX ? VS_STEP_MAX : ns);
 	if (b->level < floor)
 		b->level = floor;
+}
+
+/* What was taken is given back. */
+static inline void bucket_give(struct vs_bucket *b, u32 cap, u64 ns)
+{
+	s64 size = bucket_size(cap);
+
+	b->level += (s64)(ns > VS_STEP_MAX ? VS_STEP_MAX : ns);
+	if (b->level > size)
+		b->level = size;
 }
 
 /*

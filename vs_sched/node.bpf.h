@@ -178,6 +178,33 @@ static __noinline u64 share_now(u32 id)
 }
 
 /*
+ * Time of a task that had replied was not the node's after all: see close_reply(). Up to a slice of
+ * it is made up for by the node's next time, as `used` may be older than `seen`.
+ */
+static __noinline void node_refund(u32 id, u64 used)
+{
+	struct vs_node *n = node_at(id);
+	u64 ns = n->seen - used, share = share_now(id);
+	int level;
+
+	if ((s64)ns <= (s64)VS_SLICE)
+		return;
+	n->seen = used;
+	n->vtime = go_back(n->vtime, now, lag_max(VS_SLICE, share, competitors, nr_cpus),
+			   virtual_time(ns, share));
+	if (!n->capped)
+		return;
+	VS_LOOP(level, VS_DEPTH) {
+		n = node_at(id);
+		if (n->cap != VS_NO_CAP)
+			bucket_give(&n->bucket, n->cap, ns);
+		if (!id)
+			return;
+		id = n->parent;
+	}
+}
+
+/*
  * Adds the time that the node's tasks have used since the last call to its virtual time, and takes
  * it off its caps and those above.
  */
@@ -187,8 +214,10 @@ static __noinline void node_charge(u32 id, u64 used, u64 at)
 	u64 ns = used - n->seen;
 	int level;
 
-	if ((s64)ns <= 0)
+	if ((s64)ns <= 0) {
+		node_refund(id, used);
 		return;
+	}
 	n->seen = used;
 	n->vtime += virtual_time(ns, share_now(id));
 	now += ns;

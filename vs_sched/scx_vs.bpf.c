@@ -67,6 +67,9 @@
  *   node comes before it. A server does not preempt a task of the node that it worked
  *   for last: if it is woken for another node this time, that node waits for the tick.
  * - One lock for the order of nodes; it is taken a few times for each slice.
+ * - The time of a server after a reply counts as the tenant's until the next event tells
+ *   (settle.bpf.h): so the tenant's share and cap can hold the server up meanwhile. Then it
+ *   is given back; up to a slice, with the tenant's next time.
  * - A task that is given to another VS while it waits is served once as the old VS's.
  * - Virtual time is one for the whole machine. CPU time that is used on other CPUs moves
  *   it on. Services that are bound to one CPU cannot follow, and are cut at the most that

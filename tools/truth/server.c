@@ -70,7 +70,7 @@ static struct place place;
 struct tag {
 	uint16_t home, current, message, served;
 	uint64_t work, since, sends, open;
-	uint8_t replied, reserved[7];
+	uint8_t replied, sending, reserved[6];
 };
 
 /* Reads the calling thread's tag. */

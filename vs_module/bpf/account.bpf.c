@@ -14,6 +14,7 @@
 char _license[] SEC("license") = "GPL";
 
 #define TASK_INTERRUPTIBLE 1
+#define TASK_DEAD	   0x80
 
 /*
  * The kernel has brought prev's runtime up to date. Time beyond that on the
@@ -21,7 +22,8 @@ char _license[] SEC("license") = "GPL";
  *
  * Work that has been replied to ends when its task sleeps of its own accord, in
  * whatever call. A sleep that signals do not interrupt belongs to a call: it
- * waits for the disk, or for a lock of the kernel.
+ * waits for the disk, or for a lock of the kernel. A task that has ended, and may not be
+ * waited for in long, has nothing more to send: its open time is its home's.
  */
 SEC("tp_btf/sched_switch")
 int BPF_PROG(core__sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next,
@@ -42,15 +44,21 @@ int BPF_PROG(core__sched_switch, bool preempt, struct task_struct *prev, struct 
 		charge(cpu, tag, runtime - settled);
 	*(volatile u64 *)&cpu->task = (u64)next;
 	/* settle() has nothing left to charge: prev does not run any more */
-	if (tag && is_open(tag) && !preempt && prev_state & TASK_INTERRUPTIBLE)
+	if (!tag || !is_open(tag) || preempt)
+		return 0;
+	if (prev_state & TASK_INTERRUPTIBLE) {
 		bind(tag, vs_work_sleeps(who(tag)), 0);
+	} else if (prev_state & TASK_DEAD) {
+		tag->replied = 0;
+		close_reply(tag, tag->cur, tag->home);
+	}
 	return 0;
 }
 
 /*
- * At each tick a task that runs for long is charged, so that statistics and
- * virtual times show it. The first tick after these programs were attached only
- * notes the task that runs: the account of its earlier time is not known.
+ * At each tick a task that runs for long is charged, so that virtual times show it,
+ * and statistics unless its time is open. The first tick after these programs were
+ * attached only notes the task that runs: the account of its earlier time is not known.
  */
 SEC("fentry/sched_tick")
 int BPF_PROG(core__sched_tick)

@@ -12,7 +12,7 @@ SEC("fentry/vs_place")
 int BPF_PROG(core__place, struct task_struct *task, __u32 vs)
 {
 	struct vs_tag *tag = tag_made(task);
-	__u16 home = tag ? tag->home : VS_ROOT;
+	__u32 was = who(tag);
 
 	if (!tag) {
 		vs_placed(-12); /* ENOMEM */
@@ -20,8 +20,8 @@ int BPF_PROG(core__place, struct task_struct *task, __u32 vs)
 		vs_placed(-11); /* EAGAIN: others were quicker each time */
 	} else {
 		if (vs != VS_UNCHANGED) {
-			tag->work = tag->replied = 0;
-			close_reply(tag, home);
+			tag->work = tag->replied = tag->sending = 0;
+			close_reply(tag, was >> 16, was & 0xffff);
 		}
 		vs_placed(0);
 	}
@@ -52,11 +52,14 @@ int BPF_PROG(core__tags)
 /* Counts the task off where its tag says, and makes it root's. */
 static __always_inline void task_gone(struct task_struct *task, struct vs_tag *tag)
 {
+	__u32 was;
+
 	if (!tag || !tag->both)
 		return;
 	settle(task, tag);
-	close_reply(tag, tag->home);
-	vs_task_gone(__sync_lock_test_and_set(&tag->both, VS_WHO(VS_ROOT, VS_ROOT)));
+	was = __sync_lock_test_and_set(&tag->both, VS_WHO(VS_ROOT, VS_ROOT));
+	close_reply(tag, was >> 16, was & 0xffff);
+	vs_task_gone(was);
 }
 
 /*

@@ -127,23 +127,12 @@ static __always_inline bool is_open(const struct vs_tag *tag)
 	return tag->replied && tag->cur != tag->home;
 }
 
-/* A task of this tag (NULL: root's) has used so much. */
-static __always_inline void charge(struct vs_cpu *cpu, struct vs_tag *tag, u64 ns)
-{
-	u32 vs = tag ? tag->cur : VS_ROOT;
-
-	if (tag && is_open(tag))
-		__sync_fetch_and_add(&tag->open, ns);
-	else
-		vs_charge_cpu(vs, ns);
-	use_cpu(cpu, vs, ns);
-}
-
 /*
- * The time that a task has used since its reply is `vs`'s, which is known now. Before the tag is
- * written; the task is settled, or does not run.
+ * The time that a task of this tag has used since its reply is `vs`'s, which is known now; the
+ * scheduler was told that it was `cur`'s. After the tag has ceased to be open, so that nothing is
+ * added to the time that is closed here: a charge that comes meanwhile closes it, see charge().
  */
-static __always_inline void close_reply(struct vs_tag *tag, u32 vs)
+static __always_inline void close_reply(struct vs_tag *tag, u32 cur, u32 vs)
 {
 	u64 ns = __sync_lock_test_and_set(&tag->open, 0);
 	struct vs_cpu *cpu;
@@ -153,10 +142,26 @@ static __always_inline void close_reply(struct vs_tag *tag, u32 vs)
 		return;
 	vs_charge_cpu(vs, ns);
 	cpu = bpf_map_lookup_elem(&vs_cpus, &zero);
-	if (!cpu || vs == tag->cur)
+	if (!cpu || vs == cur)
 		return;
-	use_cpu(cpu, tag->cur, -ns);
+	use_cpu(cpu, cur, -ns);
 	use_cpu(cpu, vs, ns);
+}
+
+/* A task of this tag (NULL: root's) has used so much. */
+static __always_inline void charge(struct vs_cpu *cpu, struct vs_tag *tag, u64 ns)
+{
+	u32 vs = tag ? tag->cur : VS_ROOT;
+
+	use_cpu(cpu, vs, ns);
+	if (!tag || !is_open(tag)) {
+		vs_charge_cpu(vs, ns);
+		return;
+	}
+	__sync_fetch_and_add(&tag->open, ns);
+	/* Another CPU, or a task that this has interrupted, may just have closed it. */
+	if (!is_open(tag))
+		close_reply(tag, vs, tag->home);
 }
 
 /* The runtime of a task that runs on `cpu`, as of now. */

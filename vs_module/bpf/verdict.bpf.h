@@ -4,10 +4,11 @@
  * policy here, and one order that matters: settle(), then write.
  *
  * settle() charges the time up to now to the VS the task has worked for, unless that
- * is open. If the
- * task is preempted between the two, the context switch settles again with the
- * tag still unchanged: no time is lost, and the time between settling and
+ * is open. If the task is preempted between the two, the context switch settles again
+ * with the tag still unchanged: no time is lost, and the time between settling and
  * writing is the old VS's if the task was switched out there, else the new one's.
+ *
+ * A tag that is open ceases to be so first, then close_reply() charges what it has kept.
  */
 #ifndef _VS_VERDICT_BPF_H
 #define _VS_VERDICT_BPF_H
@@ -61,8 +62,8 @@ static __always_inline bool tag_write(struct task_struct *task, struct vs_tag *t
 			return true;
 		if (!vs_tag_hold(old.both, new.both))
 			return false;
-		if (new.cur != old.cur)
-			settle(task, tag);
+		/* Also where only the home changes: time that is open is the old one's. */
+		settle(task, tag);
 		if (__sync_val_compare_and_swap(&tag->both, old.both, new.both) == old.both) {
 			vs_tag_replaced(old.both, new.both);
 			return true;
@@ -83,6 +84,8 @@ static __always_inline void bind(struct vs_tag *tag, __u64 verdict, __u64 work)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u16 cur = verdict_cur(verdict), home = verdict_home(verdict);
+	__u32 was;
+	bool open;
 
 	if (cur == VS_UNCHANGED && home == VS_UNCHANGED)
 		return;
@@ -98,13 +101,15 @@ static __always_inline void bind(struct vs_tag *tag, __u64 verdict, __u64 work)
 		tag->replied = 1;
 		return;
 	}
-	if (tag->replied) {
+	was = tag->both;
+	open = tag->replied;
+	if (open)
 		settle(task, tag);
-		close_reply(tag, cur == VS_GOES_ON ? tag->cur : tag->home);
+	if (cur == VS_GOES_ON) {
 		tag->replied = 0;
-	}
-	if (cur == VS_GOES_ON)
+		close_reply(tag, tag->cur, tag->cur);
 		return;
+	}
 	/* First: a tick that comes in between looks at the age of the work that it finds. */
 	tag->since = bpf_jiffies64();
 	if (!tag_write(task, tag, home, cur)) {
@@ -112,6 +117,11 @@ static __always_inline void bind(struct vs_tag *tag, __u64 verdict, __u64 work)
 		cur = VS_GOES_HOME;
 		if (home != VS_UNCHANGED || !tag_write(task, tag, VS_UNCHANGED, cur))
 			return;
+	}
+	tag->sending = 0;
+	if (open) {
+		tag->replied = 0;
+		close_reply(tag, was >> 16, was & 0xffff);
 	}
 	if (cur == VS_UNCHANGED)
 		return;

@@ -359,10 +359,18 @@ unsafe extern "C" fn sent(_: *mut c_void, sk: *const c::sock, _length: c_int, _f
         let Some(sock) = (unsafe { Sock::new(sk) }) else {
             return;
         };
-        if work.sent(reply_by(s, sock, work)) != work {
-            let replied = with_cur(Answer::UNCHANGED.pack(), c::VS_HAS_REPLIED);
+        // SAFETY: Any context.
+        if sock.is_kernel() || unsafe { c::vs_serves_kernel() } {
+            return;
+        }
+        let next = work.sent(reply_by(s, sock, work));
+        if next != work {
+            let answer = match next.is_any() {
+                true => with_cur(Answer::UNCHANGED.pack(), c::VS_HAS_REPLIED),
+                false => worked(s, Gate::Send, End::Reply, work, None, next),
+            };
             // SAFETY: Task context.
-            unsafe { c::vs_bind_current(replied, 0) };
+            unsafe { c::vs_bind_current(answer, 0) };
         }
     });
 }

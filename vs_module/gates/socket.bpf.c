@@ -50,7 +50,7 @@ int BPF_PROG(send__socket_sendmsg, struct socket *sock, struct msghdr *msg, int 
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct sock *sk = sock->sk;
 	struct vs_tag *tag;
-	__u16 message;
+	__u16 message, cur;
 	__u64 verdict;
 
 	if (ret)
@@ -71,9 +71,14 @@ int BPF_PROG(send__socket_sendmsg, struct socket *sock, struct msghdr *msg, int 
 		tag->sends = message != VS_UNCHANGED ? (__u64)sk : 0;
 	}
 	ret = verdict_error(verdict);
-	if (!ret && verdict_cur(verdict) != VS_UNCHANGED)
-		bind(tag, verdict, bpf_get_socket_cookie(sk));
-	return ret;
+	cur = verdict_cur(verdict);
+	if (ret || cur == VS_UNCHANGED)
+		return ret;
+	bind(tag, verdict, bpf_get_socket_cookie(sk));
+	tag = cur < VS_GOES_ON ? tag_of(task) : NULL;
+	if (has_work(tag))
+		tag->sending = 1;
+	return 0;
 }
 
 /*

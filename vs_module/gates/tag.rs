@@ -42,7 +42,7 @@ impl Who {
 
     /// The work that these two tell of; `object` is the way by which it came.
     pub(crate) fn work(self, object: u64) -> Work {
-        Work::new(self.home, self.cur, object, false)
+        Work::new(self.home, self.cur, object, false, false)
     }
 
     /// The VS that the tag holds: the current one, unless the task is counted there.
@@ -86,7 +86,13 @@ impl<'a> OwnTag<'a> {
         // whole.
         unsafe {
             let who = Who::new((&raw const (*tag).__bindgen_anon_1.both).read_volatile());
-            Work::new(who.home, who.cur, (*tag).work, (*tag).replied != 0)
+            Work::new(
+                who.home,
+                who.cur,
+                (*tag).work,
+                (*tag).replied != 0,
+                (*tag).sending != 0,
+            )
         }
     }
 

@@ -34,6 +34,6 @@ extern "C" fn vs_work_ages_body(who: u32, age: u64) -> u64 {
 #[no_mangle]
 extern "C" fn vs_work_sleeps_body(who: u32) -> u64 {
     let who = Who::new(who);
-    let work = Work::new(who.home, who.cur, 0, true);
+    let work = Work::new(who.home, who.cur, 0, true, false);
     with(|s| worked(s, Gate::Wait, End::Sleep, work, None, work.sleeps()))
 }

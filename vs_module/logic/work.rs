@@ -8,7 +8,8 @@
 //! - the next receipt, on a way by which others are served or by which this work came;
 //! - the close of the way by which it came;
 //! - a wait for more, on such a way or on events of any kind;
-//! - a reply to others;
+//! - a reply to others; if a rule gives it to its receiver, the task works for that one until it is
+//!   sent;
 //! - a sleep after the task has replied;
 //! - its age limit, since the last receipt.
 //!
@@ -23,7 +24,8 @@
 //! reply, the time since the last part was the work's; if the work ends, it was the home's.
 //!
 //! Nothing here is a guess: a task works for its home, or for the service that a rule named at its
-//! last receipt.
+//! last receipt. For whom it sends something to others tells nothing about what it does then: it
+//! can go on with what it has received, of which there may be more to send.
 
 use super::id::VsId;
 
@@ -85,21 +87,23 @@ impl End {
 ///
 /// # Invariants
 ///
-/// Where `cur` is `home`, there is no work: `object` is 0 and `replied` is `false`.
+/// Where `cur` is `home`, there is no work: `object` is 0, `replied` and `sending` are `false`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Work {
     home: VsId,
     cur: VsId,
     object: u64,
     replied: bool,
+    sending: bool,
 }
 
 impl Work {
     /// The work that a tag tells of, in a state that the functions below have made.
-    pub fn new(home: VsId, cur: VsId, object: u64, replied: bool) -> Self {
+    pub fn new(home: VsId, cur: VsId, object: u64, replied: bool, sending: bool) -> Self {
         // INVARIANT: Established by `bound`.
         Work {
             replied: replied && cur != home,
+            sending: sending && cur != home,
             ..Self::at(home).bound(cur, object)
         }
     }
@@ -112,6 +116,7 @@ impl Work {
             cur: home,
             object: 0,
             replied: false,
+            sending: false,
         }
     }
 
@@ -135,6 +140,11 @@ impl Work {
         self.replied
     }
 
+    /// Whether it is no more than to send something to a client of the service: it ends with that.
+    pub fn is_sending(self) -> bool {
+        self.sending
+    }
+
     /// Whether there is any.
     pub fn is_any(self) -> bool {
         self.cur != self.home
@@ -148,6 +158,7 @@ impl Work {
                 cur,
                 object,
                 replied: false,
+                sending: false,
                 ..self
             },
         }
@@ -210,7 +221,11 @@ impl Work {
                 true => self,
                 false => Self::at(self.home),
             },
-            Some(cur) => self.bound(cur, way.object),
+            Some(cur) => Work {
+                // INVARIANT: Only where there is work.
+                sending: cur != self.home,
+                ..self.bound(cur, way.object)
+            },
             None if way.serves || self.is_replied_by(reply) => Self::at(self.home),
             None => self,
         }
@@ -218,10 +233,14 @@ impl Work {
 
     /// Something was sent, or could not be: the client may have gone, or be slow.
     pub fn sent(self, reply: Reply) -> Self {
-        // INVARIANT: Only where there is work.
-        Work {
-            replied: self.replied || self.is_replied_by(reply),
-            ..self
+        match self.is_replied_by(reply) {
+            true if self.sending => Self::at(self.home),
+            // INVARIANT: Only where there is work.
+            true => Work {
+                replied: true,
+                ..self
+            },
+            false => self,
         }
     }
 

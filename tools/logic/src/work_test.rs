@@ -208,6 +208,12 @@ fn a_rule_binds_a_reply_to_its_receiver() {
     let other = work.sends(reply(server(8), 3), Some(id(3)));
     assert_eq!((other.cur(), other.object()), (id(3), 8));
     assert_eq!(at_home().sends(reply(server(8), 3), Some(id(3))), other);
+    // no more than that
+    assert!(other.is_sending());
+    assert_eq!(other.sent(reply(server(8), 3)), at_home());
+    assert_eq!(other.sleeps(), other, "the receiver is slow");
+    let next = other.received(server(7), Some(id(2)));
+    assert_eq!(next, work, "it could not be sent");
     // by its own connection to another server a task asks for the work
     for owner in [HOME, 2] {
         let question = reply(client(9), owner);
@@ -338,7 +344,13 @@ proptest! {
     #[test]
     fn a_tag_keeps_the_work(events in events()) {
         let work = events.into_iter().fold(at_home(), after);
-        let read = Work::new(work.home(), work.cur(), work.object(), work.has_replied());
+        let read = Work::new(
+            work.home(),
+            work.cur(),
+            work.object(),
+            work.has_replied(),
+            work.is_sending(),
+        );
         prop_assert_eq!(read, work);
     }
 }

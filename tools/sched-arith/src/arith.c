@@ -20,8 +20,10 @@ u64 arith_task_time(u64 ns, u64 weight) { return task_time(ns, weight); }
 u64 arith_lag_max(u64 slice, u64 share, u64 n, u64 cpus) { return lag_max(slice, share, n, cpus); }
 u64 arith_lead_max(u64 slice, u64 share, u64 cpus) { return lead_max(slice, share, cpus); }
 u64 arith_resume(u64 vtime, u64 now, u64 lag, u64 lead) { return resume(vtime, now, lag, lead); }
+u64 arith_go_back(u64 vtime, u64 now, u64 lag, u64 b) { return go_back(vtime, now, lag, b); }
 void arith_bucket_fill(struct vs_bucket *b, u32 cap, u64 now) { bucket_fill(b, cap, now); }
 void arith_bucket_take(struct vs_bucket *b, u32 cap, u64 ns) { bucket_take(b, cap, ns); }
+void arith_bucket_give(struct vs_bucket *b, u32 cap, u64 ns) { bucket_give(b, cap, ns); }
 /* clang-format on */
 
 struct vs_queue *arith_queue_new(void)

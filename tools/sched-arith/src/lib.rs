@@ -34,8 +34,10 @@ unsafe extern "C" {
     safe fn arith_lag_max(slice: u64, share: u64, nodes: u64, cpus: u64) -> u64;
     safe fn arith_lead_max(slice: u64, share: u64, cpus: u64) -> u64;
     safe fn arith_resume(vtime: u64, now: u64, lag: u64, lead: u64) -> u64;
+    safe fn arith_go_back(vtime: u64, now: u64, lag: u64, back: u64) -> u64;
     safe fn arith_bucket_fill(bucket: &mut Bucket, cap: u32, now: u64);
     safe fn arith_bucket_take(bucket: &mut Bucket, cap: u32, ns: u64);
+    safe fn arith_bucket_give(bucket: &mut Bucket, cap: u32, ns: u64);
     safe fn arith_queue_new() -> *mut RawQueue;
     fn arith_queue_free(queue: *mut RawQueue);
     fn arith_queue_first(queue: *const RawQueue) -> u32;
@@ -73,6 +75,11 @@ pub fn resume(vtime: u64, now: u64, lag: u64, lead: u64) -> u64 {
     arith_resume(vtime, now, lag, lead)
 }
 
+/// Where a node goes back to that has not used what moved it by `back`.
+pub fn go_back(vtime: u64, now: u64, lag: u64, back: u64) -> u64 {
+    arith_go_back(vtime, now, lag, back)
+}
+
 impl Bucket {
     /// Fills the bucket up to `now`.
     pub fn fill(&mut self, cap: u32, now: u64) {
@@ -82,6 +89,11 @@ impl Bucket {
     /// Takes used CPU time out of the bucket.
     pub fn take(&mut self, cap: u32, ns: u64) {
         arith_bucket_take(self, cap, ns);
+    }
+
+    /// Gives back what was not used after all.
+    pub fn give(&mut self, cap: u32, ns: u64) {
+        arith_bucket_give(self, cap, ns);
     }
 }
 

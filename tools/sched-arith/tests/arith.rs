@@ -158,6 +158,18 @@ proptest! {
         }
     }
 
+    #[test]
+    fn going_back_stays_within_bounds(
+        vtime in 0..1u64 << 40,
+        now in 0..1u64 << 40,
+        lag in 0..1u64 << 30,
+        back in 0..1u64 << 40,
+    ) {
+        let at = go_back(vtime, now, lag, back);
+        let least = now.saturating_sub(lag).min(vtime);
+        prop_assert_eq!(at, vtime.saturating_sub(back).max(least));
+    }
+
     /// A node that runs whenever its bucket is not empty, a tick at a time, gets its cap.
     #[test]
     fn a_cap_is_kept(
@@ -196,6 +208,10 @@ proptest! {
             prop_assert!(bucket.level <= (CAP_PERIOD / 1000 * u64::from(cap)) as i64);
             bucket.take(cap, step);
             prop_assert!(bucket.level >= -100 * (CAP_PERIOD / 1000 * u64::from(cap)) as i64);
+            let taken = bucket.level;
+            bucket.give(cap, step);
+            prop_assert!(bucket.level >= taken);
+            prop_assert!(bucket.level <= (CAP_PERIOD / 1000 * u64::from(cap)) as i64);
         }
     }
 }

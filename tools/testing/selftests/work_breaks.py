@@ -9,11 +9,13 @@ import ctypes
 import mmap
 import os
 import select
+import signal
 import socket
 import struct
 import threading
 import time
 
+import cpu
 import gates
 import vs
 
@@ -23,6 +25,7 @@ INET, UNIX = socket.AF_INET, socket.AF_UNIX
 STREAM, DGRAM = socket.SOCK_STREAM, socket.SOCK_DGRAM
 BY_SOCKET, BY_MESSAGE = [uapi.VS_REF(1)], [uapi.VS_REF(2)]
 IPPROTO_MPTCP = 262
+SPIN = 8 * cpu.SLOT  # seconds
 
 
 class Server:
@@ -408,6 +411,32 @@ def placed(dev):
     os.write(go[1], b"z")
     os.waitpid(child, 0)
     vs.eq(bad, [], f"s {server.s} a {server.a} other {other}")
+
+
+@gates.case
+def down(dev):
+    """What a task ran after its reply is charged where the gates are taken down"""
+    server = Server(dev)
+    dev.add("recv", [server.s], BY_SOCKET)
+    pid = os.fork()
+    if not pid:
+        server.works()
+        cpu.spin(SPIN)
+        server.conn.send(b"part")
+        cpu.spin(2 * SPIN)
+        os.kill(os.getpid(), signal.SIGSTOP)  # of nobody's accord
+        os._exit(0)
+    before = dev.stat(server.s).cpu_ns
+    os.waitpid(pid, os.WUNTRACED)
+    gates.enter(dev, vs.ROOT)
+    vs.vsctl("down")
+    try:
+        spins = (dev.stat(server.s).cpu_ns - before) / 1e9 / SPIN
+    finally:
+        vs.vsctl("up", "--no-sched")
+        os.kill(pid, signal.SIGCONT)
+        os.waitpid(pid, 0)
+    cpu.near([spins], [2], 0.5, "spins that s is charged")
 
 
 vs.main()
