@@ -20,6 +20,11 @@ char _license[] SEC("license") = "GPL";
  * The kernel has brought prev's runtime up to date. Time beyond that on the
  * clock is spent in the switch, which the kernel counts for next.
  *
+ * A task can be settled beyond its runtime: by a clock that the kernel has not read
+ * for this switch, or from another CPU in the midst of it. The kernel counts that time
+ * for the next task, so of this one as much is taken for charged already: no
+ * nanosecond is charged twice.
+ *
  * Work that has been replied to ends when its task sleeps of its own accord, in
  * whatever call. A sleep that signals do not interrupt belongs to a call: it
  * waits for the disk, or for a lock of the kernel. A task that has ended, and may not be
@@ -39,9 +44,20 @@ int BPF_PROG(core__sched_switch, bool preempt, struct task_struct *prev, struct 
 	tag = tag_of(prev);
 	task = cpu->task;
 	*(volatile u64 *)&cpu->task = 0; /* so that no task is settled by the other one's figure */
-	settled = __sync_lock_test_and_set(&cpu->settled, next->se.sum_exec_runtime);
-	if (task == (u64)prev && prev->pid && runtime > settled)
-		charge(cpu, tag, runtime - settled);
+	/* no runtime: a settle() that is under way on another CPU fails */
+	settled = __sync_lock_test_and_set(&cpu->settled, ~0ULL);
+	if (task == (u64)prev && prev->pid) {
+		if (runtime > settled)
+			charge(cpu, tag, runtime - settled);
+		else
+			cpu->ahead += settled - runtime;
+	}
+	settled = next->se.sum_exec_runtime;
+	if (next->pid) {
+		settled += cpu->ahead;
+		cpu->ahead = 0;
+	}
+	*(volatile u64 *)&cpu->settled = settled;
 	*(volatile u64 *)&cpu->task = (u64)next;
 	/* settle() has nothing left to charge: prev does not run any more */
 	if (!tag || !is_open(tag) || preempt)

@@ -49,8 +49,10 @@ extern const struct rq runqueues __ksym;
 
 /* One per CPU: the task that runs there and how much of its runtime is charged. */
 struct vs_cpu {
-	u64 task;      /* its address, only compared; 0: not known yet */
-	u64 settled;   /* its runtime up to which it is charged */
+	u64 task;    /* its address, only compared; 0: not known yet */
+	u64 settled; /* its runtime up to which it is charged */
+	/* charged already, and not counted by the kernel yet: see core__sched_switch */
+	u64 ahead;
 	u32 scheduler; /* scx_vs runs: nodes are to be charged too */
 	u32 reserved;
 };

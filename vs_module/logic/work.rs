@@ -199,7 +199,8 @@ impl Work {
             && (self.object != 0 && way.object == self.object || way.serves && owner == self.cur)
     }
 
-    /// Whether the next message is a part of the reply to this work, the first or another one; `bound` as for [`sends`](Self::sends).
+    /// Whether the next message is a part of the reply to this work, the first or another one;
+    /// `bound` as for [`sends`](Self::sends).
     pub fn goes_on(self, reply: Reply, bound: Option<VsId>) -> bool {
         // another datagram can be another one's
         let more = reply.streams || !self.replied;

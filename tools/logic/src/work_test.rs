@@ -326,8 +326,10 @@ proptest! {
     /// of the work.
     #[test]
     fn what_is_open_is_the_works_only_by_more_of_the_reply(
-        events in events(), object in 1_u64..7, owner in 0_u32..4,
-        bound in prop::option::of(0_u32..4)
+        events in events(),
+        object in 1_u64..7,
+        owner in 0_u32..4,
+        bound in prop::option::of(0_u32..4),
     ) {
         let work = events.into_iter().fold(at_home(), after);
         let (reply, bound) = (reply_by(object, owner), bound.map(id));
