@@ -4,6 +4,8 @@
 # limit: 240
 """The accounting's figures under scx_vs are the same as under the default scheduler."""
 
+import os
+
 import cpu
 import vs
 from server import server_jobs
@@ -43,6 +45,27 @@ def changing(dev):
 def serving(dev):
     """Charges for servers, whose time after each reply is charged late, equal the kernel's count"""
     vs.in_child(lambda: cpu.exact(dev, *server_jobs(dev)))
+
+
+@cpu.scheduled
+def placed(dev):
+    """So are tasks that another CPU places all the time while they run"""
+    ids = [cpu.service(dev, "a", cpu_weight=100), cpu.service(dev, "b", cpu_weight=300)]
+    reader, writer = os.pipe()
+
+    def spins():
+        os.write(writer, b"%d\n" % os.getpid())
+        cpu.spin(1)
+
+    def places():
+        pids = []
+        while len(pids) < 2:
+            pids += [int(line) for line in os.read(reader, 99).split()]
+        for turn in range(3000):
+            for pid in pids:
+                dev.place(pid, ids[turn % 2])
+
+    cpu.exact(dev, ids, spins, spins, places)
 
 
 @cpu.scheduled
