@@ -261,7 +261,8 @@ fn reply_by(s: &State, sock: Sock<'_>, work: Work) -> Reply {
     Reply {
         way: Way {
             object,
-            serves: came_by || sock.serves(),
+            // A stream that is not connected yet is about to be, by Fast Open: as a client.
+            serves: came_by || !(sock.is_stream() && sock.is_closed()) && sock.serves(),
         },
         owner: match came_by {
             true => work.cur(),
