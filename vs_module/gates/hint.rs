@@ -54,7 +54,9 @@ unsafe extern "C" fn ioctl(_: *mut bindings::file, request: c_uint, argument: c_
 fn serves(fd: c_ulong) -> Result<bool> {
     let fd = i32::try_from(fd).map_err(|_| EBADF)?;
     let file = File::open(fd).ok_or(EBADF)?;
-    let sock = file.sock().ok_or(ENOTSOCK)?;
+    // 7.2's crate does not name it.
+    let no_socket = Error::from_errno(-(bindings::ENOTSOCK as c_int));
+    let sock = file.sock().ok_or(no_socket)?;
     Ok(says(|s, work| {
         let who = Who::of(work);
         let call = Use::of(Gate::Hint, Some(sock), Untold::Keep);
