@@ -22,8 +22,8 @@ char _license[] SEC("license") = "GPL";
  *
  * A task can be settled beyond its runtime: by a clock that the kernel has not read
  * for this switch, or from another CPU in the midst of it. The kernel counts that time
- * for the next task, so of this one as much is taken for charged already: no
- * nanosecond is charged twice.
+ * for the next task, which is charged for it, too. So the task is charged for as much less when
+ * it runs again: no nanosecond is charged twice.
  *
  * Work that has been replied to ends when its task sleeps of its own accord, in
  * whatever call. A sleep that signals do not interrupt belongs to a call: it
@@ -49,15 +49,12 @@ int BPF_PROG(core__sched_switch, bool preempt, struct task_struct *prev, struct 
 	if (task == (u64)prev && prev->pid) {
 		if (runtime > settled)
 			charge(cpu, tag, runtime - settled);
+		else if (tag)
+			__sync_fetch_and_add(&tag->ahead, settled - runtime);
 		else
 			cpu->ahead += settled - runtime;
 	}
-	settled = next->se.sum_exec_runtime;
-	if (next->pid) {
-		settled += cpu->ahead;
-		cpu->ahead = 0;
-	}
-	*(volatile u64 *)&cpu->settled = settled;
+	*(volatile u64 *)&cpu->settled = next->se.sum_exec_runtime;
 	*(volatile u64 *)&cpu->task = (u64)next;
 	/* settle() has nothing left to charge: prev does not run any more */
 	if (!tag || !is_open(tag) || preempt)

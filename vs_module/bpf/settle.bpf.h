@@ -49,10 +49,9 @@ extern const struct rq runqueues __ksym;
 
 /* One per CPU: the task that runs there and how much of its runtime is charged. */
 struct vs_cpu {
-	u64 task;    /* its address, only compared; 0: not known yet */
-	u64 settled; /* its runtime up to which it is charged */
-	/* charged already, and not counted by the kernel yet: see core__sched_switch */
-	u64 ahead;
+	u64 task;      /* its address, only compared; 0: not known yet */
+	u64 settled;   /* its runtime up to which it is charged */
+	u64 ahead;     /* of tasks without a tag: see vs_tag.ahead */
 	u32 scheduler; /* scx_vs runs: nodes are to be charged too */
 	u32 reserved;
 };
@@ -150,11 +149,32 @@ static __always_inline void close_reply(struct vs_tag *tag, u32 cur, u32 vs)
 	use_cpu(cpu, vs, ns);
 }
 
+/*
+ * Takes the time off `ns` that the task was charged for beyond its runtime, at an earlier switch:
+ * see core__sched_switch.
+ */
+static __always_inline u64 not_ahead(struct vs_cpu *cpu, struct vs_tag *tag, u64 ns)
+{
+	u64 ahead = tag ? __sync_lock_test_and_set(&tag->ahead, 0) : cpu->ahead, left = 0;
+
+	if (ahead > ns) {
+		left = ahead - ns;
+		ahead = ns;
+	}
+	if (!tag)
+		cpu->ahead = left;
+	else if (left)
+		__sync_fetch_and_add(&tag->ahead, left);
+	return ns - ahead;
+}
+
 /* A task of this tag (NULL: root's) has used so much. */
 static __always_inline void charge(struct vs_cpu *cpu, struct vs_tag *tag, u64 ns)
 {
 	u32 vs = tag ? tag->cur : VS_ROOT;
 
+	if (tag ? tag->ahead : cpu->ahead)
+		ns = not_ahead(cpu, tag, ns);
 	use_cpu(cpu, vs, ns);
 	if (!tag || !is_open(tag)) {
 		vs_charge_cpu(vs, ns);

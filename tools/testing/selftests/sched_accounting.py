@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # guest: cpus=2
-# limit: 240
+# limit: 480
 """The accounting's figures under scx_vs are the same as under the default scheduler."""
 
 import os
