@@ -158,7 +158,7 @@ static inline void bucket_take(struct vs_bucket *b, u32 cap, u64 ns)
 		b->level = floor;
 }
 
-/* What was taken is given back. */
+/* Gives CPU time back to a bucket that it was taken from. */
 static inline void bucket_give(struct vs_bucket *b, u32 cap, u64 ns)
 {
 	s64 size = bucket_size(cap);

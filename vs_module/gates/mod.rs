@@ -254,6 +254,13 @@ fn labelled(
     Ok(verdict)
 }
 
+/// Whether a message by `sock` is the kernel's own: by a socket that the transport of a file system
+/// or a disk has, or by a kernel thread. It is no reply of the task that happens to run.
+fn is_kernels(sock: Sock<'_>) -> bool {
+    // SAFETY: Any context.
+    sock.is_kernel() || unsafe { c::vs_serves_kernel() }
+}
+
 /// `sock` as the way of a reply to `work`; facts that `work` does not need are not looked up.
 fn reply_by(s: &State, sock: Sock<'_>, work: Work) -> Reply {
     let object = sock.cookie();

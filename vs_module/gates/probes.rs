@@ -359,8 +359,7 @@ unsafe extern "C" fn sent(_: *mut c_void, sk: *const c::sock, _length: c_int, _f
         let Some(sock) = (unsafe { Sock::new(sk) }) else {
             return;
         };
-        // SAFETY: Any context.
-        if sock.is_kernel() || unsafe { c::vs_serves_kernel() } {
+        if is_kernels(sock) {
             return;
         }
         let next = work.sent(reply_by(s, sock, work));

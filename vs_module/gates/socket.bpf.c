@@ -74,8 +74,12 @@ int BPF_PROG(send__socket_sendmsg, struct socket *sock, struct msghdr *msg, int 
 	cur = verdict_cur(verdict);
 	if (ret || cur == VS_UNCHANGED)
 		return ret;
+	if (cur >= VS_GOES_ON) {
+		bind(tag, verdict, 0);
+		return 0;
+	}
 	bind(tag, verdict, bpf_get_socket_cookie(sk));
-	tag = cur < VS_GOES_ON ? tag_of(task) : NULL;
+	tag = tag_of(task);
 	if (has_work(tag))
 		tag->sending = 1;
 	return 0;

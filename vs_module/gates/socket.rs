@@ -198,9 +198,7 @@ unsafe extern "C" fn vs_gate_send_body(
 /// this is the reply or not.
 #[inline(never)]
 fn sends(s: &State, who: Who, sock: Sock<'_>, verdict: &Verdict, answer: Answer) -> u64 {
-    // What the kernel sends for a file system or a disk is no reply, whoever uses it just now.
-    // SAFETY: Any context.
-    if sock.is_kernel() || unsafe { c::vs_serves_kernel() } {
+    if is_kernels(sock) {
         return answer.pack();
     }
     let bound = verdict.to[0];

@@ -223,7 +223,7 @@ impl Answer {
     }
 }
 
-/// The same verdict with another value of `VS_VERDICT_CUR`.
+/// Writes another value into the `VS_VERDICT_CUR` of a verdict.
 pub(crate) fn with_cur(verdict: u64, cur: u32) -> u64 {
     verdict & !(0xffff << c::VS_VERDICT_CUR) | u64::from(cur) << c::VS_VERDICT_CUR
 }

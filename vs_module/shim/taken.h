@@ -29,7 +29,10 @@ void vs_taken_end(void);
  */
 void vs_taken(const struct sock *sk, const struct sk_buff *skb);
 
-/* Likewise of unix streams: vs_filled() and vs_read(). */
+/*
+ * Begins, or ends: then vs_filled() and vs_read() do not run any more when this
+ * returns. One at a time; may sleep. -ENOENT: this kernel has no such functions.
+ */
 int vs_streams_watch(void);
 void vs_streams_end(void);
 

@@ -37,6 +37,15 @@ class Server:
         self.conns[n].recv(99)
         self.is_at_work(n, what)
 
+    def serve_and_go_on(self, spin):
+        """Works on a request of client 0 for `spin` seconds, replies, and works on for twice as
+        long.
+        """
+        self.serve(0)
+        cpu.spin(spin)
+        self.conns[0].send(b"part")
+        cpu.spin(2 * spin)
+
 
 def _job(server, loop):
     """Serves requests, with work of both kinds between, and ends them in all ways."""

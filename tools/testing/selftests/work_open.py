@@ -100,10 +100,7 @@ def own(dev):
     ):
 
         def serves(end=end):
-            server.serve(0)
-            cpu.spin(SPIN)
-            reply(server)
-            cpu.spin(2 * SPIN)
+            server.serve_and_go_on(SPIN)
             end()
             loop.poll(0.01)
 
@@ -117,24 +114,17 @@ def exits(dev):
     """
     server, _loop = serving(dev)
 
-    def child(end):
+    def child():
         if os.fork():
             os.wait()
             return
-        server.serve(0)
-        cpu.spin(SPIN)
-        reply(server)
-        cpu.spin(2 * SPIN)
-        end()
+        server.serve_and_go_on(SPIN)
         os._exit(0)
 
-    is_charged(dev, server, lambda: child(lambda: None), [2, 1, 0], "an exit")
+    is_charged(dev, server, child, [2, 1, 0], "an exit")
 
     def closes():
-        server.serve(0)
-        cpu.spin(SPIN)
-        reply(server)
-        cpu.spin(2 * SPIN)
+        server.serve_and_go_on(SPIN)
         server.conns[0].close()
 
     is_charged(dev, server, closes, [2, 1, 0], "a close")

@@ -166,10 +166,7 @@ def zombie(dev):
 
     def ends():
         if not os.fork():
-            server.serve(0)
-            cpu.spin(SPIN)
-            server.conns[0].send(b"part")
-            cpu.spin(2 * SPIN)
+            server.serve_and_go_on(SPIN)
             os._exit(0)
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
 
@@ -188,10 +185,7 @@ def becomes(dev):
         if os.fork():
             os.wait()
             return
-        server.serve(0)
-        cpu.spin(SPIN)
-        server.conns[0].send(b"part")
-        cpu.spin(2 * SPIN)
+        server.serve_and_go_on(SPIN)
         end()
         cpu.spin(SPIN)
         os._exit(0)
