@@ -104,8 +104,10 @@ VS_FORWARD(u64, vs_gate_connect, (struct socket *sock, struct sockaddr *address,
 VS_FORWARD(u64, vs_gate_accept, (struct sock *conn, u32 who), (conn, who))
 VS_FORWARD(u64, vs_gate_send, (struct socket *sock, struct msghdr *msg, u32 who), (sock, msg, who))
 VS_FORWARD(u64, vs_gate_close, (u32 who, u64 work, u64 closed), (who, work, closed))
-VS_FORWARD(u64, vs_gate_wait, (u32 who, u64 work, u64 by, bool serves), (who, work, by, serves))
-VS_FORWARD(u64, vs_work_received, (u32 who, u64 work, u64 by, bool serves), (who, work, by, serves))
+VS_FORWARD(u64, vs_gate_wait, (u32 who, u64 by, u64 address, bool serves),
+	   (who, by, address, serves))
+VS_FORWARD(u64, vs_work_received, (u32 who, u64 by, u64 address, bool serves),
+	   (who, by, address, serves))
 VS_FORWARD(u64, vs_work_ages, (u32 who, u64 age), (who, age))
 VS_FORWARD(u64, vs_work_sleeps, (u32 who), (who))
 VS_FORWARD(u64, vs_gate_fastopen, (struct socket *sock, struct msghdr *msg, u32 who),

@@ -68,14 +68,15 @@ struct vs_tag {
 	/* VS other than its home that it last worked for, 0: none; a hint for the scheduler */
 	__u16 served;
 	__u64 work;   /* the way by which the work in hand came: a socket's cookie, 0: none */
-	__u64 since;  /* bpf_jiffies64() at the receipt that the work came with */
+	__u32 since;  /* low bits of bpf_jiffies64() at the receipt that the work came with */
+	__u32 number; /* of the work in hand; another one's is not the same: see logic/ask.rs */
 	__u64 sends;  /* address of the socket that `message` is being sent by, or 0 */
 	__u64 open;   /* CPU ns since the reply, not charged to a VS yet; changed atomically */
 	__u8 replied; /* it has replied to the work in hand: see logic/work.rs */
 	/* what it has just read of a unix stream: 0 nothing, 1 `message`'s, 2 several services' */
 	__u8 reads;
 	__u8 sending; /* the work in hand is no more than to send something */
-	__u8 reserved;
+	__u8 told; /* the task itself has said for whom it works */
 	/* CPU ns that are charged already, and that the kernel has counted for another task */
 	__u32 ahead;
 };
@@ -101,10 +102,13 @@ VS_KFUNC(__u64) vs_gate_accept(struct sock *conn, __u32 who);
 VS_KFUNC(__u64) vs_gate_send(struct socket *sock, struct msghdr *msg, __u32 who);
 /* work: the way by which the work in hand came; closed: the way that is closed now. */
 VS_KFUNC(__u64) vs_gate_close(__u32 who, __u64 work, __u64 closed);
-/* by: the way by which the task waits for more, 0: for events; serves: it serves clients by it. */
-VS_KFUNC(__u64) vs_gate_wait(__u32 who, __u64 work, __u64 by, bool serves);
+/*
+ * by: the way by which the task waits for more, 0: for events; address: of its socket; serves: it
+ * serves clients by it.
+ */
+VS_KFUNC(__u64) vs_gate_wait(__u32 who, __u64 by, __u64 address, bool serves);
 /* Something was received by the way `by` that no rule binds. */
-VS_KFUNC(__u64) vs_work_received(__u32 who, __u64 work, __u64 by, bool serves);
+VS_KFUNC(__u64) vs_work_received(__u32 who, __u64 by, __u64 address, bool serves);
 /* The work in hand came so many jiffies ago. */
 VS_KFUNC(__u64) vs_work_ages(__u32 who, __u64 age);
 /* The task has replied, and sleeps of its own accord. Under the lock of its run queue. */

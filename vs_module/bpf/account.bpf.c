@@ -91,6 +91,6 @@ int BPF_PROG(core__sched_tick)
 	tag = tag_of(p);
 	settle(p, tag);
 	if (has_work(tag))
-		bind(tag, vs_work_ages(who(tag), bpf_jiffies64() - tag->since), 0);
+		bind(tag, vs_work_ages(who(tag), (__u32)bpf_jiffies64() - tag->since), 0);
 	return 0;
 }

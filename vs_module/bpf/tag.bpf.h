@@ -42,7 +42,7 @@ static __always_inline struct vs_tag *tag_of(struct task_struct *task)
 /* The task's tag, which is made if it has none; NULL only without memory. */
 static __always_inline struct vs_tag *tag_made(struct task_struct *task)
 {
-	struct vs_tag root = {};
+	struct vs_tag root = { .number = bpf_get_prandom_u32() };
 
 	return bpf_task_storage_get(&vs_tags, task, &root, BPF_LOCAL_STORAGE_GET_F_CREATE);
 }

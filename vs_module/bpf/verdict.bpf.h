@@ -118,7 +118,8 @@ static __always_inline void bind(struct vs_tag *tag, __u64 verdict, __u64 work)
 		if (home != VS_UNCHANGED || !tag_write(task, tag, VS_UNCHANGED, cur))
 			return;
 	}
-	tag->sending = 0;
+	tag->sending = tag->told = 0;
+	tag->number++;
 	if (open) {
 		tag->replied = 0;
 		close_reply(tag, was >> 16, was & 0xffff);

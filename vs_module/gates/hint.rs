@@ -69,8 +69,9 @@ fn serves(fd: c_ulong) -> Result<bool> {
         let way = Way {
             object: sock.made_cookie(),
             serves: true,
+            asked: false,
         };
-        (verdict.rule, work.received(way, verdict.to[0]))
+        (verdict.rule, work.serves(way, verdict.to[0]))
     }))
 }
 
@@ -88,6 +89,9 @@ fn says(next: impl FnOnce(&State, Work) -> (Option<u32>, Work)) -> bool {
             let answer = worked(s, Gate::Hint, End::Hint, work, rule, next);
             // SAFETY: Task context.
             unsafe { c::vs_bind_current(answer, next.object()) };
+            if let Some(tag) = OwnTag::new(s).filter(|_| next.is_told()) {
+                tag.set_told();
+            }
         } else if let Some(tag) = tag.filter(|_| work.is_any()) {
             tag.renew();
         }

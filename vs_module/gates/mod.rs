@@ -13,6 +13,7 @@
 
 use crate::gates::sock::{NameBuffer, Peer};
 use crate::gates::tag::{refusal, with_cur, Answer, OwnTag, Who};
+use crate::logic::ask::{Asked, Asker};
 use crate::logic::classify::Call;
 use crate::logic::id::VsId;
 use crate::logic::rule::{props, Facts, Gate, ENTITIES};
@@ -261,6 +262,33 @@ fn is_kernels(sock: Sock<'_>) -> bool {
     sock.is_kernel() || unsafe { c::vs_serves_kernel() }
 }
 
+/// The running task's work in hand, and as which it asks other servers; `who` is what its tag says.
+fn in_hand(s: &State, who: Who) -> (Work, Option<Asker>) {
+    match OwnTag::new(s) {
+        Some(tag) => (tag.work(), Some(tag.asker())),
+        None => (who.work(0), None),
+    }
+}
+
+/// The socket of this name as the way of a receipt, or of a wait for one, in the course of the work
+/// `asker`. `change` is what that changes about the questions by the socket.
+fn way_by(
+    name: Name,
+    serves: bool,
+    asker: Option<Asker>,
+    change: impl Fn(Asked) -> Asked,
+) -> Way {
+    let was = match serves || !sockets::any_asked() {
+        true => Asked::NOTHING,
+        false => sockets::ask(name, change),
+    };
+    Way {
+        object: name.cookie,
+        serves,
+        asked: asker.is_some_and(|by| was.is_by(by)),
+    }
+}
+
 /// `sock` as the way of a reply to `work`; facts that `work` does not need are not looked up.
 fn reply_by(s: &State, sock: Sock<'_>, work: Work) -> Reply {
     let object = sock.cookie();
@@ -270,6 +298,7 @@ fn reply_by(s: &State, sock: Sock<'_>, work: Work) -> Reply {
             object,
             // A stream that is not connected yet is about to be, by Fast Open: as a client.
             serves: came_by || !(sock.is_stream() && sock.is_closed()) && sock.serves(),
+            asked: false,
         },
         owner: match came_by {
             true => work.cur(),

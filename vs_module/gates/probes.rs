@@ -251,9 +251,14 @@ unsafe extern "C" fn received(_: *mut c_void, sk: *const c::sock, length: c_int,
         let tag = OwnTag::new(s);
         let work = tag.map_or(Work::at(VsId::ROOT), OwnTag::work);
         if !sock.is_tagged_kind() {
-            // No rule can give it to a service.
+            // No rule can give it to a service; where it is a client's, the kernel answers.
             if work.is_any() && length > 0 && flags & c::MSG_PEEK as c_int == 0 {
-                worked_on(s, sock, tag, work, &Verdict::UNCHANGED);
+                let way = Way {
+                    object: sock.made_cookie(),
+                    serves: sock.serves(),
+                    asked: true,
+                };
+                worked_on(s, tag, work, way, &Verdict::UNCHANGED);
             }
             return;
         }
@@ -307,17 +312,16 @@ fn receipt(
         verdict.to[0] = None;
         s.service(work.home()).unattributed();
     }
-    if verdict.to[0].is_some() || work.is_any() {
-        worked_on(s, sock, tag, work, &verdict);
+    let serves = !(work.is_any() || sockets::any_asked()) || sock.serves();
+    if verdict.to[0].is_some() || work.is_any() || !serves {
+        let asker = tag.map(OwnTag::asker);
+        let way = way_by(sock.made_name(), serves, asker, Asked::answered);
+        worked_on(s, tag, work, way, &verdict);
     }
 }
 
-/// Gives the task its work after a receipt by `sock`, on which the rules have said `verdict`.
-fn worked_on(s: &State, sock: Sock<'_>, tag: Option<OwnTag<'_>>, work: Work, verdict: &Verdict) {
-    let way = Way {
-        object: sock.made_cookie(),
-        serves: work.is_any() && sock.serves(),
-    };
+/// Gives the task its work after a receipt by `way`, on which the rules have said `verdict`.
+fn worked_on(s: &State, tag: Option<OwnTag<'_>>, work: Work, way: Way, verdict: &Verdict) {
     let next = work.received(way, verdict.to[0]);
     // The time since a reply was the task's own, even if it has got more of the same tenant's.
     if next.cur() != work.cur() || work.has_replied() && next != work {

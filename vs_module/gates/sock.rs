@@ -39,6 +39,11 @@ impl Sock<'_> {
         sockets::give(s, self.named(self.made_cookie()), to, claim)
     }
 
+    /// The name of a full socket in the table. Any context but NMI.
+    pub(crate) fn made_name(self) -> Name {
+        self.named(self.made_cookie())
+    }
+
     fn named(self, cookie: u64) -> Name {
         Name {
             cookie,

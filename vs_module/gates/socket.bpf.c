@@ -106,7 +106,7 @@ static __always_inline void ends_by(struct sock *sk)
 
 	if (sk && has_work(tag))
 		bind(tag,
-		     vs_work_received(who(tag), tag->work, sk->__sk_common.skc_cookie.counter,
+		     vs_work_received(who(tag), sk->__sk_common.skc_cookie.counter, address_of(sk),
 				      serves(sk)),
 		     0);
 }

@@ -73,13 +73,25 @@ unsafe extern "C" fn vs_gate_connect_body(
 ) -> u64 {
     // SAFETY: By the requirement of this function.
     let (sock, peer) = unsafe { (Sock::of(socket), Peer::new(address, len)) };
-    used(
+    let answer = used(
         who,
         Use {
             peer,
             ..Use::of(Gate::Connect, sock, Untold::Homes)
         },
-    )
+    );
+    let who = Who::new(who);
+    if let Some(sock) = sock.filter(|_| who.cur != who.home) {
+        // A datagram socket that is bound is a server's, although it has one client only (DTLS).
+        if sock.is_stream() || !sock.serves() {
+            with(|s| {
+                let (work, asker) = in_hand(s, who);
+                let by = asker.filter(|_| work.asks());
+                sockets::ask(sock.made_name(), |_| Asked::connected(by));
+            });
+        }
+    }
+    answer
 }
 
 /// `sendto(MSG_FASTOPEN)` on a TCP socket that is not connected is a connect() of which no other
@@ -126,6 +138,7 @@ unsafe extern "C" fn vs_gate_accept_body(conn: *const c::sock, who: u32) -> u64 
         let way = Way {
             object: conn.made_cookie(),
             serves: true,
+            asked: false,
         };
         let work = who.work(0);
         worked(
@@ -188,6 +201,11 @@ unsafe extern "C" fn vs_gate_send_body(
             ..Answer::UNCHANGED
         };
         if verdict.to[0].is_none() && who.cur == who.home {
+            // Where receipts bring work, an answer to this must not be taken for another's.
+            let home = s.resolve(who.home);
+            if s.classifier().wants(Gate::Recv, home).is_some() && !sock.serves() {
+                sockets::ask(sock.made_name(), |was| was.asks(None));
+            }
             return answer.pack();
         }
         sends(s, who, sock, &verdict, answer)
@@ -202,7 +220,7 @@ fn sends(s: &State, who: Who, sock: Sock<'_>, verdict: &Verdict, answer: Answer)
         return answer.pack();
     }
     let bound = verdict.to[0];
-    let work = OwnTag::new(s).map_or(who.work(0), OwnTag::work);
+    let (work, asker) = in_hand(s, who);
     let mut reply = reply_by(s, sock, work);
     if bound.is_some() {
         reply.way.object = sock.made_cookie();
@@ -214,6 +232,10 @@ fn sends(s: &State, who: Who, sock: Sock<'_>, verdict: &Verdict, answer: Answer)
         };
     }
     let next = work.sends(reply, bound);
+    if work.is_question(reply.way) {
+        let by = asker.filter(|_| next == work && work.asks());
+        sockets::ask(sock.made_name(), |was| was.asks(by));
+    }
     let answered = worked(s, Gate::Send, End::Reply, work, verdict.rule, next);
     with_cur(
         answer.pack(),
@@ -231,10 +253,16 @@ extern "C" fn vs_gate_close_body(who: u32, object: u64, closed: u64) -> u64 {
 }
 
 #[no_mangle]
-extern "C" fn vs_work_received_body(who: u32, object: u64, by: u64, serves: bool) -> u64 {
-    let work = Who::new(who).work(object);
-    let next = work.received(Way { object: by, serves }, None);
-    with(|s| worked(s, Gate::Recv, End::Receipt, work, None, next))
+extern "C" fn vs_work_received_body(who: u32, by: u64, address: u64, serves: bool) -> u64 {
+    with(|s| {
+        let (work, asker) = in_hand(s, Who::new(who));
+        let name = Name {
+            cookie: by,
+            address,
+        };
+        let next = work.received(way_by(name, serves, asker, Asked::answered), None);
+        worked(s, Gate::Recv, End::Receipt, work, None, next)
+    })
 }
 
 /// Softirq. The request carries its packet's service; the listener's, whose mark it may have here,

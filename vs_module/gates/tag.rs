@@ -6,6 +6,7 @@
 //! counts as a task of its home VS, and holds its current VS if that is another one, so that no id
 //! in a tag is given to another service.
 
+use crate::logic::ask::Asker;
 use crate::logic::id::VsId;
 use crate::logic::work::Work;
 use crate::shim::bindings as c;
@@ -42,7 +43,7 @@ impl Who {
 
     /// The work that these two tell of; `object` is the way by which it came.
     pub(crate) fn work(self, object: u64) -> Work {
-        Work::new(self.home, self.cur, object, false, false)
+        Work::new(self.home, self.cur, object)
     }
 
     /// The VS that the tag holds: the current one, unless the task is counted there.
@@ -86,26 +87,42 @@ impl<'a> OwnTag<'a> {
         // whole.
         unsafe {
             let who = Who::new((&raw const (*tag).__bindgen_anon_1.both).read_volatile());
-            Work::new(
-                who.home,
-                who.cur,
-                (*tag).work,
+            Work::new(who.home, who.cur, (*tag).work).said(
                 (*tag).replied != 0,
                 (*tag).sending != 0,
+                (*tag).told != 0,
             )
         }
     }
 
-    /// The work goes on, and came by `object` last.
-    pub(crate) fn set_way(self, object: u64) {
+    /// The work in hand, as one that asks other servers.
+    pub(crate) fn asker(self) -> Asker {
         // SAFETY: By the type invariant.
-        unsafe { (*self.0.as_ptr()).work = object };
+        let number = unsafe { (*self.0.as_ptr()).number };
+        Asker::new(kernel::current!().pid() as u32, number)
+    }
+
+    /// The task itself has said for whom it works.
+    pub(crate) fn set_told(self) {
+        // SAFETY: By the type invariant.
+        unsafe { (*self.0.as_ptr()).told = 1 };
+    }
+
+    /// The work in hand is another piece for the same service, which came by `object`.
+    pub(crate) fn set_way(self, object: u64) {
+        let tag = self.0.as_ptr();
+        // SAFETY: By the type invariant.
+        unsafe {
+            (*tag).work = object;
+            (*tag).number = (*tag).number.wrapping_add(1);
+            (*tag).told = 0;
+        }
     }
 
     /// Restarts the age of the work.
     pub(crate) fn renew(self) {
         // SAFETY: By the type invariant.
-        unsafe { (*self.0.as_ptr()).since = c::vs_jiffies() };
+        unsafe { (*self.0.as_ptr()).since = c::vs_jiffies() as u32 };
     }
 
     /// Keeps the VS of a datagram that was taken off a queue.

@@ -14,7 +14,7 @@ char _license[] SEC("license") = "GPL";
 SEC("lsm/task_alloc")
 int BPF_PROG(fork__task_alloc, struct task_struct *child, unsigned long clone_flags, int ret)
 {
-	struct vs_tag *tag, born = {};
+	struct vs_tag *tag, born = { .number = bpf_get_prandom_u32() };
 	__u64 verdict;
 
 	if (ret)

@@ -21,7 +21,7 @@ static __always_inline void go_home(void)
 	struct vs_tag *tag = tag_of(bpf_get_current_task_btf());
 
 	if (has_work(tag))
-		bind(tag, vs_gate_wait(who(tag), tag->work, 0, false), 0);
+		bind(tag, vs_gate_wait(who(tag), 0, 0, false), 0);
 }
 
 /* `timeout`, relative or absolute: zero is how the kernel writes "do not wait". */
@@ -74,17 +74,22 @@ int BPF_PROG(wait__security_socket_accept, struct socket *sock, struct socket *c
 }
 
 /*
- * A receive that waits for the peer. On the socket by which the work came, or on
- * another socket of a server, it waits for the next request. On a socket that
- * the task has opened itself, as a client, it waits for an answer that belongs
- * to the work in hand.
+ * A receive that waits for the peer. On a socket that the task has opened itself, as
+ * a client, and by which it has asked another server in the course of its work, it
+ * waits for an answer that belongs to the work in hand. On any other socket it waits
+ * for the next request.
  */
 static __always_inline void go_home_if_served(struct sock *sk)
 {
 	struct vs_tag *tag = tag_of(bpf_get_current_task_btf());
 
+	__u16 family = sk->__sk_common.skc_family;
+
+	if (family == AF_NETLINK || family == AF_ALG)
+		return; /* there the kernel answers */
 	if (has_work(tag))
-		bind(tag, vs_gate_wait(who(tag), tag->work, bpf_get_socket_cookie(sk), serves(sk)),
+		bind(tag,
+		     vs_gate_wait(who(tag), bpf_get_socket_cookie(sk), address_of(sk), serves(sk)),
 		     0);
 }
 

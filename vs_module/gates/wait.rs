@@ -8,11 +8,15 @@
 use super::*;
 
 #[no_mangle]
-extern "C" fn vs_gate_wait_body(who: u32, object: u64, by: u64, serves: bool) -> u64 {
-    let work = Who::new(who).work(object);
-    let way = (by != 0).then_some(Way { object: by, serves });
-    let next = work.waits(way);
+extern "C" fn vs_gate_wait_body(who: u32, by: u64, address: u64, serves: bool) -> u64 {
     with(|s| {
+        let (work, asker) = in_hand(s, Who::new(who));
+        let name = Name {
+            cookie: by,
+            address,
+        };
+        let way = (by != 0).then(|| way_by(name, serves, asker, |was| was));
+        let next = work.waits(way);
         if next != work {
             s.service(work.cur()).hit(Gate::Wait);
         }
@@ -34,6 +38,6 @@ extern "C" fn vs_work_ages_body(who: u32, age: u64) -> u64 {
 #[no_mangle]
 extern "C" fn vs_work_sleeps_body(who: u32) -> u64 {
     let who = Who::new(who);
-    let work = Work::new(who.home, who.cur, 0, true, false);
+    let work = Work::new(who.home, who.cur, 0).said(true, false, false);
     with(|s| worked(s, Gate::Wait, End::Sleep, work, None, work.sleeps()))
 }

@@ -10,6 +10,7 @@
 // vsctl uses parts that the module does not use, and does so from outside of the crate.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod ask;
 pub mod attr;
 pub mod classify;
 pub mod gate;

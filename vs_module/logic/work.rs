@@ -13,11 +13,12 @@
 //! - a sleep after the task has replied;
 //! - its age limit, since the last receipt.
 //!
-//! Then the task works for its home again. A wait for the answer of another server belongs to the
-//! work and ends nothing; nor does the answer, which brings no work of its own meanwhile. But if a
-//! rule gives the message to a third service, it is no answer of this work's: after the reply it is
-//! the next work, before the reply it cannot be told, and the task works for its home. A child is
-//! born at its parent's home, without work.
+//! Then the task works for its home again. If the task asks another server in the course of the
+//! work ([`ask`](super::ask)), the wait for the answer belongs to the work and ends nothing; nor
+//! does the answer, which brings no work of its own meanwhile. But if a rule gives the message to a
+//! third service, it is no answer of this work's: after the reply it is the next work, before the
+//! reply it cannot be told, and the task works for its home. A child is born at its parent's home,
+//! without work.
 //!
 //! After a reply it is open whether the task still works for the same service: it may prepare the
 //! next part of the reply, or do something of its own. The next event tells. If that is more of the
@@ -37,6 +38,8 @@ pub struct Way {
     /// Whether others are served by it: a connection that was accepted, or a datagram socket that
     /// is bound. Otherwise the task is a client by it.
     pub serves: bool,
+    /// Whether the work in hand has asked another server by it, and nobody else has.
+    pub asked: bool,
 }
 
 /// A way by which the task sends.
@@ -87,7 +90,8 @@ impl End {
 ///
 /// # Invariants
 ///
-/// Where `cur` is `home`, there is no work: `object` is 0, `replied` and `sending` are `false`.
+/// Where `cur` is `home`, there is no work: `object` is 0; `replied`, `sending` and `told` are
+/// `false`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Work {
     home: VsId,
@@ -95,16 +99,23 @@ pub struct Work {
     object: u64,
     replied: bool,
     sending: bool,
+    told: bool,
 }
 
 impl Work {
-    /// The work that a tag tells of, in a state that the functions below have made.
-    pub fn new(home: VsId, cur: VsId, object: u64, replied: bool, sending: bool) -> Self {
-        // INVARIANT: Established by `bound`.
+    /// The work of a task that works for `cur`, which came by `object` (0: not known).
+    pub fn new(home: VsId, cur: VsId, object: u64) -> Self {
+        Self::at(home).bound(cur, object)
+    }
+
+    /// The same work, of which the tag says so.
+    pub fn said(self, replied: bool, sending: bool, told: bool) -> Self {
+        // INVARIANT: All are `false` where there is no work.
         Work {
-            replied: replied && cur != home,
-            sending: sending && cur != home,
-            ..Self::at(home).bound(cur, object)
+            replied: replied && self.is_any(),
+            sending: sending && self.is_any(),
+            told: told && self.is_any(),
+            ..self
         }
     }
 
@@ -117,6 +128,7 @@ impl Work {
             object: 0,
             replied: false,
             sending: false,
+            told: false,
         }
     }
 
@@ -145,6 +157,11 @@ impl Work {
         self.sending
     }
 
+    /// Whether the task itself has said for whom it works.
+    pub fn is_told(self) -> bool {
+        self.told
+    }
+
     /// Whether there is any.
     pub fn is_any(self) -> bool {
         self.cur != self.home
@@ -159,6 +176,7 @@ impl Work {
                 object,
                 replied: false,
                 sending: false,
+                told: false,
                 ..self
             },
         }
@@ -169,25 +187,29 @@ impl Work {
         way.serves || self.object != 0 && way.object == self.object
     }
 
-    /// Whether `way` is one by which a task with work asks other servers.
-    fn is_asked_by(self, way: Way) -> bool {
-        self.is_any() && !self.is_served_by(way)
+    /// Whether a message by `way` is a question to another server.
+    pub fn is_question(self, way: Way) -> bool {
+        !self.is_served_by(way)
+    }
+
+    /// Whether what comes by `way` is the answer to a question of this work's.
+    fn is_answered_by(self, way: Way) -> bool {
+        self.is_any() && self.is_question(way) && (way.asked || self.told)
     }
 
     /// Something was received by `way`; `bound` is the service that a rule names, if one does.
     pub fn received(self, way: Way, bound: Option<VsId>) -> Self {
         match bound {
             // another tenant's: an answer by a connection that is used for several, or new work
-            Some(cur) if self.is_asked_by(way) && cur != self.cur && cur != self.home => {
+            Some(cur) if self.is_answered_by(way) && cur != self.cur && cur != self.home => {
                 match self.replied {
                     true => self.bound(cur, way.object),
                     false => Self::at(self.home),
                 }
             }
             // the answer of another server, which belongs to the work
-            _ if self.is_asked_by(way) => self,
+            _ if self.is_answered_by(way) => self,
             Some(cur) => self.bound(cur, way.object),
-            // a client's receipt that no rule binds ends nothing, as there is nothing
             None => Self::at(self.home),
         }
     }
@@ -218,7 +240,7 @@ impl Work {
                 ..self
             },
             // a question to another server, which belongs to the work
-            Some(cur) if self.is_asked_by(way) => match cur == self.cur || cur == self.home {
+            Some(cur) if self.is_any() && self.is_question(way) => match cur == self.cur || cur == self.home {
                 true => self,
                 false => Self::at(self.home),
             },
@@ -230,6 +252,11 @@ impl Work {
             None if way.serves || self.is_replied_by(reply) => Self::at(self.home),
             None => self,
         }
+    }
+
+    /// Whether a question that is sent now is one of this work's. After the reply that is not known.
+    pub fn asks(self) -> bool {
+        self.is_any() && !self.replied
     }
 
     /// Something was sent, or could not be: the client may have gone, or be slow.
@@ -248,9 +275,23 @@ impl Work {
     /// The task is about to wait for more by `way`; `None`: for events of any kind, or for the next
     /// connection.
     pub fn waits(self, way: Option<Way>) -> Self {
-        match way.is_none_or(|way| self.is_served_by(way)) {
-            true => Self::at(self.home),
-            false => self,
+        match way.is_some_and(|way| self.is_answered_by(way)) {
+            true => self,
+            false => Self::at(self.home),
+        }
+    }
+
+    /// The task says that it serves `way`, of the service that a rule names, if one does: what it
+    /// receives as a client from here on is an answer.
+    pub fn serves(self, way: Way, bound: Option<VsId>) -> Self {
+        let next = match bound {
+            Some(cur) => self.bound(cur, way.object),
+            None => Self::at(self.home),
+        };
+        // INVARIANT: Only where there is work.
+        Work {
+            told: next.is_any(),
+            ..next
         }
     }
 

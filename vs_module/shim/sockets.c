@@ -85,6 +85,7 @@ struct vs_socket_entry *vs_socket_add(u64 cookie, u64 sk, u32 tag, bool *added)
 	socket->key.cookie = cookie;
 	socket->key.sk = sk;
 	socket->tag = tag;
+	socket->asked = 0;
 	there = rhashtable_lookup_get_insert_fast(&vs_sockets, &socket->node, vs_sockets_params);
 	if (!there) {
 		*added = true;

@@ -22,7 +22,8 @@ struct vs_socket_entry {
 		u64 cookie;
 		u64 sk; /* the socket's address, only compared */
 	} key;
-	u32 tag; /* logic/tag.rs; written by compare-and-swap */
+	u32 tag;   /* logic/tag.rs; written by compare-and-swap, as is the next */
+	u64 asked; /* logic/ask.rs */
 };
 
 /* Once each, at load and unload; may sleep. At unload there are no readers any more. */

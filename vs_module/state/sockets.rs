@@ -12,6 +12,7 @@
 //! write locks its bucket of the hash table.
 
 use super::State;
+use crate::logic::ask::Asked;
 use crate::logic::id::VsId;
 use crate::logic::tag::Tag;
 use crate::shim::bindings as c;
@@ -60,6 +61,12 @@ impl Entry {
         // SAFETY: The memory stays an entry while the caller is under RCU; all access to its tag is
         // atomic.
         unsafe { Atomic::from_ptr(&raw mut (*self.0.as_ptr()).tag) }
+    }
+
+    fn asked(&self) -> &Atomic<u64> {
+        // SAFETY: The memory stays an entry while the caller is under RCU; all access to this word
+        // is atomic, but for the first, before the entry is in the table.
+        unsafe { Atomic::from_ptr(&raw mut (*self.0.as_ptr()).asked) }
     }
 
     /// Whether it is still the entry of the socket of this name.
@@ -200,6 +207,39 @@ fn count(s: &State, from: VsId, to: VsId, claim: Claim) -> Result<VsId> {
     }
 }
 
+/// Has anything been asked by a socket of a service since tracking began? If not, no receipt is an
+/// answer.
+static ASKED: Atomic<bool> = Atomic::new(false);
+
+/// Whether anything has been asked by any socket. Any context.
+pub(crate) fn any_asked() -> bool {
+    read_once(&ASKED)
+}
+
+/// Changes what is known of the questions by the socket of this name, and returns what was known.
+/// Nothing is ever known of a socket that belongs to no service.
+///
+/// The caller's reference keeps the socket from ending meanwhile.
+pub(crate) fn ask(name: Name, change: impl Fn(Asked) -> Asked) -> Asked {
+    let Some(entry) = Entry::of(name) else {
+        return Asked::NOTHING;
+    };
+    let mut old = Asked::from_raw(read_once(entry.asked()));
+    loop {
+        let new = change(old);
+        if new == old {
+            return old;
+        }
+        if !read_once(&ASKED) {
+            ASKED.store(true, Relaxed);
+        }
+        match entry.asked().cmpxchg(old.raw(), new.raw(), Full) {
+            Ok(_) => return old,
+            Err(other) => old = Asked::from_raw(other),
+        }
+    }
+}
+
 /// A socket has ended: counts it off. No other code uses it any more.
 pub(crate) fn ended(s: &State, name: Name) {
     if let Some(entry) = Entry::of(name) {
@@ -234,6 +274,7 @@ pub(crate) fn untrack() {
         note.store(0, Relaxed);
     }
     USED.store(false, Relaxed);
+    ASKED.store(false, Relaxed);
 }
 
 // Remainders in TIME_WAIT.

@@ -23,6 +23,8 @@ pub use logic::*;
 mod parse;
 
 #[cfg(test)]
+mod ask_test;
+#[cfg(test)]
 mod classify_test;
 #[cfg(test)]
 mod gate_test;

@@ -21,13 +21,24 @@ fn server(object: u64) -> Way {
     Way {
         object,
         serves: true,
+        asked: false,
     }
 }
 
+/// A way by which the work in hand has asked another server.
 fn client(object: u64) -> Way {
     Way {
         object,
         serves: false,
+        asked: true,
+    }
+}
+
+/// A way by which another work has, or none.
+fn unasked(object: u64) -> Way {
+    Way {
+        asked: false,
+        ..client(object)
     }
 }
 
@@ -52,22 +63,26 @@ fn at_work() -> Work {
     at_home().received(server(7), Some(id(2)))
 }
 
-/// The events of a task. Ways of an even number serve.
+/// The events of a task. Ways of an even number serve; the work in hand has asked by the others if
+/// the event says so.
 #[derive(Clone, Copy, Debug)]
 enum Event {
-    Received(u64, Option<u32>),
+    Received(u64, bool, Option<u32>),
+    Serves(u64, Option<u32>),
     Sends(u64, u32, Option<u32>),
     Sent(u64, u32),
-    Waits(Option<u64>),
+    Waits(Option<u64>, bool),
     Sleeps,
     Closed(u64),
     Placed(u32),
 }
 
-fn way(object: u64) -> Way {
+fn way(object: u64, asked: bool) -> Way {
+    let serves = object % 2 == 0;
     Way {
         object,
-        serves: object % 2 == 0,
+        serves,
+        asked: asked && !serves,
     }
 }
 
@@ -75,16 +90,19 @@ fn way(object: u64) -> Way {
 fn reply_by(object: u64, owner: u32) -> Reply {
     Reply {
         streams: object % 4 != 0,
-        ..reply(way(object), owner)
+        ..reply(way(object, false), owner)
     }
 }
 
 fn after(work: Work, event: Event) -> Work {
     match event {
-        Event::Received(object, bound) => work.received(way(object), bound.map(id)),
+        Event::Received(object, asked, bound) => {
+            work.received(way(object, asked), bound.map(id))
+        }
+        Event::Serves(object, bound) => work.serves(way(object, false), bound.map(id)),
         Event::Sends(object, owner, bound) => work.sends(reply_by(object, owner), bound.map(id)),
         Event::Sent(object, owner) => work.sent(reply_by(object, owner)),
-        Event::Waits(object) => work.waits(object.map(way)),
+        Event::Waits(object, asked) => work.waits(object.map(|object| way(object, asked))),
         Event::Sleeps => work.sleeps(),
         Event::Closed(object) => work.closed(object),
         Event::Placed(home) => work.placed(id(home)),
@@ -94,11 +112,14 @@ fn after(work: Work, event: Event) -> Work {
 fn events() -> impl Strategy<Value = Vec<Event>> {
     let object = 1_u64..7;
     let event = prop_oneof![
-        4 => (object.clone(), prop::option::of(0_u32..4)).prop_map(|(o, b)| Event::Received(o, b)),
+        4 => (object.clone(), any::<bool>(), prop::option::of(0_u32..4))
+            .prop_map(|(o, asked, b)| Event::Received(o, asked, b)),
+        1 => (object.clone(), prop::option::of(0_u32..4)).prop_map(|(o, b)| Event::Serves(o, b)),
         2 => (object.clone(), 0_u32..4, prop::option::of(0_u32..4))
             .prop_map(|(o, owner, b)| Event::Sends(o, owner, b)),
         3 => (object.clone(), 0_u32..4).prop_map(|(o, owner)| Event::Sent(o, owner)),
-        1 => prop::option::of(object.clone()).prop_map(Event::Waits),
+        1 => (prop::option::of(object.clone()), any::<bool>())
+            .prop_map(|(o, asked)| Event::Waits(o, asked)),
         2 => Just(Event::Sleeps),
         1 => object.prop_map(Event::Closed),
         1 => (0_u32..4).prop_map(Event::Placed),
@@ -129,6 +150,32 @@ fn an_answer_of_another_server_belongs_to_the_work() {
 }
 
 #[test]
+fn what_the_work_has_not_asked_for_is_no_answer() {
+    for work in [at_work(), at_work().sent(reply(server(7), 2))] {
+        assert_eq!(work.received(unasked(9), None), at_home());
+        let next = work.received(unasked(9), Some(id(3)));
+        assert_eq!((next.cur(), next.object()), (id(3), 9));
+        assert_eq!(work.waits(Some(unasked(9))), at_home());
+    }
+    // where the server itself says for whom it works, it says when it works for another
+    let told = at_home().serves(server(7), Some(id(2)));
+    assert!(told.is_told());
+    assert_eq!(told.received(unasked(9), None), told);
+    assert_eq!(told.waits(Some(unasked(9))), told);
+    assert_eq!(told.received(server(7), Some(id(2))), at_work());
+    assert_eq!(told.serves(server(8), None), at_home());
+}
+
+#[test]
+fn questions_are_the_works_until_its_reply() {
+    assert!(at_work().asks() && !at_home().asks());
+    assert!(!at_work().sent(reply(server(7), 2)).asks());
+    assert!(at_work().is_question(unasked(9)));
+    assert!(!at_work().is_question(server(9)));
+    assert!(!at_home().received(client(9), Some(id(2))).is_question(unasked(9)));
+}
+
+#[test]
 fn what_is_another_tenants_is_no_answer() {
     assert_eq!(at_work().received(client(9), Some(id(3))), at_home());
     let next = at_work()
@@ -142,7 +189,6 @@ fn a_way_without_a_number_is_not_that_of_the_work() {
     let work = at_home().born(None, Some(id(2)));
     assert_eq!((work.cur(), work.object()), (id(2), 0));
     assert_eq!(work.sent(reply(client(0), HOME)).sleeps(), work);
-    assert_eq!(work.waits(Some(client(0))), work);
 }
 
 #[test]
@@ -262,16 +308,18 @@ proptest! {
             work = after(work, event);
             let is_third = |to: u32| ![before.cur(), before.home()].contains(&id(to));
             match event {
-                Event::Received(object, bound)
-                    if way(object).serves
+                Event::Received(object, asked, bound)
+                    if way(object, false).serves
                         || !before.is_any()
                         || object == before.object()
+                        || !asked && !before.is_told()
                         || before.has_replied() && bound.is_some_and(is_third) =>
                 {
                     brought = bound.map(id);
                 }
+                Event::Serves(_, bound) => brought = bound.map(id),
                 // work that goes on then can only be the same tenant's
-                Event::Received(_, Some(to)) if work.is_any() => {
+                Event::Received(_, _, Some(to)) if work.is_any() => {
                     prop_assert!(work.cur() == id(to) || work.home() == id(to));
                 }
                 // a rule of `send` names the receiver's service
@@ -292,7 +340,7 @@ proptest! {
         }
     }
 
-    /// Only a receipt begins work, or a rule of `send`.
+    /// Only a receipt begins work, a hint, or a rule of `send`.
     #[test]
     fn only_a_rule_begins_work(events in events(), last in events()) {
         let work = events.into_iter().fold(at_home(), after);
@@ -300,7 +348,12 @@ proptest! {
             let next = after(work, event);
             if next.cur() != work.cur() && next.is_any() {
                 prop_assert!(
-                    matches!(event, Event::Received(_, Some(_)) | Event::Sends(_, _, Some(_))),
+                    matches!(
+                        event,
+                        Event::Received(_, _, Some(_))
+                            | Event::Serves(_, Some(_))
+                            | Event::Sends(_, _, Some(_))
+                    ),
                     "{event:?} began {next:?}"
                 );
             }
@@ -346,12 +399,10 @@ proptest! {
     #[test]
     fn a_tag_keeps_the_work(events in events()) {
         let work = events.into_iter().fold(at_home(), after);
-        let read = Work::new(
-            work.home(),
-            work.cur(),
-            work.object(),
+        let read = Work::new(work.home(), work.cur(), work.object()).said(
             work.has_replied(),
             work.is_sending(),
+            work.is_told(),
         );
         prop_assert_eq!(read, work);
     }

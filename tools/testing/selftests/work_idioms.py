@@ -317,20 +317,27 @@ def upstream(dev):
     gates.enter(dev, upstream_id)
     back = gates.listener()
     gates.enter(dev, server.s)
+    answered = []
+
+    def other():
+        """The other server."""
+        sock, _ = back.accept()
+        sock.recv(99)
+        time.sleep(0.05)
+        sock.send(b"answer")
+        answered.append(sock)
+
+    thread = threading.Thread(target=other)
+    thread.start()
     server.serve(0)
     sock = socket.create_connection(back.getsockname())
     vs.eq(gates.vs_of(sock), server.s, "the connection")
-    other = back.accept()[0]
     sock.send(b"question")
-    timer = threading.Timer(0.05, lambda: other.send(b"answer"))
-    # the second socket of this test belongs to the other server; the thread works as that server
-    # only here
-    timer.start()
     server.peers[0].send(b"request")
     server.conns[0].recv(99)
     sock.recv(99)
     server.is_at_work(0, "after the answer")
-    timer.join()
+    thread.join()
 
 
 @gates.case
