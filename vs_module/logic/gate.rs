@@ -60,7 +60,7 @@ macro_rules! each_gate {
             /// A message is received. It has its sender's VS, which no rule changes.
             Recv VS_GATE_RECV "recv" [task Task true, socket Socket true, msg Packet false]
                 [TASK PROTO ENDS UNIX] Communication
-                "work in hand ends, unless the task is a client by the socket";
+                "work in hand ends, unless it has asked for this";
             /// A socket is closed, by which the work in hand may have come.
             Close VS_GATE_CLOSE "close" []
                 [] Communication
