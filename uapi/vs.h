@@ -272,8 +272,8 @@ struct vs_list {
 
 /*
  * The right side can give a message another VS only where it can be told from
- * its socket: of VS_GATE_SEND, sent by UDP, or as a unix stream or datagram. A rule that asks for
- * another proto and names it is refused, one that asks for none acts on these alone. What
+ * its socket: of VS_GATE_SEND, sent by TCP or UDP, or as a unix stream or datagram. A rule that
+ * asks for another proto and names it is refused, one that asks for none acts on these alone. What
  * VS_GATE_RECV sees has its sender's.
  */
 struct vs_rule {

@@ -76,7 +76,7 @@ struct vs_tag {
 	/* what it has just read of a unix stream: 0 nothing, 1 `message`'s, 2 several services' */
 	__u8 reads;
 	__u8 sending; /* the work in hand is no more than to send something */
-	__u8 told; /* the task itself has said for whom it works */
+	__u8 told;    /* the task itself has said for whom it works */
 	/* CPU ns that are charged already, and that the kernel has counted for another task */
 	__u32 ahead;
 };

@@ -25,6 +25,7 @@ use crate::logic::tag::Tag;
 use crate::shim::bindings as c;
 use crate::shim::probe::Hook;
 use crate::shim::skb::{Device, Skb};
+use crate::shim::sock::Kind;
 use crate::state::{self, sockets, State};
 use core::ptr::NonNull;
 use kernel::c_str;
@@ -82,7 +83,11 @@ unsafe impl PacketHook for Departs {
         let claimed = skb.secmark();
         let tag = match skb.sock() {
             Some(sock) if sock.cookie() != 0 || !sock.is_stack() => {
-                let message = match state.classifier().has_rules(Gate::Send) {
+                // The packets of a stream are its connection's.
+                let told = state.classifier().has_rules(Gate::Send)
+                    && sock.kind() == Kind::Full
+                    && sock.is_datagram();
+                let message = match told {
                     true => message_of(sock.as_ptr()),
                     false => None,
                 };

@@ -263,22 +263,26 @@ impl Registry {
         Ok(RcuBox::new(rules)?)
     }
 
-    /// Has what compiled rules are about seen, before they are published: messages on unix streams,
+    /// Has what compiled rules are about seen, before they are published: messages on streams,
     /// which cost something at each. `ENOMEM`, `ENOENT`: see [`probes::set_streams`].
     pub(crate) fn watch(rules: &Classifier) -> Result {
-        match rules.set().gives_messages() {
-            true => probes::set_streams(true),
-            false => Ok(()),
+        for proto in probes::STREAMS {
+            if rules.set().gives_messages(proto) {
+                probes::set_streams(proto, true)?;
+            }
         }
+        Ok(())
     }
 
     /// Puts compiled rules into force. Cannot fail.
     pub(crate) fn publish(&mut self, rules: RcuBox<Classifier>) {
-        let streams = rules.set().gives_messages();
+        let unused = probes::STREAMS.map(|proto| !rules.set().gives_messages(proto));
         self.writer.publish(rules);
-        if !streams {
-            // Turning off cannot fail.
-            let _ = probes::set_streams(false);
+        for (proto, unused) in probes::STREAMS.into_iter().zip(unused) {
+            if unused {
+                // Turning off cannot fail.
+                let _ = probes::set_streams(proto, false);
+            }
         }
     }
 

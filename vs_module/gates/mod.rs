@@ -272,12 +272,7 @@ fn in_hand(s: &State, who: Who) -> (Work, Option<Asker>) {
 
 /// The socket of this name as the way of a receipt, or of a wait for one, in the course of the work
 /// `asker`. `change` is what that changes about the questions by the socket.
-fn way_by(
-    name: Name,
-    serves: bool,
-    asker: Option<Asker>,
-    change: impl Fn(Asked) -> Asked,
-) -> Way {
+fn way_by(name: Name, serves: bool, asker: Option<Asker>, change: impl Fn(Asked) -> Asked) -> Way {
     let was = match serves || !sockets::any_asked() {
         true => Asked::NOTHING,
         false => sockets::ask(name, change),

@@ -13,8 +13,10 @@
 
 use super::*;
 use crate::gates::tag::Parts;
+use crate::logic::gate::Proto;
 use crate::shim::probe::{self, Hook, Probe};
 use crate::shim::sock::Kind;
+use crate::state::streams::{self, Received as Bytes};
 use kernel::c_str;
 use kernel::error::to_result;
 use kernel::prelude::*;
@@ -26,7 +28,9 @@ kernel::sync::global_lock! {
         sent: None,
         received: None,
         taken: None,
-        streams: false,
+        unix: false,
+        sending: None,
+        reading: None,
     };
 }
 
@@ -36,7 +40,10 @@ struct Probes {
     received: Option<Probe<Received>>,
     taken: Option<Taken>,
     /// Messages on unix streams are seen.
-    streams: bool,
+    unix: bool,
+    /// As are those on TCP connections.
+    sending: Option<Probe<Sending>>,
+    reading: Option<Probe<Reading>>,
 }
 
 /// The probes as a part of the module; dropping it takes them off.
@@ -58,7 +65,9 @@ impl Drop for GateProbes {
         // Turning off cannot fail.
         let _ = set(Gate::Send, false);
         let _ = set(Gate::Recv, false);
-        let _ = set_streams(false);
+        for proto in STREAMS {
+            let _ = set_streams(proto, false);
+        }
         forget_tags();
     }
 }
@@ -90,18 +99,26 @@ pub(crate) fn set(gate: Gate, on: bool) -> Result {
     Ok(())
 }
 
-/// Has messages on unix streams carry a service of their own, or no more; if it is so already, it
-/// stays. Needed while a rule gives them one. `ENOENT`: the kernel lacks a function; `ENOMEM`; then
-/// it stays off. May sleep.
-pub(crate) fn set_streams(on: bool) -> Result {
+/// The protocols of streams on which messages can be given to services.
+pub(crate) const STREAMS: [Proto; 2] = [Proto::UnixStream, Proto::Tcp];
+
+/// Has messages on streams of one of [`STREAMS`] carry a service of their own, or no more; if it is
+/// so already, it stays. Needed while a rule gives them one. `ENOENT`: the kernel lacks a function
+/// or a tracepoint; `ENOMEM`; then it stays off. May sleep.
+pub(crate) fn set_streams(proto: Proto, on: bool) -> Result {
     let mut probes = SWITCH.lock();
-    if on != probes.streams {
+    if proto == Proto::Tcp {
+        let sending = probe::wanted(&probes.sending, on)?;
+        let reading = probe::wanted(&probes.reading, on)?;
+        probe::put(&mut probes.sending, sending, on);
+        probe::put(&mut probes.reading, reading, on);
+    } else if on != probes.unix {
         // SAFETY: One at a time, by the lock of `SWITCH`; process context; only ended if begun.
         match on {
             true => to_result(unsafe { c::vs_streams_watch() })?,
             false => unsafe { c::vs_streams_end() },
         }
-        probes.streams = on;
+        probes.unix = on;
     }
     Ok(())
 }
@@ -210,15 +227,89 @@ unsafe extern "C" fn vs_read(skb: NonNull<c::sk_buff>) {
     // SAFETY: By the requirement of this function; it is only read.
     let raw = unsafe { Skb::from_raw(skb) }.secmark();
     state::with(|s| {
-        let message = (raw != 0).then(|| s.believe(Tag::from_raw(raw)));
+        let part = match raw {
+            0 => Parts::Sockets,
+            raw => Parts::Of(s.believe(Tag::from_raw(raw))),
+        };
+        read_part(s, part, 0);
+    });
+}
+
+/// Keeps for [`received`] what a part of a stream is that the running task reads, by the socket of
+/// this address.
+fn read_part(s: &State, part: Parts, by: u64) {
+    if let Some(tag) = OwnTag::new(s) {
+        tag.read_part(part, by);
+    } else if part != Parts::Sockets {
+        // SAFETY: Task context. Without memory it is taken for its socket's.
+        unsafe { c::vs_bind_current(Answer::UNCHANGED.pack(), 0) };
         if let Some(tag) = OwnTag::new(s) {
-            tag.read_part(message);
-        } else if message.is_some() {
-            // SAFETY: Task context. Without memory it is taken for its socket's.
-            unsafe { c::vs_bind_current(Answer::UNCHANGED.pack(), 0) };
-            if let Some(tag) = OwnTag::new(s) {
-                tag.read_part(message);
-            }
+            tag.read_part(part, by);
+        }
+    }
+}
+
+/// Bytes are about to be put into a TCP stream. Under the socket's lock.
+struct Sending;
+
+// SAFETY: TP_PROTO(const struct sock *sk, const struct msghdr *msg, const struct sk_buff *skb,
+// int size_goal).
+unsafe impl Hook for Sending {
+    const TRACEPOINT: &'static CStr = c_str!("tcp_sendmsg_locked");
+
+    fn enter() -> *mut c_void {
+        sending as *mut c_void
+    }
+}
+
+/// # Safety
+///
+/// `sk` is a TCP socket, in use by the running task.
+unsafe extern "C" fn sending(_: *mut c_void, sk: *const c::sock) {
+    // SAFETY: By the requirement of this function.
+    let Some(sock) = (unsafe { Sock::new(sk) }) else {
+        return;
+    };
+    // A subflow of MPTCP sends what others have written.
+    if sock.proto() == c::VS_PROTO_TCP {
+        state::with(|s| {
+            let message = OwnTag::new(s).and_then(|tag| tag.message_by(sock));
+            streams::sends(s, sock, message);
+        });
+    }
+}
+
+/// Bytes were taken from a TCP stream. Under the socket's lock; in softirq where the kernel itself
+/// takes them.
+struct Reading;
+
+// SAFETY: TP_PROTO(struct sock *sk).
+unsafe impl Hook for Reading {
+    const TRACEPOINT: &'static CStr = c_str!("tcp_rcv_space_adjust");
+
+    fn enter() -> *mut c_void {
+        reading as *mut c_void
+    }
+}
+
+/// # Safety
+///
+/// As for [`sending`].
+unsafe extern "C" fn reading(_: *mut c_void, sk: *const c::sock) {
+    // SAFETY: By the requirement of this function.
+    let Some(sock) = (unsafe { Sock::new(sk) }) else {
+        return;
+    };
+    state::with(|s| {
+        let part = match streams::reads(s, sock) {
+            None => return,
+            Some(Bytes::Sockets) => Parts::Sockets,
+            Some(Bytes::Of(message)) => Parts::Of(message),
+            Some(Bytes::Several) => Parts::Several,
+        };
+        // SAFETY: Any context.
+        if !unsafe { c::vs_serves_kernel() } {
+            read_part(s, part, sock.address());
         }
     });
 }
@@ -268,7 +359,7 @@ unsafe extern "C" fn received(_: *mut c_void, sk: *const c::sock, length: c_int,
             (true, None) => Some(VsId::ROOT),
             (true, Some(tag)) => Some(tag.take_message()),
             (false, None) => None,
-            (false, Some(tag)) => match tag.take_parts() {
+            (false, Some(tag)) => match tag.take_parts(sock) {
                 Parts::Sockets => None,
                 Parts::Of(message) => Some(message),
                 Parts::Several => {

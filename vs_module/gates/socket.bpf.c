@@ -69,6 +69,7 @@ int BPF_PROG(send__socket_sendmsg, struct socket *sock, struct msghdr *msg, int 
 	if (tag) {
 		tag->message = message != VS_UNCHANGED ? message : VS_ROOT;
 		tag->sends = message != VS_UNCHANGED ? (__u64)sk : 0;
+		tag->reads = 0;
 	}
 	ret = verdict_error(verdict);
 	cur = verdict_cur(verdict);

@@ -52,7 +52,7 @@ impl Who {
     }
 }
 
-/// The messages that a task has read of a unix stream.
+/// The messages that a task has read of a stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parts {
     /// Messages of the service that the socket belongs to.
@@ -132,6 +132,7 @@ impl<'a> OwnTag<'a> {
         unsafe {
             (*tag).message = message.get();
             (*tag).sends = 0;
+            (*tag).reads = 0;
         }
     }
 
@@ -142,34 +143,47 @@ impl<'a> OwnTag<'a> {
         unsafe { ((*tag).sends == sock.address()).then(|| VsId::from_bits((*tag).message.into())) }
     }
 
-    /// Notes the service of a part of a unix stream that the task reads: `message`, or (`None`) its
-    /// socket's.
-    pub(crate) fn read_part(self, message: Option<VsId>) {
+    /// Notes what a part of a stream is that the task reads, by the socket of this address (0: it
+    /// is not known, and the receipt is told in the same call).
+    pub(crate) fn read_part(self, part: Parts, by: u64) {
         let tag = self.0.as_ptr();
-        let message = message.map_or(c::VS_UNCHANGED as u16, VsId::get);
+        let message = match part {
+            Parts::Of(message) => message.get(),
+            Parts::Sockets | Parts::Several => c::VS_UNCHANGED as u16,
+        };
+        // No socket's address is odd.
+        let by = if by == 0 { 0 } else { by | 1 };
         // SAFETY: By the type invariant.
         unsafe {
-            if (*tag).reads == 0 {
-                (*tag).message = message;
-                (*tag).sends = 0;
-                (*tag).reads = 1;
-            } else if (*tag).message != message {
+            let first = (*tag).reads == 0 || (*tag).sends != by;
+            if part == Parts::Several || !first && (*tag).message != message {
                 (*tag).reads = 2;
+            } else if first {
+                (*tag).reads = 1;
+            }
+            if first {
+                (*tag).message = message;
+                (*tag).sends = by;
             }
         }
     }
 
-    /// The messages that the task has read of a unix stream. They are told once.
-    pub(crate) fn take_parts(self) -> Parts {
+    /// What the task has read of the stream `sock`. It is told once; what was read of another one,
+    /// by a call that tells no receipt, is forgotten.
+    pub(crate) fn take_parts(self, sock: Sock<'_>) -> Parts {
         let tag = self.0.as_ptr();
         // SAFETY: By the type invariant.
         unsafe {
-            let (reads, message) = ((*tag).reads, (*tag).message);
+            let (reads, message, by) = ((*tag).reads, (*tag).message, (*tag).sends);
             if reads == 0 {
                 return Parts::Sockets;
             }
             (*tag).reads = 0;
             (*tag).message = 0;
+            (*tag).sends = 0;
+            if by != 0 && by != sock.address() | 1 {
+                return Parts::Sockets;
+            }
             match (reads, u32::from(message)) {
                 (1, c::VS_UNCHANGED) => Parts::Sockets,
                 (1, message) => Parts::Of(VsId::from_bits(message)),

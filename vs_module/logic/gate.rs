@@ -275,10 +275,10 @@ impl Gate {
     }
 
     /// Whether a rule that asks for `proto` can give entity `n` another VS: a message that is sent
-    /// can be told from its socket over UDP, and of unix streams and datagrams.
+    /// can be told from its socket over TCP and UDP, and of unix streams and datagrams.
     pub fn binds_by(self, n: usize, proto: Option<Proto>) -> bool {
         let told = match proto {
-            None | Some(Proto::Udp | Proto::UnixStream | Proto::UnixDgram) => true,
+            None | Some(Proto::Tcp | Proto::Udp | Proto::UnixStream | Proto::UnixDgram) => true,
             Some(_) => self != Gate::Send || n != 2,
         };
         self.binds(n) && told

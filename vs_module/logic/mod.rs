@@ -16,6 +16,7 @@ pub mod classify;
 pub mod gate;
 pub mod hierarchy;
 pub mod id;
+pub mod notes;
 pub mod rule;
 pub mod sort;
 pub mod tag;

@@ -371,12 +371,12 @@ impl RuleSet {
             .count()
     }
 
-    /// Whether a rule gives messages on unix streams to a service.
-    pub fn gives_messages(&self) -> bool {
+    /// Whether a rule gives messages by `proto` to a service.
+    pub fn gives_messages(&self, proto: Proto) -> bool {
         self.rules.iter().any(|rule| {
             rule.gate == Gate::Send
                 && rule.to[2] != Target::Unchanged
-                && (rule.props & props::PROTO == 0 || rule.proto == Proto::UnixStream as u8)
+                && (rule.props & props::PROTO == 0 || rule.proto == proto as u8)
         })
     }
 

@@ -240,10 +240,12 @@ impl Work {
                 ..self
             },
             // a question to another server, which belongs to the work
-            Some(cur) if self.is_any() && self.is_question(way) => match cur == self.cur || cur == self.home {
-                true => self,
-                false => Self::at(self.home),
-            },
+            Some(cur) if self.is_any() && self.is_question(way) => {
+                match cur == self.cur || cur == self.home {
+                    true => self,
+                    false => Self::at(self.home),
+                }
+            }
             Some(cur) => Work {
                 // INVARIANT: Only where there is work.
                 sending: cur != self.home,
@@ -254,7 +256,8 @@ impl Work {
         }
     }
 
-    /// Whether a question that is sent now is one of this work's. After the reply that is not known.
+    /// Whether a question that is sent now is one of this work's. After the reply that is not
+    /// known.
     pub fn asks(self) -> bool {
         self.is_any() && !self.replied
     }

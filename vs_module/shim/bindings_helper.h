@@ -40,6 +40,8 @@
 #include "helpers.h"
 #include "../kfuncs.h"
 #include "layout.h"
+#include "sockets.h"
+#include "streams.h"
 #include "taken.h"
 
 /*

@@ -5,6 +5,7 @@
 #include <linux/sock_diag.h>
 
 #include "sockets.h"
+#include "streams.h"
 
 static struct rhashtable vs_sockets;
 static struct kmem_cache *vs_socket_cache;
@@ -52,6 +53,7 @@ int vs_sockets_init(void)
 
 void vs_socket_free(struct vs_socket_entry *socket)
 {
+	vs_stream_put(READ_ONCE(socket->stream));
 	kmem_cache_free(vs_socket_cache, socket);
 }
 
@@ -86,6 +88,7 @@ struct vs_socket_entry *vs_socket_add(u64 cookie, u64 sk, u32 tag, bool *added)
 	socket->key.sk = sk;
 	socket->tag = tag;
 	socket->asked = 0;
+	socket->stream = 0;
 	there = rhashtable_lookup_get_insert_fast(&vs_sockets, &socket->node, vs_sockets_params);
 	if (!there) {
 		*added = true;

@@ -22,8 +22,9 @@ struct vs_socket_entry {
 		u64 cookie;
 		u64 sk; /* the socket's address, only compared */
 	} key;
-	u32 tag;   /* logic/tag.rs; written by compare-and-swap, as is the next */
-	u64 asked; /* logic/ask.rs */
+	u32 tag;	      /* logic/tag.rs; written by compare-and-swap, as is the next */
+	u64 asked;	      /* logic/ask.rs */
+	unsigned long stream; /* whose its bytes are: streams.h */
 };
 
 /* Once each, at load and unload; may sleep. At unload there are no readers any more. */

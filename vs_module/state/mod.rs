@@ -21,6 +21,7 @@ pub(crate) mod counter;
 pub(crate) mod service;
 pub(crate) mod sockets;
 pub(crate) mod stat;
+pub(crate) mod streams;
 pub(crate) mod writer;
 
 /// One id.

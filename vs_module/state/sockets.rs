@@ -20,7 +20,7 @@ use crate::shim::rcu::{self, read_once};
 use core::ptr::NonNull;
 use kernel::error::to_result;
 use kernel::prelude::*;
-use kernel::sync::atomic::{Atomic, Full, Relaxed, Release};
+use kernel::sync::atomic::{Acquire, Atomic, Full, Relaxed, Release};
 
 /// Whether sockets can be given to services, because their end is seen.
 static TRACKS: Atomic<bool> = Atomic::new(false);
@@ -61,6 +61,12 @@ impl Entry {
         // SAFETY: The memory stays an entry while the caller is under RCU; all access to its tag is
         // atomic.
         unsafe { Atomic::from_ptr(&raw mut (*self.0.as_ptr()).tag) }
+    }
+
+    fn stream(&self) -> &Atomic<usize> {
+        // SAFETY: The memory stays an entry while the caller is under RCU; all access to this word
+        // is in one piece.
+        unsafe { Atomic::from_ptr((&raw mut (*self.0.as_ptr()).stream).cast()) }
     }
 
     fn asked(&self) -> &Atomic<u64> {
@@ -236,6 +242,52 @@ pub(crate) fn ask(name: Name, change: impl Fn(Asked) -> Asked) -> Asked {
         match entry.asked().cmpxchg(old.raw(), new.raw(), Full) {
             Ok(_) => return old,
             Err(other) => old = Asked::from_raw(other),
+        }
+    }
+}
+
+/// The streams that two sockets share.
+pub(super) mod shared {
+    use super::*;
+
+    /// The word of the socket of this name: see `shim/streams.h`. `None`: it belongs to no service.
+    pub(in crate::state) fn word(name: Name) -> Option<usize> {
+        Entry::of(name).map(|entry| entry.stream().load(Acquire))
+    }
+
+    /// Writes that the socket of this name has no peer that could share notes.
+    pub(in crate::state) fn none(name: Name) {
+        if let Some(entry) = Entry::of(name) {
+            // Not if the peer has been quicker.
+            let _ = entry.stream().cmpxchg(0, c::VS_STREAM_NONE as usize, Full);
+        }
+    }
+
+    /// Makes the stream of two sockets, which the caller holds; `copied` are the positions up to
+    /// which they have read. Returns the word of the first one; 0: one of them belongs to no
+    /// service, tracking has ended, or there is no memory.
+    pub(in crate::state) fn make(
+        names: [Name; 2],
+        copied: [u32; 2],
+        begin: unsafe extern "C" fn(*mut u64, u32),
+    ) -> usize {
+        // `untrack` waits for a caller that has seen this, so that it finds what is made here.
+        if !read_once(&TRACKS) {
+            return 0;
+        }
+        match names.map(Entry::of) {
+            // SAFETY: The caller holds both sockets, so these stay their entries; under RCU, in no
+            // hard interrupt.
+            [Some(own), Some(peer)] => unsafe {
+                c::vs_stream_make(
+                    own.0.as_ptr(),
+                    peer.0.as_ptr(),
+                    copied[0],
+                    copied[1],
+                    Some(begin),
+                ) as usize
+            },
+            _ => 0,
         }
     }
 }

@@ -33,7 +33,10 @@ fn of_several_at_once_it_cannot_be_told() {
     ] {
         let mixed = Asked::NOTHING.asks(first).asks(second);
         for asked in [mixed, mixed.answered(), mixed.answered().asks(Some(one))] {
-            assert!(!asked.is_by(one) && !asked.is_by(other), "{first:?} {second:?}");
+            assert!(
+                !asked.is_by(one) && !asked.is_by(other),
+                "{first:?} {second:?}"
+            );
         }
     }
     let twice = Asked::NOTHING.asks(Some(one)).asks(Some(one));

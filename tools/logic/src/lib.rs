@@ -33,6 +33,8 @@ mod hierarchy_test;
 #[cfg(test)]
 mod id_test;
 #[cfg(test)]
+mod notes_test;
+#[cfg(test)]
 mod parse_test;
 #[cfg(test)]
 mod rule_test;

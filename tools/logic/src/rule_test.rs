@@ -107,7 +107,10 @@ fn a_gate_has_the_entities_and_properties_it_has() {
 #[test]
 fn a_message_is_given_a_service_where_it_can_be_told_from_its_socket() {
     for proto in Proto::ALL {
-        let is_told = matches!(proto, Proto::Udp | Proto::UnixStream | Proto::UnixDgram);
+        let is_told = matches!(
+            proto,
+            Proto::Tcp | Proto::Udp | Proto::UnixStream | Proto::UnixDgram
+        );
         let proto = proto as u8;
         let facts = Facts {
             props: props::PROTO,

@@ -96,9 +96,7 @@ fn reply_by(object: u64, owner: u32) -> Reply {
 
 fn after(work: Work, event: Event) -> Work {
     match event {
-        Event::Received(object, asked, bound) => {
-            work.received(way(object, asked), bound.map(id))
-        }
+        Event::Received(object, asked, bound) => work.received(way(object, asked), bound.map(id)),
         Event::Serves(object, bound) => work.serves(way(object, false), bound.map(id)),
         Event::Sends(object, owner, bound) => work.sends(reply_by(object, owner), bound.map(id)),
         Event::Sent(object, owner) => work.sent(reply_by(object, owner)),
@@ -172,7 +170,9 @@ fn questions_are_the_works_until_its_reply() {
     assert!(!at_work().sent(reply(server(7), 2)).asks());
     assert!(at_work().is_question(unasked(9)));
     assert!(!at_work().is_question(server(9)));
-    assert!(!at_home().received(client(9), Some(id(2))).is_question(unasked(9)));
+    assert!(!at_home()
+        .received(client(9), Some(id(2)))
+        .is_question(unasked(9)));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # limit: 120
-"""Messages of several tenants on one unix stream: a proxy serves clients of `a` and `b`, and asks
-one server for both by a connection that it keeps.
+"""Messages of several tenants on one connection: a proxy serves clients of `a` and `b`, and asks
+one server for both by a unix stream or a TCP connection that it keeps.
 """
 
 import functools
@@ -18,26 +18,40 @@ from server import Server
 import uapi
 
 BY_SOCKET, BY_MESSAGE = [uapi.VS_REF(1)], [uapi.VS_REF(2)]
+PROTO = {socket.AF_UNIX: "unix-stream", socket.AF_INET: "tcp", socket.AF_INET6: "tcp"}
 GIVES = [vs.ANY, vs.ANY, uapi.VS_REF(0)]  # the message becomes its sender's current service's
 
 
-class Proxy(Server):
+class Apart(Server):
+    """A server whose clients send as tasks of their own services: rules of `send` tell them apart
+    from the server.
+    """
+
+    def request(self, n):
+        def sends():
+            gates.enter(self.dev, self.ids[n])
+            self.peers[n].send(b"request")
+
+        gates.thread(sends)
+
+
+class Proxy(Apart):
     """A proxy that also is, in another service, the server that it asks: the calling thread is the
     one or the other in turns, each by waiting for its next request.
     """
 
-    def __init__(self, dev, gives=True):
+    def __init__(self, dev, gives=True, family=socket.AF_UNIX):
         super().__init__(dev, "a", "b", name="proxy")
-        self.dev, self.back = dev, dev.create("back")
+        self.back = dev.create("back")
         dev.add("recv", [self.s], BY_MESSAGE)
         dev.add("recv", [self.back], BY_MESSAGE)
         if gives:
             for one in self.s, self.back:
-                dev.add("send", [one], GIVES, proto="unix-stream")
+                dev.add("send", [one], GIVES, proto=PROTO[family])
         gates.enter(dev, self.back)
-        backend = gates.listener(socket.AF_UNIX)
+        backend = gates.listener(family)
         gates.enter(dev, self.s)
-        self.up = socket.socket(socket.AF_UNIX)
+        self.up = socket.socket(family)
         self.up.connect(backend.getsockname())
         self.jobs, self.replies = os.pipe(), os.pipe()
         self.server = os.fork()
@@ -84,21 +98,28 @@ class Proxy(Server):
 
 
 def proxied(function, **how):
-    """Marks a case with a proxy, which gives its messages away unless said otherwise."""
+    """Marks a case with a proxy, which gives its messages away unless said otherwise: a case for
+    each kind of connection.
+    """
 
-    @functools.wraps(function)
-    def run(dev):
-        proxy = Proxy(dev, **how)
-        try:
-            function(dev, proxy)
-        finally:
-            os.kill(proxy.server, signal.SIGKILL)
-            os.waitpid(proxy.server, 0)
+    def of(family):
+        def run(dev):
+            proxy = Proxy(dev, family=family, **how)
+            try:
+                function(dev, proxy)
+            finally:
+                os.kill(proxy.server, signal.SIGKILL)
+                os.waitpid(proxy.server, 0)
 
-    return run
+        run.__name__ = function.__name__
+        run.__doc__ = f"{vs.title(function).rstrip('.')} ({family.name})"
+        gates.case(run)
+
+    for family in PROTO:
+        of(family)
+    return function
 
 
-@gates.case
 @proxied
 def kept(_dev, proxy):
     """The server works for the tenant of each question, and the proxy for that of each answer"""
@@ -112,7 +133,6 @@ def kept(_dev, proxy):
         proxy.is_at_work(n, "the answer")
 
 
-@gates.case
 @proxied
 def parts(_dev, proxy):
     """A question that is read in parts, or was looked at before, is still its tenant's"""
@@ -123,7 +143,6 @@ def parts(_dev, proxy):
             vs.eq(proxy.reads(part), proxy.ids[n], f"{part} bytes")
 
 
-@gates.case
 @proxied
 def together(dev, proxy):
     """Questions of several tenants that one receive fetches are nobody's in particular: the
@@ -146,7 +165,6 @@ def together(dev, proxy):
     vs.eq(proxy.reads(2), proxy.ids[1], "its rest")
 
 
-@gates.case
 @proxied
 def large(_dev, proxy):
     """A question of many segments is its tenant's to the last byte"""
@@ -160,7 +178,6 @@ def large(_dev, proxy):
             sent -= 99
 
 
-@gates.case
 @functools.partial(proxied, gives=False)
 def without(dev, proxy):
     """Without a rule that gives messages away, all on a connection is its owner's"""
@@ -177,7 +194,6 @@ def without(dev, proxy):
     vs.eq(proxy.reads(8), proxy.s, "nobody looks any more")
 
 
-@gates.case
 @proxied
 def gone(dev, proxy):
     """A message of a service that has gone is not another's"""
@@ -195,7 +211,7 @@ def gone(dev, proxy):
 
 def handing(dev, kind):
     """A thread hands requests of `a` and `b` by a pair of sockets to a worker."""
-    server = Server(dev, "a", "b", name="s")
+    server = Apart(dev, "a", "b", name="s")
     dev.add("recv", [server.s], BY_MESSAGE)
     dev.add("send", [server.s], GIVES)
     ours, theirs = socket.socketpair(type=kind)

@@ -17,6 +17,7 @@ class Server:
     """
 
     def __init__(self, dev, *names, family=socket.AF_INET, name="s"):
+        self.dev = dev
         self.s = dev.create(name)
         self.ids = [dev.create(name) for name in names]
         gates.enter(dev, self.s)
@@ -31,9 +32,13 @@ class Server:
     def is_at_work(self, n, what):
         vs.eq(gates.tag(), (self.s, self.ids[n]), what)
 
+    def request(self, n):
+        """Sends a request of client n, as the calling thread."""
+        self.peers[n].send(b"request")
+
     def serve(self, n, what="at work"):
         """Receives a request of client n."""
-        self.peers[n].send(b"request")
+        self.request(n)
         self.conns[n].recv(99)
         self.is_at_work(n, what)
 

@@ -181,8 +181,8 @@ def anothers(dev):
 
 @gates.case
 def by_rule(dev):
-    """With a rule that gives a kept connection to the tenant for whom it is used, the task works for
-    the tenant of each answer
+    """With a rule that gives a kept connection to the tenant for whom it is used, the task works
+    for the tenant of each answer
     """
     server = proxy(dev, "a", "b")
     other = Other()

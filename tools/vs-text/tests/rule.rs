@@ -237,7 +237,6 @@ fn what_is_wrong_is_marked() {
             "msg=task",
             "its sender's service",
         ),
-        ("send proto=tcp => msg=task", "msg=task", "sent by tcp"),
         (
             "send proto=unix-seqpacket => socket=task msg=home",
             "msg=home",

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/slab.h>
+#include <net/inet6_hashtables.h>
+#include <net/inet_hashtables.h>
+#include <net/tcp.h>
+
+#include "sockets.h"
+#include "streams.h"
+
+/* Orders vs_stream_make() of both ends. */
+static DEFINE_RAW_SPINLOCK(vs_making);
+
+struct vs_stream *vs_stream_of(unsigned long word)
+{
+	return word == VS_STREAM_NONE ? NULL : (struct vs_stream *)(word & ~VS_STREAM_END);
+}
+
+void vs_stream_put(unsigned long word)
+{
+	struct vs_stream *stream = vs_stream_of(word);
+
+	if (stream && refcount_dec_and_test(&stream->ends))
+		kfree_rcu(stream, rcu);
+}
+
+unsigned long vs_stream_make(struct vs_socket_entry *own, struct vs_socket_entry *peer,
+			     u32 own_copied, u32 peer_copied,
+			     void (*begin)(u64 *notes, u32 read))
+{
+	struct vs_stream *stream = kzalloc(sizeof(*stream), GFP_ATOMIC | __GFP_NOWARN);
+	unsigned long flags, word;
+
+	if (!stream)
+		return 0;
+	raw_spin_lock_init(&stream->lock);
+	refcount_set(&stream->ends, 2);
+	begin(stream->notes[0], peer_copied);
+	begin(stream->notes[1], own_copied);
+	raw_spin_lock_irqsave(&vs_making, flags);
+	if (!READ_ONCE(own->stream)) {
+		if (READ_ONCE(peer->stream)) {
+			/* of a connection that the peer had before */
+			WRITE_ONCE(own->stream, VS_STREAM_NONE);
+		} else {
+			smp_store_release(&own->stream, (unsigned long)stream);
+			smp_store_release(&peer->stream, (unsigned long)stream | VS_STREAM_END);
+			stream = NULL;
+		}
+	}
+	word = READ_ONCE(own->stream);
+	raw_spin_unlock_irqrestore(&vs_making, flags);
+	kfree(stream);
+	return word;
+}
+
+unsigned long vs_stream_lock(struct vs_stream *stream)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&stream->lock, flags);
+	return flags;
+}
+
+void vs_stream_unlock(struct vs_stream *stream, unsigned long flags)
+{
+	raw_spin_unlock_irqrestore(&stream->lock, flags);
+}
+
+struct sock *vs_tcp_peer(const struct sock *sk, bool *again)
+{
+	const struct inet_sock *inet = inet_sk(sk);
+	struct sock *peer;
+
+	*again = false;
+	if (sk->sk_family == AF_INET || ipv6_addr_v4mapped(&sk->sk_v6_daddr))
+		peer = __inet_lookup_established(sock_net(sk), inet->inet_saddr, inet->inet_sport,
+						 inet->inet_daddr, ntohs(inet->inet_dport),
+						 sk->sk_bound_dev_if, 0);
+#if IS_ENABLED(CONFIG_IPV6)
+	else
+		peer = __inet6_lookup_established(sock_net(sk), &sk->sk_v6_rcv_saddr,
+						  inet->inet_sport, &sk->sk_v6_daddr,
+						  ntohs(inet->inet_dport), sk->sk_bound_dev_if, 0);
+#else
+	else
+		peer = NULL;
+#endif
+	if (peer && !sk_fullsock(peer)) {
+		/* the handshake is not done, as the listener waits for data (TCP_DEFER_ACCEPT) */
+		*again = peer->sk_state == TCP_NEW_SYN_RECV;
+		sock_gen_put(peer);
+		return NULL;
+	}
+	return peer;
+}
+
+bool vs_tcp_is_plain(const struct sock *sk)
+{
+	return !inet_test_bit(IS_ICSK, sk) || !inet_csk_has_ulp(sk);
+}
+
+u32 vs_tcp_write_seq(const struct sock *sk)
+{
+	return READ_ONCE(tcp_sk(sk)->write_seq);
+}
+
+u32 vs_tcp_copied_seq(const struct sock *sk)
+{
+	return READ_ONCE(tcp_sk(sk)->copied_seq);
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Whose bytes are whose on TCP connections of this machine that carry several services' messages.
+//!
+//! The two ends of a connection share the notes of both directions ([`crate::logic::notes`]), from
+//! the first message on that a rule gives to a service. The notes live as long as one of the two
+//! entries in the table of sockets. The other end of a connection to another machine, or to another
+//! network namespace, is not found; what goes over it is its socket's.
+//!
+//! Context: any but NMI and hard interrupt, under RCU, with the socket held.
+
+use super::sockets::{shared, Name};
+use super::State;
+use crate::logic::id::VsId;
+use crate::logic::notes::{Notes, Read, SOCKETS, UNKNOWN};
+use crate::logic::tag::Tag;
+use crate::shim::bindings as c;
+use crate::shim::sock::{Kind, Sock};
+use core::ptr::NonNull;
+
+const _: () = {
+    assert!(size_of::<Notes>() == size_of::<[u64; c::VS_NOTES_WORDS as usize]>());
+    assert!(align_of::<Notes>() <= align_of::<u64>());
+};
+
+/// One end of a stream.
+///
+/// # Invariants
+///
+/// The stream stays while the caller is under RCU; its notes are [`Notes`].
+#[derive(Clone, Copy)]
+struct End {
+    stream: NonNull<c::vs_stream>,
+    /// The notes of what this end sends; the other ones are of what it reads.
+    own: usize,
+}
+
+impl End {
+    /// The end that a word of an entry names.
+    fn of(word: usize) -> Option<Self> {
+        // SAFETY: The word is that of an entry, and the caller is under RCU.
+        let stream = unsafe { c::vs_stream_of(word as _) };
+        // INVARIANT: A stream is freed a grace period after its last entry.
+        NonNull::new(stream).map(|stream| End {
+            stream,
+            own: word & c::VS_STREAM_END as usize,
+        })
+    }
+
+    /// Calls `f` with the notes of a direction, under their lock.
+    fn with<R>(self, direction: usize, f: impl FnOnce(&mut Notes) -> R) -> R {
+        let stream = self.stream.as_ptr();
+        // SAFETY: The stream stays, by the type invariant; the lock is taken last of all.
+        let flags = unsafe { c::vs_stream_lock(stream) };
+        // SAFETY: The words are `Notes`, by the type invariant, and the lock is held: nobody else
+        // has a reference.
+        let done = f(unsafe { &mut *(&raw mut (*stream).notes[direction]).cast::<Notes>() });
+        // SAFETY: Taken above.
+        unsafe { c::vs_stream_unlock(stream, flags) };
+        done
+    }
+}
+
+unsafe extern "C" fn begin(notes: *mut u64, read: u32) {
+    // SAFETY: `vs_stream_make` gives room for `Notes`, which nobody else has yet.
+    unsafe { notes.cast::<Notes>().write(Notes::new(read)) };
+}
+
+/// Makes the stream of `sock` and the other end of its connection. `None`: it has none here.
+fn make(sock: Sock<'_>, name: Name) -> Option<End> {
+    let mut again = false;
+    // SAFETY: A TCP socket, alive.
+    let found = unsafe { c::vs_tcp_peer(sock.as_ptr(), &mut again) };
+    // SAFETY: Null, or a reference that is given back below.
+    let Some(peer) = (unsafe { Sock::new(found) }) else {
+        if !again {
+            shared::none(name);
+        }
+        return None;
+    };
+    let word = if peer.address() == name.address || peer.kind() != Kind::Full {
+        0
+    } else {
+        // SAFETY: TCP sockets, both alive.
+        let copied = [sock, peer].map(|sock| unsafe { c::vs_tcp_copied_seq(sock.as_ptr()) });
+        shared::make([name, peer.made_name()], copied, begin)
+    };
+    // SAFETY: The reference of `vs_tcp_peer`.
+    unsafe { c::sock_gen_put(found) };
+    End::of(word)
+}
+
+/// The running task is about to send by `sock`, a TCP socket that it has locked: from the next byte
+/// on, a message of `message`, or (`None`) of the socket's service.
+pub(crate) fn sends(s: &State, sock: Sock<'_>, message: Option<VsId>) {
+    let name = sock.made_name();
+    let end = match shared::word(name) {
+        Some(0) if message.is_some() => make(sock, name),
+        Some(word) => End::of(word),
+        None => None,
+    };
+    // SAFETY: A TCP socket, alive.
+    let Some(end) = end.filter(|_| unsafe { c::vs_tcp_is_plain(sock.as_ptr()) }) else {
+        return;
+    };
+    let whose = message.map_or(SOCKETS, |id| match id.is_root() {
+        // not the socket's
+        true => UNKNOWN,
+        false => s.tag(s.resolve(id)).raw(),
+    });
+    // SAFETY: A TCP socket, alive.
+    let at = unsafe { c::vs_tcp_write_seq(sock.as_ptr()) };
+    end.with(end.own, |notes| notes.sends(at, whose));
+}
+
+/// Bytes that were received.
+pub(crate) enum Received {
+    /// Of the service that the socket belongs to.
+    Sockets,
+    /// Of a message that was given to this service.
+    Of(VsId),
+    /// Of several services, or it is not known of which.
+    Several,
+}
+
+/// Bytes were received by `sock`, a TCP socket that is locked. `None`: none, or nothing is noted.
+pub(crate) fn reads(s: &State, sock: Sock<'_>) -> Option<Received> {
+    let end = End::of(shared::word(sock.made_name())?)?;
+    // SAFETY: A TCP socket, alive.
+    let to = unsafe { c::vs_tcp_copied_seq(sock.as_ptr()) };
+    match end.with(1 - end.own, |notes| notes.reads(to)) {
+        Read::Nothing => None,
+        Read::Of(SOCKETS) => Some(Received::Sockets),
+        Read::Of(whose) => Some(Received::Of(s.believe(Tag::from_raw(whose)))),
+        Read::Several => Some(Received::Several),
+    }
+}
