@@ -24,8 +24,7 @@ void vs_stream_put(unsigned long word)
 }
 
 unsigned long vs_stream_make(struct vs_socket_entry *own, struct vs_socket_entry *peer,
-			     u32 own_copied, u32 peer_copied,
-			     void (*begin)(u64 *notes, u32 read))
+			     u32 own_copied, u32 peer_copied, void (*begin)(u64 *notes, u32 read))
 {
 	struct vs_stream *stream = kzalloc(sizeof(*stream), GFP_ATOMIC | __GFP_NOWARN);
 	unsigned long flags, word;

@@ -34,8 +34,7 @@ struct vs_stream {
  * fills in the notes of what `own`'s peer, and then `own`, reads. Any context but NMI.
  */
 unsigned long vs_stream_make(struct vs_socket_entry *own, struct vs_socket_entry *peer,
-			     u32 own_copied, u32 peer_copied,
-			     void (*begin)(u64 *notes, u32 read));
+			     u32 own_copied, u32 peer_copied, void (*begin)(u64 *notes, u32 read));
 
 /* The stream of a word of an entry; NULL if it names none. Under RCU. */
 struct vs_stream *vs_stream_of(unsigned long word);
