@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# limit: 600
+# limit: 1200
 """vsctl is killed at a step of up, apply or down: the state is the old or the new one, and the next
 call completes the work.
 
