@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The parts of the gates `send` and `recv` that are probes of the module: after a message was sent
-//! or received, by whichever system call.
+//! or received, by whichever system call. And the switch for these and the gate [`read`].
 //!
 //! A receipt is where work begins and ends, so it must never be missed: the kernel leaves a BPF
 //! program out that is under way already on the CPU, and a probe never. Where a task's tag has to
@@ -12,6 +12,7 @@
 //! and leaves at once there. Nothing sleeps.
 
 use super::*;
+use crate::gates::read::Reads;
 use crate::gates::tag::Parts;
 use crate::shim::probe::{self, Hook, Probe};
 use crate::shim::sock::Kind;
@@ -26,6 +27,7 @@ kernel::sync::global_lock! {
         sent: None,
         received: None,
         taken: None,
+        reads: None,
         streams: false,
     };
 }
@@ -35,6 +37,7 @@ struct Probes {
     sent: Option<Probe<Sent>>,
     received: Option<Probe<Received>>,
     taken: Option<Taken>,
+    reads: Option<Reads>,
     /// Messages on unix streams are seen.
     streams: bool,
 }
@@ -58,13 +61,14 @@ impl Drop for GateProbes {
         // Turning off cannot fail.
         let _ = set(Gate::Send, false);
         let _ = set(Gate::Recv, false);
+        let _ = set(Gate::Read, false);
         let _ = set_streams(false);
         forget_tags();
     }
 }
 
-/// Attaches or takes off the probe of `send` or `recv`; if it is so already, it stays. `EINVAL`:
-/// the gate has none. `ENOENT`: the kernel lacks the tracepoint; `ENOMEM`; then it stays off. May
+/// Attaches or takes off the probes of `send`, `recv` or `read`; if it is so already, it stays. `EINVAL`:
+/// the gate has none. `ENOENT`: the kernel lacks a tracepoint or function; `ENOMEM`; then it stays off. May
 /// sleep.
 pub(crate) fn set(gate: Gate, on: bool) -> Result {
     let mut probes = SWITCH.lock();
@@ -85,9 +89,19 @@ pub(crate) fn set(gate: Gate, on: bool) -> Result {
                 probes.taken = taken;
             }
         }
+        Gate::Read => match on {
+            true if probes.reads.is_some() => {}
+            true => probes.reads = Some(Reads::new()?),
+            false => probes.reads = None,
+        },
         _ => return Err(EINVAL),
     }
     Ok(())
+}
+
+/// Whether the gate `read` is attached. May sleep.
+pub(crate) fn reads_are_seen() -> bool {
+    SWITCH.lock().reads.is_some()
 }
 
 /// Has messages on unix streams carry a service of their own, or no more; if it is so already, it

@@ -40,7 +40,7 @@
 #include "helpers.h"
 #include "../kfuncs.h"
 #include "layout.h"
-#include "taken.h"
+#include "entries.h"
 
 /*
  * bindgen does not evaluate macros with a cast or sizeof in them, but it does
