@@ -67,9 +67,9 @@ impl Drop for GateProbes {
     }
 }
 
-/// Attaches or takes off the probes of `send`, `recv` or `read`; if it is so already, it stays. `EINVAL`:
-/// the gate has none. `ENOENT`: the kernel lacks a tracepoint or function; `ENOMEM`; then it stays off. May
-/// sleep.
+/// Attaches or takes off the probes of `send`, `recv` or `read`; if it is so already, it stays.
+/// `EINVAL`: the gate has none. `ENOENT`: the kernel lacks a tracepoint or function; `ENOMEM`; then
+/// it stays off. May sleep.
 pub(crate) fn set(gate: Gate, on: bool) -> Result {
     let mut probes = SWITCH.lock();
     match gate {

@@ -3,8 +3,8 @@
 //! Gate read: a task receives something by what is no socket: a pipe, an eventfd, a queue. Nothing
 //! tells for whom it is, so it is not the work in hand, which ends.
 //!
-//! It ends before the read, which may wait, and may find nothing. The gate is a probe of the module,
-//! because a receipt must never be missed: see `shim/entries.h`.
+//! It ends before the read, which may wait, and may find nothing. The gate is a probe of the
+//! module, because a receipt must never be missed: see `shim/entries.h`.
 
 use super::*;
 use kernel::error::to_result;
@@ -35,7 +35,10 @@ impl Drop for Reads {
 #[no_mangle]
 extern "C" fn vs_gate_read() {
     state::with(|s| {
-        if let Some(work) = OwnTag::new(s).map(OwnTag::work).filter(|work| work.is_any()) {
+        if let Some(work) = OwnTag::new(s)
+            .map(OwnTag::work)
+            .filter(|work| work.is_any())
+        {
             read(s, work);
         }
     });

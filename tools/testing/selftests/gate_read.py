@@ -45,8 +45,12 @@ def filled():
     return reader, writer
 
 
-def reads(fd):
-    return lambda: os.read(fd, 8)
+def reads(fd, size=8):
+    return lambda: os.read(fd, size)
+
+
+def reads_parts(fd):
+    return lambda: os.readv(fd, [bytearray(4), bytearray(4)])
 
 
 def finds_nothing(fd):
@@ -214,7 +218,7 @@ def file_sent(fd, *_kept):
 # each: by what it is received, and a function that prepares the receipt and returns it
 RECEIPTS = {
     "a pipe": lambda: reads(filled()[0]),
-    "a pipe, by readv": lambda: lambda fd=filled()[0]: os.readv(fd, [bytearray(4), bytearray(4)]),
+    "a pipe, by readv": lambda: reads_parts(filled()[0]),
     "an empty pipe": lambda: finds_nothing(os.pipe()[0]),
     "a pipe, by io_uring": by_ring,
     "a FIFO": lambda: reads(fifo()),
@@ -224,9 +228,9 @@ RECEIPTS = {
     "an eventfd of 0": lambda: finds_nothing(os.eventfd(0)),
     "a timerfd": lambda: reads(timer()),
     "a timerfd before its time": lambda: finds_nothing(os.timerfd_create(1)),
-    "a signalfd": lambda: lambda fd=pending_signal(): os.read(fd, 128),
-    "inotify": lambda: lambda fd=inotify(): os.read(fd, 999),
-    "fanotify": lambda: lambda fd=fanotify(): os.read(fd, 999),
+    "a signalfd": lambda: reads(pending_signal(), 128),
+    "inotify": lambda: reads(inotify(), 999),
+    "fanotify": lambda: reads(fanotify(), 999),
     "userfaultfd": faults,
     "a System V queue": queued,
     "a POSIX queue": posted,
@@ -311,8 +315,8 @@ def work_ends(dev):
 
 @gates.case
 def nothing_else(dev):
-    """Reading a file ends no work, nor does writing to a pipe or a queue, nor a pipe of the kernel's
-    own
+    """Reading a file ends no work, nor does writing to a pipe or a queue, nor a pipe of the
+    kernel's own
     """
     server = serving(dev, "a")
     for what, function in OTHERS.items():

@@ -3,7 +3,6 @@
 
 import ctypes
 import mmap
-import os
 import struct
 
 _SETUP, _ENTER = 425, 426

@@ -27,13 +27,7 @@ use crate::device::Device;
 use crate::failure::Failure;
 
 /// The gates of which a part is the module's own.
-pub const PROBED: [Gate; 5] = [
-    Gate::Send,
-    Gate::Recv,
-    Gate::Packet,
-    Gate::Hint,
-    Gate::Read,
-];
+pub const PROBED: [Gate; 5] = [Gate::Send, Gate::Recv, Gate::Packet, Gate::Hint, Gate::Read];
 
 /// Those that are nothing else.
 pub const BARE: [Gate; 3] = [Gate::Packet, Gate::Hint, Gate::Read];
