@@ -2,6 +2,7 @@
 #include <linux/fs.h>
 #include <linux/ftrace.h>
 #include <linux/kernel.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/stat.h>
 #include <linux/string.h>
@@ -52,10 +53,17 @@ static void notrace vs_copied_out(unsigned long ip, unsigned long parent, struct
 	vs_read((const struct sk_buff *)ftrace_regs_get_argument(regs, 0));
 }
 
+/* A task without BPF storage has no tag, and so no work in hand. */
+static __always_inline void vs_is_read(void)
+{
+	if (rcu_access_pointer(current->bpf_storage))
+		vs_gate_read();
+}
+
 static void notrace vs_reads(unsigned long ip, unsigned long parent, struct ftrace_ops *ops,
 			     struct ftrace_regs *regs)
 {
-	vs_gate_read();
+	vs_is_read();
 }
 
 /* do_splice(): from a pipe, to a pipe, or from one to the other. */
@@ -65,7 +73,7 @@ static void notrace vs_splices(unsigned long ip, unsigned long parent, struct ft
 	const struct file *in = (const struct file *)ftrace_regs_get_argument(regs, 0);
 
 	if (S_ISFIFO(file_inode(in)->i_mode))
-		vs_gate_read();
+		vs_is_read();
 }
 
 /* sendfile() and its like have a pipe of the task's own in between, which nobody else sees. */
@@ -73,7 +81,7 @@ static void notrace vs_empties(unsigned long ip, unsigned long parent, struct ft
 			       struct ftrace_regs *regs)
 {
 	if ((void *)ftrace_regs_get_argument(regs, 0) != current->splice_pipe)
-		vs_gate_read();
+		vs_is_read();
 }
 
 /* PERMANENT: the sysctl kernel.ftrace_enabled does not turn it off. */
