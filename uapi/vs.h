@@ -89,6 +89,8 @@ enum vs_gate {
 	VS_GATE_PACKET,
 	/* task, socket: unix cgroup uid gid proto local lport peer pport */
 	VS_GATE_HINT,
+	/* counts, and takes no rules */
+	VS_GATE_READ,
 	VS_GATE_COUNT
 };
 
@@ -192,6 +194,8 @@ struct vs_info {
 #define VS_FEATURE_TAGS (1ull << 1)
 /* the gate hint is on: see struct vs_gate_switch */
 #define VS_FEATURE_HINT (1ull << 2)
+/* the gate read is on: see struct vs_gate_switch */
+#define VS_FEATURE_READ (1ull << 3)
 
 struct vs_create {
 	char name[VS_NAME_LEN];
@@ -409,10 +413,11 @@ struct vs_apply {
  * Attaches the probes of a gate, or takes them off. VS_GATE_HINT is a device
  * (vs_hint.h), to which nobody listens while it is off. VS_GATE_PACKET is made of
  * probes alone: while it is on, packets of every network namespace are counted
- * and its rules are in force. VS_GATE_SEND and VS_GATE_RECV are BPF programs
- * besides, and see nothing that was received without their probes. EINVAL: the
- * gate has none. ENOENT: the kernel lacks a tracepoint; then it is off. All are
- * off until turned on; what one is already, it stays.
+ * and its rules are in force. VS_GATE_READ is made of probes alone, too.
+ * VS_GATE_SEND and VS_GATE_RECV are BPF programs besides, and see nothing that
+ * was received without their probes. EINVAL: the gate has none. ENOENT: the
+ * kernel lacks a tracepoint or a function; then it is off. All are off until
+ * turned on; what one is already, it stays.
  */
 struct vs_gate_switch {
 	__u32 gate; /* enum vs_gate */

@@ -34,7 +34,9 @@ KINDS = {
 # the further figures that `calls` prints for a connection
 PARTS = ("connect", "accept", "send", "recv")
 # all gates but `packet`, which packets.py measures
-GATES = "fork exec exit setuid setgid socket socketpair connect accept send recv close wait".split()
+GATES = (
+    "fork exec exit setuid setgid socket socketpair connect accept send recv close wait read"
+).split()
 GATES_WITH_RULES = tuple(gate for gate in GATES if gate in vs.ENTITIES)
 BASE = "module absent"  # the base of all comparisons, in the same boot
 PACKETS, MANY = "packet gate", "10000 services"

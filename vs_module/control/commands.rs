@@ -273,4 +273,5 @@ fn features() -> u64 {
     flag(netfilter::is_on(), c::VS_FEATURE_PACKETS.into())
         | flag(netfilter::carries(), c::VS_FEATURE_TAGS.into())
         | flag(hint::is_on(), c::VS_FEATURE_HINT.into())
+        | flag(probes::reads_are_seen(), c::VS_FEATURE_READ.into())
 }

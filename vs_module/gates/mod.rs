@@ -33,6 +33,7 @@ mod cred;
 pub(crate) mod hint;
 mod path;
 pub(crate) mod probes;
+mod read;
 pub(crate) mod sock;
 mod socket;
 pub(crate) mod tag;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The parts of the gates `send` and `recv` that are probes of the module: after a message was sent
-//! or received, by whichever system call.
+//! or received, by whichever system call. And the switch for these and the gate [`read`].
 //!
 //! A receipt is where work begins and ends, so it must never be missed: the kernel leaves a BPF
 //! program out that is under way already on the CPU, and a probe never. Where a task's tag has to
@@ -12,6 +12,7 @@
 //! and leaves at once there. Nothing sleeps.
 
 use super::*;
+use crate::gates::read::Reads;
 use crate::gates::tag::Parts;
 use crate::logic::gate::Proto;
 use crate::shim::probe::{self, Hook, Probe};
@@ -28,6 +29,7 @@ kernel::sync::global_lock! {
         sent: None,
         received: None,
         taken: None,
+        reads: None,
         unix: false,
         sending: None,
         reading: None,
@@ -39,6 +41,7 @@ struct Probes {
     sent: Option<Probe<Sent>>,
     received: Option<Probe<Received>>,
     taken: Option<Taken>,
+    reads: Option<Reads>,
     /// Messages on unix streams are seen.
     unix: bool,
     /// As are those on TCP connections.
@@ -65,6 +68,7 @@ impl Drop for GateProbes {
         // Turning off cannot fail.
         let _ = set(Gate::Send, false);
         let _ = set(Gate::Recv, false);
+        let _ = set(Gate::Read, false);
         for proto in STREAMS {
             let _ = set_streams(proto, false);
         }
@@ -72,9 +76,9 @@ impl Drop for GateProbes {
     }
 }
 
-/// Attaches or takes off the probe of `send` or `recv`; if it is so already, it stays. `EINVAL`:
-/// the gate has none. `ENOENT`: the kernel lacks the tracepoint; `ENOMEM`; then it stays off. May
-/// sleep.
+/// Attaches or takes off the probes of `send`, `recv` or `read`; if it is so already, it stays.
+/// `EINVAL`: the gate has none. `ENOENT`: the kernel lacks a tracepoint or function; `ENOMEM`; then
+/// it stays off. May sleep.
 pub(crate) fn set(gate: Gate, on: bool) -> Result {
     let mut probes = SWITCH.lock();
     match gate {
@@ -94,9 +98,19 @@ pub(crate) fn set(gate: Gate, on: bool) -> Result {
                 probes.taken = taken;
             }
         }
+        Gate::Read => match on {
+            true if probes.reads.is_some() => {}
+            true => probes.reads = Some(Reads::new()?),
+            false => probes.reads = None,
+        },
         _ => return Err(EINVAL),
     }
     Ok(())
+}
+
+/// Whether the gate `read` is attached. May sleep.
+pub(crate) fn reads_are_seen() -> bool {
+    SWITCH.lock().reads.is_some()
 }
 
 /// The protocols of streams on which messages can be given to services.

@@ -77,6 +77,10 @@ macro_rules! each_gate {
             Hint VS_GATE_HINT "hint" [task Task true, socket Socket false]
                 [TASK PROTO ENDS UNIX] Synchronization
                 "work in hand ends";
+            /// A task reads from a pipe, an eventfd or the like, or takes a message from a queue.
+            Read VS_GATE_READ "read" []
+                [] Communication
+                "the work in hand ends";
         }
     };
 }

@@ -42,7 +42,7 @@
 #include "layout.h"
 #include "sockets.h"
 #include "streams.h"
-#include "taken.h"
+#include "entries.h"
 
 /*
  * bindgen does not evaluate macros with a cast or sizeof in them, but it does

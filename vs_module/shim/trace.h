@@ -31,12 +31,13 @@
 		{ VS_GATE_CLOSE,	"close" },	\
 		{ VS_GATE_WAIT,		"wait" },	\
 		{ VS_GATE_PACKET,	"packet" },	\
-		{ VS_GATE_HINT,		"hint" })
+		{ VS_GATE_HINT,		"hint" },	\
+		{ VS_GATE_READ,		"read" })
 
 /*
  * The running task is about to get another home, or to work for another service.
  * `rule` is the number of the rule that says so; without a rule the cause is the
- * gate itself (close, wait) or birth. The others are ids of services; 65535:
+ * gate itself (close, wait, read) or birth. The others are ids of services; 65535:
  * unchanged.
  */
 TRACE_EVENT(vs_bind,

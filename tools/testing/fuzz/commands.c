@@ -174,7 +174,7 @@ void do_gate(struct fuzz *f)
 				    .on = chance(&f->random, 95) ? below(&f->random, 2) :
 								   below(&f->random, 100) };
 	bool probed = g.gate == VS_GATE_SEND || g.gate == VS_GATE_RECV ||
-		      g.gate == VS_GATE_PACKET || g.gate == VS_GATE_HINT;
+		      g.gate == VS_GATE_PACKET || g.gate == VS_GATE_HINT || g.gate == VS_GATE_READ;
 	int error;
 
 	if (!issue(f, VS_IOC_GATE, &g, &error))

@@ -105,8 +105,8 @@ def messages_sent(dev):
 
 @vs.test
 def gates_without_rules(dev):
-    """exit, close, wait and numbers beyond the gates take no rules"""
-    for gate in ("exit", "close", "wait"):
+    """exit, close, wait, read and numbers beyond the gates take no rules"""
+    for gate in ("exit", "close", "wait", "read"):
         vs.refused(errno.EINVAL, "GATE", dev.add, gate)
     for number in (uapi.VS_GATE_COUNT, uapi.VS_GATE_MAX, 0x10000, 0xFFFFFFFF):
         vs.refused(

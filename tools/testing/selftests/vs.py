@@ -385,23 +385,22 @@ def dies_with_parent():
 
 def in_child(function):
     """Runs function() in a forked child and returns its result (a string), or raises its exception
-    as AssertionError.
+    as AssertionError. The caller's work in hand goes on: to read a pipe would end it.
     """
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if not pid:
-        status = 0
-        try:
-            os.write(writer, str(function()).encode())
-        except BaseException:  # pylint: disable=broad-except
-            os.write(writer, traceback.format_exc().encode())
-            status = 1
-        finally:
-            os._exit(status)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        result = pipe.read().decode()
-    _, status = os.waitpid(pid, 0)
+    with os.fdopen(os.memfd_create("result"), "w+b", buffering=0) as file:
+        pid = os.fork()
+        if not pid:
+            status = 0
+            try:
+                file.write(str(function()).encode())
+            except BaseException:  # pylint: disable=broad-except
+                file.write(traceback.format_exc().encode())
+                status = 1
+            finally:
+                os._exit(status)
+        _, status = os.waitpid(pid, 0)
+        file.seek(0)
+        result = file.read().decode()
     if status:
         raise AssertionError(f"in a child: {result or status}")
     return result

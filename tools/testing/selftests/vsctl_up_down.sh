@@ -5,7 +5,7 @@
 . "${0%/*}/lib.sh"
 
 pins=/sys/fs/bpf/vs
-rest="setuid setgid socket socketpair connect accept send recv close wait packet hint"
+rest="setuid setgid socket socketpair connect accept send recv close wait packet hint read"
 links() { find $pins/links -type f 2>/dev/null | wc -l; }
 # the line that begins with this word alone: not `gates off` for `gates`
 status_of() { vsctl status | sed -n "s/^$1  \+//p"; }
@@ -37,8 +37,10 @@ for gate in fork exec exit setuid setgid socket socketpair connect accept send r
 	check "$gate alone" vsctl up --no-sched --gates $gate
 	is "only $gate" "$(status_of gates), $(linked)" "$gate, $gate"
 done
-check "packet alone" vsctl up --no-sched --gates packet
-is "only packet" "$(status_of gates), $(linked)" "packet, "
+for gate in packet hint read; do
+	check "$gate alone" vsctl up --no-sched --gates $gate
+	is "only $gate" "$(status_of gates), $(linked)" "$gate, "
+done
 check "all again" vsctl up --no-sched
 is "packets too" "$(status_of gates | grep -ow packet)" packet
 

@@ -18,6 +18,7 @@ import time
 import cpu
 import gates
 import vs
+from ring import Ring
 
 import uapi
 
@@ -287,46 +288,6 @@ def select_of_32_bits(dev):
     os.close(writer)
 
 
-_SETUP, _ENTER = 425, 426
-_RECV, _TIMEOUT = 27, 11
-_SQPOLL, _GETEVENTS, _WAKEUP = 1 << 1, 1, 2
-
-
-class Ring:
-    """An io_uring, without a library."""
-
-    def __init__(self, flags=0, idle=0):
-        self.libc = ctypes.CDLL(None, use_errno=True)
-        params = bytearray(120)
-        struct.pack_into("III", params, 8, flags, 0, idle)
-        raw = (ctypes.c_char * 120).from_buffer(params)
-        self.fd = self.libc.syscall(_SETUP, 8, ctypes.byref(raw))
-        if self.fd < 0:
-            raise OSError(ctypes.get_errno(), "io_uring_setup")
-        self.sq = struct.unpack_from("8I", params, 40)
-        self.cq = struct.unpack_from("8I", params, 80)
-        self.rings = mmap.mmap(self.fd, 4096, mmap.MAP_SHARED)
-        self.entries = mmap.mmap(self.fd, 4096, mmap.MAP_SHARED, offset=0x10000000)
-
-    def queue(self, opcode, fd, address, length):
-        tail = struct.unpack_from("I", self.rings, self.sq[1])[0]
-        slot = tail & 7
-        self.entries[slot * 64 : slot * 64 + 64] = struct.pack(
-            "<BBHiQQIIQ24x", opcode, 0, 0, fd, 0, address, length, 0, 1
-        )
-        struct.pack_into("I", self.rings, self.sq[6] + slot * 4, slot)
-        struct.pack_into("I", self.rings, self.sq[1], tail + 1)
-
-    def enter(self, submit, wait, flags):
-        return self.libc.syscall(_ENTER, self.fd, submit, wait, flags, None, 0)
-
-    def done(self):
-        """Returns how many operations have completed, and consumes the completions."""
-        tail = struct.unpack_from("I", self.rings, self.cq[1])[0]
-        struct.pack_into("I", self.rings, self.cq[0], tail)
-        return tail
-
-
 @gates.case
 def ring_waits(dev):
     """A task that waits for completions of an io_uring goes home, as one that waits for events"""
@@ -335,19 +296,19 @@ def ring_waits(dev):
     ring = Ring()
     time_spec = ctypes.create_string_buffer(struct.pack("qq", 0, 20000000))
     server.works()
-    ring.queue(_TIMEOUT, -1, ctypes.addressof(time_spec), 1)
+    ring.queue(ring.TIMEOUT, -1, ctypes.addressof(time_spec), 1)
     vs.eq(ring.enter(1, 0, 0), 1, "submitted")
     server.tag_is(server.a, "submitted")
-    vs.eq(ring.enter(0, 1, _GETEVENTS), 0, "waited")
+    vs.eq(ring.enter(0, 1, ring.GETEVENTS), 0, "waited")
     server.tag_is(server.s, "after the wait")
     vs.eq(ring.done(), 1, "completed")
     # a ring can receive several messages together: which one is served first cannot be told
     room = ctypes.create_string_buffer(99)
-    ring.queue(_RECV, server.conn.fileno(), ctypes.addressof(room), 99)
+    ring.queue(ring.RECV, server.conn.fileno(), ctypes.addressof(room), 99)
     vs.eq(ring.enter(1, 0, 0), 1, "submitted")
     timer = threading.Timer(0.05, lambda: server.peer.send(b"request"))
     timer.start()
-    vs.eq(ring.enter(0, 1, _GETEVENTS), 0, "waited")
+    vs.eq(ring.enter(0, 1, ring.GETEVENTS), 0, "waited")
     server.tag_is(server.s, "received")
     timer.join()
 
@@ -357,7 +318,7 @@ def ring_threads(dev):
     """The thread that works for an io_uring (SQPOLL) is the server's, whatever it receives"""
     server = Server(dev)
     dev.add("recv", [server.s], BY_SOCKET)
-    ring = Ring(_SQPOLL, 2000)
+    ring = Ring(Ring.SQPOLL, 2000)
     threads = [
         int(tid)
         for tid in os.listdir("/proc/self/task")
@@ -366,8 +327,8 @@ def ring_threads(dev):
     vs.eq(len(threads), 1, "threads")
     room = ctypes.create_string_buffer(99)
     server.peer.send(b"request")
-    ring.queue(_RECV, server.conn.fileno(), ctypes.addressof(room), 99)
-    ring.enter(0, 0, _WAKEUP)
+    ring.queue(ring.RECV, server.conn.fileno(), ctypes.addressof(room), 99)
+    ring.enter(0, 0, ring.WAKEUP)
     vs.until(lambda: ring.done() == 1, what="received")
     vs.eq(room.value, b"request", "bytes")
     vs.eq(gates.tag(threads[0]), (server.s, server.s), "the thread")

@@ -239,11 +239,12 @@ def limits(dev):
         vs.eq(error.errno, errno.ENOBUFS, "errno")
 
 
-def _pipe_read():
+def _full_pipe():
     reader, writer = os.pipe()
-    timer = threading.Timer(0.05, lambda: os.write(writer, b"x"))
+    os.write(writer, bytes(1 << 16))
+    timer = threading.Timer(0.05, lambda: os.read(reader, 1 << 16))
     timer.start()
-    os.read(reader, 1)
+    os.write(writer, b"x")
 
 
 def _futex():
@@ -261,7 +262,7 @@ def sleeps(dev):
     for name, sleep in (
         ("nanosleep", lambda: time.sleep(0.05)),
         ("a futex", _futex),
-        ("a pipe", _pipe_read),
+        ("a full pipe", _full_pipe),
         ("waitpid", lambda: os.waitpid(child() or (time.sleep(0.05), os._exit(0)), 0)),
         ("a signal", lambda: signal_wait(0.05)),
     ):

@@ -51,14 +51,6 @@ def _sendfile(sock):
         vs.eq(os.sendfile(sock.fileno(), file.fileno(), 0, 99), 99, "sent")
 
 
-def _splice(sock):
-    reader, writer = os.pipe()
-    os.write(writer, b"part")
-    vs.eq(os.splice(reader, sock.fileno(), 4), 4, "sent")
-    os.close(reader)
-    os.close(writer)
-
-
 def _zerocopy(sock):
     if sock.family != socket.AF_UNIX:
         sock.setsockopt(socket.SOL_SOCKET, 60, 1)  # SO_ZEROCOPY
@@ -82,7 +74,6 @@ WAYS = {
     "MSG_MORE": lambda sock: sock.send(b"part", 0x8000),
     "sendmmsg": _sendmmsg,
     "sendfile": _sendfile,
-    "splice": _splice,
     "MSG_ZEROCOPY": _zerocopy,
     "TLS": _tls,
 }

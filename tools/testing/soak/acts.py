@@ -20,7 +20,7 @@ QUERIES = [
     query.split()
     for query in ("stat", "stat --sched", "tree", "ls", "rule ls", "ps", "ss", "show a", "status")
 ]
-OPTIONAL_GATES = "fork exec exit setuid setgid socketpair connect send wait packet".split()
+OPTIONAL_GATES = "fork exec exit setuid setgid socketpair connect send wait packet read".split()
 
 
 def command(*words, fine=(0,)):

@@ -147,11 +147,12 @@ impl Device {
         Ok(info)
     }
 
-    /// Tells whether a gate is on that is made of no program: `packet`, `hint`.
+    /// Tells whether a gate is on that is made of no program: `packet`, `hint`, `read`.
     pub fn gate_on(&self, gate: Gate) -> Result<bool> {
         let feature = match gate {
             Gate::Packet => VS_FEATURE_PACKETS,
             Gate::Hint => VS_FEATURE_HINT,
+            Gate::Read => VS_FEATURE_READ,
             _ => return Ok(false),
         };
         Ok(self.info()?.features & u64::from(feature) != 0)

@@ -27,10 +27,10 @@ use crate::device::Device;
 use crate::failure::Failure;
 
 /// The gates of which a part is the module's own.
-pub const PROBED: [Gate; 4] = [Gate::Send, Gate::Recv, Gate::Packet, Gate::Hint];
+pub const PROBED: [Gate; 5] = [Gate::Send, Gate::Recv, Gate::Packet, Gate::Hint, Gate::Read];
 
 /// Those that are nothing else.
-pub const BARE: [Gate; 2] = [Gate::Packet, Gate::Hint];
+pub const BARE: [Gate; 3] = [Gate::Packet, Gate::Hint, Gate::Read];
 
 /// The root of cgroup2, to which programs of the type cgroup attach: all tasks are below it.
 const CGROUP: &str = "/sys/fs/cgroup";

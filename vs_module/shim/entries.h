@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Sees each datagram that a receive has taken off a socket's queue, at the entry
- * of the functions that free it; and messages that are put into unix streams and
- * read from them, at the entry of the functions that copy them. It uses ftrace and
- * no BPF program: the kernel leaves out a BPF program that is under way already on
- * the CPU because a task was preempted inside it. ftrace guards against recursion
- * per task.
+ * Sees what must not be missed at the entry of functions of the kernel: datagrams
+ * that a receive has taken off a socket's queue, where they are freed; messages
+ * that are put into unix streams and read from them, where they are copied; and
+ * reads from pipes and the like. It uses ftrace and no BPF program: the kernel
+ * leaves out a BPF program that is under way already on the CPU because a task was
+ * preempted inside it. ftrace guards against recursion per task, if at all.
  */
-#ifndef _VS_TAKEN_H
-#define _VS_TAKEN_H
+#ifndef _VS_ENTRIES_H
+#define _VS_ENTRIES_H
 
 #include <linux/types.h>
 
@@ -42,4 +42,17 @@ void vs_filled(struct sk_buff *skb);
 /* The running task is about to read from `skb`, which is in the queue of a unix stream. */
 void vs_read(const struct sk_buff *skb);
 
-#endif /* _VS_TAKEN_H */
+/*
+ * Begins, or ends: then vs_gate_read() does not run any more when this returns. One at a time; may
+ * sleep. -ENOENT: this kernel lacks one of the functions, and the log names it.
+ */
+int vs_reads_watch(void);
+void vs_reads_end(void);
+
+/*
+ * The running task is about to read from a pipe or the like, or to take a message from a queue. In
+ * its system call, io_uring's worker or a kernel thread; no spinlock held, interrupts on.
+ */
+void vs_gate_read(void);
+
+#endif /* _VS_ENTRIES_H */
