@@ -8,7 +8,6 @@
  * determines at random how many of them a round uses, and how long the pauses are. At the end it
  * prints the nanoseconds of CPU time that it used, and waits for the end of its standard input.
  */
-#include <unistd.h>
 #include "message.h"
 
 #define ROOM	 64
