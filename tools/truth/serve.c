@@ -113,6 +113,16 @@ void watch(int fd)
 	must(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
 }
 
+/*
+ * A worker can still be in the system call that has sent the last reply. Then the connection lives
+ * on after close(), and would have more events.
+ */
+static void forget(int fd)
+{
+	must(epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL));
+	close(fd);
+}
+
 void loop(int listener, int at_once, bool (*serves)(int fd), void (*before)(void),
 	  void (*after)(void))
 {
@@ -130,7 +140,7 @@ void loop(int listener, int at_once, bool (*serves)(int fd), void (*before)(void
 			if (fd == listener)
 				watch(take_connection(listener));
 			else if (!serves(fd))
-				close(fd);
+				forget(fd);
 		}
 		if (after)
 			after();

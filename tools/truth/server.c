@@ -30,6 +30,11 @@ static const struct {
 	{ "pool-eventfd", pool_eventfd },
 	{ "pool-unix", pool_unix },
 	{ "pool-stream", pool_stream },
+	{ "pool-sysv", pool_sysv },
+	{ "pool-mq", pool_mq },
+	{ "back-pipe", back_pipe },
+	{ "back-event", back_event },
+	{ "back-processes", back_processes },
 	{ "thread-cache", thread_cache },
 	{ "epoll-1", epoll_1 },
 	{ "epoll-2", epoll_2 },
@@ -46,6 +51,15 @@ static const struct {
 	{ "passing", passing },
 	{ "splice", splice_proxy },
 	{ "asking", asking },
+	{ "asking-two", asking_two },
+	{ "asking-two-kept", asking_two_kept },
+	{ "asking-two-messages", asking_two_messages },
+	{ "async-tcp", async_tcp },
+	{ "async-unix", async_unix },
+	{ "multiplexed-tcp", multiplexed_tcp },
+	{ "multiplexed-unix", multiplexed_unix },
+	{ "io-uring", io_uring },
+	{ "io-uring-deferred", io_uring_deferred },
 };
 
 static struct place place;

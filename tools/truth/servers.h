@@ -23,6 +23,13 @@ void pool_pipe(int fd);
 void pool_unix(int fd);
 void pool_stream(int fd);
 void pool_eventfd(int fd);
+void pool_sysv(int fd);
+void pool_mq(int fd);
+
+/* servers/back.c */
+void back_pipe(int fd);
+void back_event(int fd);
+void back_processes(int fd);
 
 /* servers/events.c */
 void epoll_1(int fd);
@@ -48,5 +55,18 @@ void splice_proxy(int fd);
 
 /* servers/asking.c */
 void asking(int fd);
+void asking_two(int fd);
+void asking_two_kept(int fd);
+void asking_two_messages(int fd);
+
+/* servers/async.c */
+void async_tcp(int fd);
+void async_unix(int fd);
+void multiplexed_tcp(int fd);
+void multiplexed_unix(int fd);
+
+/* servers/ring.c */
+void io_uring(int fd);
+void io_uring_deferred(int fd);
 
 #endif
