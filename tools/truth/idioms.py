@@ -67,6 +67,7 @@ IDIOMS = [
     Idiom("pool, back by a pipe, hints", "back-pipe", rules=(HINT,), hints=True),
     Idiom("pool, back by an eventfd", "back-event", reason=POOL),
     Idiom("pool, back by an eventfd, hints", "back-event", rules=(HINT,), hints=True),
+    Idiom("pool, back by an eventfd, timer", "back-timer", reason=POOL),
     Idiom("pool of processes, shared memory", "back-processes", reason=POOL),
     Idiom("thread cache", "thread-cache", rules=(ACCEPT, RECV), each=7),
     Idiom("event loop, 1 ready", "epoll-1"),
@@ -74,6 +75,8 @@ IDIOMS = [
     Idiom("event loop, 64 ready", "epoll-64", connections=22, each=50),
     Idiom("event loop, own work after the wait", "epoll-before", cpu=STRICT),
     Idiom("event loop, own work before the wait", "epoll-after", cpu=STRICT),
+    Idiom("event loop, own work at a timer", "epoll-timer"),
+    Idiom("event loop, reads till empty", "epoll-empty"),
     Idiom("own work after reply and sleep", "sleep-after"),
     Idiom("event loop, replies in parts", "parts", cpu=STRICT),
     Idiom("event loop, replies at the end", "late", rules=(RECV, SEND), cpu=STRICT),
@@ -110,6 +113,9 @@ IDIOMS = [
         "proxy that does not wait, messages", "async-unix", rules=(RECV, MESSAGES), reason=TOGETHER
     ),
     Idiom("proxy that does not wait, hints", "async-tcp", rules=(HINT,), hints=True),
+    Idiom("proxy, requests wait", "few-tcp", reason=KEPT),
+    Idiom("proxy, requests wait, messages", "few-unix", rules=(RECV, MESSAGES), reason=TOGETHER),
+    Idiom("proxy, requests wait, hints", "few-tcp", rules=(HINT,), hints=True),
     Idiom("multiplexing proxy", "multiplexed-tcp", reason=KEPT),
     Idiom(
         "multiplexing proxy, messages", "multiplexed-unix", rules=(RECV, MESSAGES), reason=TOGETHER

@@ -31,6 +31,7 @@ static struct {
 		char knew; /* the tenant, or '-': none */
 		char at[31];
 		uint16_t home, current;
+		bool replied; /* it was open for which of the two the task worked */
 	} example[EXAMPLES];
 } *all;
 
@@ -105,6 +106,7 @@ static enum verdict judge(int tenant, const char *at)
 		strncpy(all->example[number].at, at, sizeof(all->example[number].at) - 1);
 		all->example[number].home = has.home;
 		all->example[number].current = has.cur;
+		all->example[number].replied = has.replied;
 	}
 	return WRONG;
 }
@@ -215,9 +217,11 @@ void report(void)
 	printf("\"own\": %lu, \"own_cpu\": %ld, \"own_wrong\": %lu, \"examples\": [", all->own.done,
 	       all->own.cpu, all->own.wrong);
 	for (unsigned long i = 0; i < count && i < EXAMPLES; i++)
-		printf("%s{\"knew\": \"%c\", \"at\": \"%s\", \"home\": %u, \"current\": %u}",
+		printf("%s{\"knew\": \"%c\", \"at\": \"%s\", \"home\": %u, \"current\": %u, "
+		       "\"replied\": %s}",
 		       i ? ", " : "", all->example[i].knew, all->example[i].at,
-		       all->example[i].home, all->example[i].current);
+		       all->example[i].home, all->example[i].current,
+		       all->example[i].replied ? "true" : "false");
 	puts("]}");
 	fflush(stdout);
 }

@@ -29,6 +29,7 @@ void pool_mq(int fd);
 /* servers/back.c */
 void back_pipe(int fd);
 void back_event(int fd);
+void back_timer(int fd);
 void back_processes(int fd);
 
 /* servers/events.c */
@@ -37,6 +38,8 @@ void epoll_2(int fd);
 void epoll_64(int fd);
 void epoll_before(int fd);
 void epoll_after(int fd);
+void epoll_timer(int fd);
+void epoll_empty(int fd);
 void sleep_after(int fd);
 void parts(int fd);
 void in_turns(int fd);
@@ -62,6 +65,8 @@ void asking_two_messages(int fd);
 /* servers/async.c */
 void async_tcp(int fd);
 void async_unix(int fd);
+void few_tcp(int fd);
+void few_unix(int fd);
 void multiplexed_tcp(int fd);
 void multiplexed_unix(int fd);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
  * Proxies that do not wait: for each request the loop asks a server behind it by a connection that
- * it keeps, goes on with other events, and finishes the request when the answer has come.
+ * it keeps, goes on with other events, and finishes the request when the answer has come. With
+ * fewer connections than requests, it asks at the end of a round for those that have waited.
  *
  * The second server answers after a while. Over unix sockets, where the messages can tell it for
  * which tenant it works, it is judged as well; over TCP it does nothing that could be.
@@ -9,7 +10,8 @@
 #define _GNU_SOURCE
 #include "../servers.h"
 
-#define LINES	 16   /* questions at a time: more than the clients have connections */
+#define LINES	 16   /* requests at a time: more than the clients have connections */
+#define FEW	 3    /* connections where requests wait for one */
 #define PAUSE_US 2000 /* the longest until an answer */
 
 struct question {
@@ -19,14 +21,24 @@ struct question {
 };
 
 static struct {
-	int way; /* the connection by which it asks */
 	int client;
-	bool asked;
+	bool used;
 	struct turn turn;
 	struct message request;
 } lines[LINES];
 
+/* The connections to the second server. */
+static struct {
+	int fd;
+	bool asked;
+} ways[LINES];
+
+static int nr_ways;
+static bool multiplexed; /* several questions at a time by a connection */
 static bool judged;
+
+static int waiting[LINES]; /* lines, the first one first */
+static int nr_waiting;
 
 static void *answers(void *way)
 {
@@ -52,41 +64,74 @@ static void *answers(void *way)
 	return NULL;
 }
 
+/* Asks for the request of a line, if there is a connection for it. */
+static bool ask(int line)
+{
+	struct question question = { .request = lines[line].request, .line = line };
+
+	for (int i = 0; i < nr_ways; i++)
+		if (multiplexed || !ways[i].asked) {
+			must(send(ways[i].fd, &question, sizeof(question), MSG_NOSIGNAL));
+			ways[i].asked = true;
+			return true;
+		}
+	return false;
+}
+
 static bool asks(int fd)
 {
 	struct message request;
-	struct question question = {};
 	int line = 0;
 
 	if (!take(fd, &request, 1))
 		return false;
-	while (lines[line].asked)
+	while (lines[line].used)
 		if (++line == LINES)
 			abort();
 	tell(fd);
 	lines[line].turn = begin(&request);
 	lines[line].client = fd;
 	lines[line].request = request;
-	lines[line].asked = true;
+	lines[line].used = true;
 	burn(burnt[lines[line].turn.tenant] / 2);
 	look(&lines[line].turn, "before the question");
-	question.request = request;
-	question.line = line;
-	must(send(lines[line].way, &question, sizeof(question), MSG_NOSIGNAL));
+	if (nr_waiting || !ask(line))
+		waiting[nr_waiting++] = line;
 	leave(&lines[line].turn);
 	tell(-1);
 	return true;
 }
 
-static void hears(int way)
+static void ask_for_waiting(void)
+{
+	int asked = 0;
+
+	for (; asked < nr_waiting; asked++) {
+		int line = waiting[asked];
+		bool done;
+
+		tell(lines[line].client);
+		again(&lines[line].turn);
+		done = ask(line);
+		leave(&lines[line].turn);
+		tell(-1);
+		if (!done)
+			break;
+	}
+	nr_waiting -= asked;
+	memmove(waiting, waiting + asked, nr_waiting * sizeof(*waiting));
+}
+
+static void hears(int number)
 {
 	struct question answers[LINES];
-	int size = must(recv(way, answers, sizeof(answers), 0));
+	int size = must(recv(ways[number].fd, answers, sizeof(answers), 0));
 
 	if (!size || size % sizeof(*answers)) {
 		fprintf(stderr, "an answer in pieces\n");
 		_exit(1);
 	}
+	ways[number].asked = false;
 	for (size_t i = 0; i < size / sizeof(*answers); i++) {
 		unsigned int line = answers[i].line;
 		struct turn *turn = &lines[line].turn;
@@ -101,43 +146,42 @@ static void hears(int way)
 			  MSG_NOSIGNAL));
 		finish(turn);
 		tell(-1);
-		lines[line].asked = false;
+		lines[line].used = false;
 	}
 }
 
 static bool asks_or_hears(int fd)
 {
-	for (int i = 0; i < LINES; i++)
-		if (lines[i].way == fd) {
-			hears(fd);
+	for (int i = 0; i < nr_ways; i++)
+		if (ways[i].fd == fd) {
+			hears(i);
 			return true;
 		}
 	return asks(fd);
 }
 
-/* `count` connections, and a thread that answers for each line. */
+/* `count` connections, and a thread that answers for each, or several for one. */
 static void proxy(int listener, int family, int count)
 {
 	struct place place;
-	int other = listening_behind(family, &place), ways[LINES];
+	int other = listening_behind(family, &place);
 
 	judged = family == AF_UNIX;
+	multiplexed = count == 1;
 	if (!must(fork())) {
 		close(listener);
 		for (int i = 0; i < count; i++)
-			ways[i] = take_connection(other);
-		for (int i = 0; i < LINES; i++)
-			start(answers, (void *)(long)ways[i % count]);
+			ways[i].fd = take_connection(other);
+		for (int i = 0; i < (multiplexed ? LINES : count); i++)
+			start(answers, (void *)(long)ways[i % count].fd);
 		for (;;)
 			pause();
 	}
-	for (int i = 0; i < count; i++) {
-		ways[i] = connected_behind(&place);
-		watch(ways[i]);
+	for (; nr_ways < count; nr_ways++) {
+		ways[nr_ways].fd = connected_behind(&place);
+		watch(ways[nr_ways].fd);
 	}
-	for (int i = 0; i < LINES; i++)
-		lines[i].way = ways[i % count];
-	loop(listener, MANY, asks_or_hears, NULL, NULL);
+	loop(listener, MANY, asks_or_hears, NULL, ask_for_waiting);
 }
 
 void async_tcp(int listener)
@@ -148,6 +192,16 @@ void async_tcp(int listener)
 void async_unix(int listener)
 {
 	proxy(listener, AF_UNIX, LINES);
+}
+
+void few_tcp(int listener)
+{
+	proxy(listener, AF_INET, FEW);
+}
+
+void few_unix(int listener)
+{
+	proxy(listener, AF_UNIX, FEW);
 }
 
 void multiplexed_tcp(int listener)

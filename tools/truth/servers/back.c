@@ -9,6 +9,7 @@
 #include <semaphore.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/timerfd.h>
 #include "../servers.h"
 
 struct job {
@@ -158,6 +159,20 @@ static bool event_serves(int fd)
 	return true;
 }
 
+/* Requests are handed over and come back, and a timer goes off between them. */
+static int timer;
+
+static bool event_or_timer_serves(int fd)
+{
+	uint64_t count;
+
+	if (fd != timer)
+		return event_serves(fd);
+	must(read(timer, &count, sizeof(count)));
+	own("own work at a timer");
+	return true;
+}
+
 static void prepare(void)
 {
 	todo = queue();
@@ -176,19 +191,30 @@ void back_pipe(int listener)
 	loop(listener, MANY, pipe_serves, NULL, NULL);
 }
 
-static void by_event(int listener)
-{
-	watch(back[0]);
-	loop(listener, MANY, event_serves, NULL, NULL);
-}
-
-void back_event(int listener)
+static void by_event(int listener, bool (*serves)(int fd))
 {
 	prepare();
 	back[0] = back[1] = must(eventfd(0, 0));
 	for (int i = 0; i < THREADS; i++)
 		start(event_worker, NULL);
-	by_event(listener);
+	watch(back[0]);
+	loop(listener, MANY, serves, NULL, NULL);
+}
+
+void back_event(int listener)
+{
+	by_event(listener, event_serves);
+}
+
+void back_timer(int listener)
+{
+	const struct timespec often = { .tv_nsec = 2000 * US };
+	struct itimerspec when = { .it_interval = often, .it_value = often };
+
+	timer = must(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
+	must(timerfd_settime(timer, 0, &when, NULL));
+	watch(timer);
+	by_event(listener, event_or_timer_serves);
 }
 
 void back_processes(int listener)
@@ -198,5 +224,6 @@ void back_processes(int listener)
 	for (int i = 0; i < THREADS; i++)
 		if (!must(fork()))
 			event_worker(NULL);
-	by_event(listener);
+	watch(back[0]);
+	loop(listener, MANY, event_serves, NULL, NULL);
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /* Event loops. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <sys/resource.h>
+#include <sys/timerfd.h>
 #include "../servers.h"
 
 void epoll_1(int listener)
@@ -37,6 +39,53 @@ static void after_round(void)
 void epoll_after(int listener)
 {
 	loop(listener, MANY, serve_some, NULL, after_round);
+}
+
+/* A timer goes off between requests. */
+static int timer;
+
+static bool serve_or_time(int fd)
+{
+	uint64_t count;
+
+	if (fd != timer)
+		return serve_some(fd);
+	must(read(timer, &count, sizeof(count)));
+	own("own work at a timer");
+	return true;
+}
+
+void epoll_timer(int listener)
+{
+	const struct timespec often = { .tv_nsec = 2000 * US };
+	struct itimerspec when = { .it_interval = often, .it_value = often };
+
+	timer = must(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
+	must(timerfd_settime(timer, 0, &when, NULL));
+	watch(timer);
+	loop(listener, MANY, serve_or_time, NULL, NULL);
+}
+
+/* Reads all that a connection has, until it finds nothing more, and works then. */
+static bool empty_and_serve(int fd)
+{
+	struct message requests[MANY];
+	size_t have = 0;
+	ssize_t size;
+
+	while ((size = recv(fd, (char *)requests + have, sizeof(requests) - have, MSG_DONTWAIT)) >
+	       0)
+		have += size;
+	if (size && errno != EAGAIN)
+		must(size);
+	for (size_t i = 0; i < have / sizeof(*requests); i++)
+		serve(fd, &requests[i]);
+	return size;
+}
+
+void epoll_empty(int listener)
+{
+	loop(listener, MANY, empty_and_serve, NULL, NULL);
 }
 
 /* Returns how often the calling thread has slept. */
