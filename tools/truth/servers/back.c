@@ -118,6 +118,7 @@ static void reply(struct job *job)
 static bool hand_over(int fd)
 {
 	struct job job = { .item.fd = fd };
+	struct turn rest; /* once it is handed over, a worker has it */
 
 	if (!take(fd, &job.item.request, 1))
 		return false;
@@ -126,8 +127,11 @@ static bool hand_over(int fd)
 	burn(burnt[job.turn.tenant] / 4);
 	look(&job.turn, "before the hand-off");
 	leave(&job.turn);
+	rest = (struct turn){ .tenant = job.turn.tenant };
+	again(&rest);
 	put(todo, &job);
 	must(sem_post(filled));
+	finish_part(&rest);
 	tell(-1);
 	return true;
 }
