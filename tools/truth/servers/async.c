@@ -64,24 +64,27 @@ static void *answers(void *way)
 	return NULL;
 }
 
-/* Asks for the request of a line, if there is a connection for it. */
-static bool ask(int line)
+/* Returns the number of a connection by which a question can be asked, or -1. */
+static int free_way(void)
+{
+	for (int i = 0; i < nr_ways; i++)
+		if (multiplexed || !ways[i].asked)
+			return i;
+	return -1;
+}
+
+static void ask(int line, int way)
 {
 	struct question question = { .request = lines[line].request, .line = line };
 
-	for (int i = 0; i < nr_ways; i++)
-		if (multiplexed || !ways[i].asked) {
-			must(send(ways[i].fd, &question, sizeof(question), MSG_NOSIGNAL));
-			ways[i].asked = true;
-			return true;
-		}
-	return false;
+	must(send(ways[way].fd, &question, sizeof(question), MSG_NOSIGNAL));
+	ways[way].asked = true;
 }
 
 static bool asks(int fd)
 {
 	struct message request;
-	int line = 0;
+	int line = 0, way;
 
 	if (!take(fd, &request, 1))
 		return false;
@@ -95,8 +98,11 @@ static bool asks(int fd)
 	lines[line].used = true;
 	burn(burnt[lines[line].turn.tenant] / 2);
 	look(&lines[line].turn, "before the question");
-	if (nr_waiting || !ask(line))
+	way = nr_waiting ? -1 : free_way();
+	if (way < 0)
 		waiting[nr_waiting++] = line;
+	else
+		ask(line, way);
 	leave(&lines[line].turn);
 	tell(-1);
 	return true;
@@ -104,19 +110,19 @@ static bool asks(int fd)
 
 static void ask_for_waiting(void)
 {
-	int asked = 0;
+	int asked = 0, way;
 
-	for (; asked < nr_waiting; asked++) {
+	for (; asked < nr_waiting && (way = free_way()) >= 0; asked++) {
 		int line = waiting[asked];
-		bool done;
 
 		tell(lines[line].client);
 		again(&lines[line].turn);
-		done = ask(line);
+		/* the question will have the tag that the task has now */
+		if (judged)
+			look(&lines[line].turn, "when its turn to ask comes");
+		ask(line, way);
 		leave(&lines[line].turn);
 		tell(-1);
-		if (!done)
-			break;
 	}
 	nr_waiting -= asked;
 	memmove(waiting, waiting + asked, nr_waiting * sizeof(*waiting));
