@@ -295,6 +295,6 @@ SERVERS = [
         lambda more: pgbench(more, "-p", "6432"),
         lambda said, _: load.SERVERS["pg"][3](said),
         rules=(RECV, MESSAGES),
-        reason="waits, and answers that come while another request is in hand, are the server's own",
+        reason="waits, and answers that come during another request, are the server's own",
     ),
 ]
