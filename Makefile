@@ -70,8 +70,8 @@ soak: modules tools ## an hour (MINUTES=n) of servers, stress, reconfiguration a
 	tools/demo/database
 	$(VM)/run --memory 3G --timeout $$(($(MINUTES) * 60 + 1800)) -- tools/testing/soak/run $(MINUTES) $(SEED)
 
-truth: modules tools ## what VS charges to each of three tenants, against what servers of all idioms know, SEED=n to repeat
-	tools/truth/run $(if $(SEED),--seed $(SEED)) $(IDIOMS)
+truth: modules tools ## what VS charges to each of three tenants, against what servers of all idioms know, SEED=n to repeat, SEEDS=n for several
+	tools/truth/run $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(IDIOMS)
 
 docs: setup ## build Documentation/ as a book into build/book, and check its links
 	tools/docs/build

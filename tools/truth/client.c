@@ -6,9 +6,8 @@
  * times, in rounds: it sends DEPTH requests in one segment by each of some of its CONNECTIONS, and
  * then waits for the replies. A connection is closed after EACH requests, and made anew. SEED
  * determines at random how many of them a round uses, and how long the pauses are. At the end it
- * prints the nanoseconds of CPU time that it used, and waits for the end of its standard input.
+ * prints "done", and waits for the end of its standard input.
  */
-#include <unistd.h>
 #include "message.h"
 
 #define ROOM	 64
@@ -52,7 +51,6 @@ int main(int argc, char **argv)
 	char line[8], *tenant = argv[2];
 	int fds[ROOM], used[ROOM], count, each, depth, left;
 	unsigned int seed;
-	long begun;
 
 	if (argc != 8)
 		return 2;
@@ -66,7 +64,6 @@ int main(int argc, char **argv)
 		return 2;
 	for (int i = 0; i < count; i++)
 		fds[i] = -1;
-	begun = now(CLOCK_PROCESS_CPUTIME_ID);
 	if (!fgets(line, sizeof(line), stdin))
 		return 1;
 	while (left) {
@@ -105,7 +102,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < count; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
-	printf("%ld\n", now(CLOCK_PROCESS_CPUTIME_ID) - begun);
+	puts("done");
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin))
 		;

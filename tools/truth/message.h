@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
+#include <unistd.h>
 
 /* A request, and its reply. The first byte tells the server the tenant: 'a', 'b' or 'c'. */
 struct message {

@@ -13,13 +13,15 @@ import subprocess
 import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "testing/soak"))
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "testing/soak"))
 # pylint: disable=wrong-import-position
 import load
 import vs
-from idioms import ACCEPT, FORK, RECV, SEND
+from idioms import ACCEPT, FORK, MESSAGES, RECV, SEND
 from process import until_waiting, used
 
+PACKAGES = pathlib.Path("/vs/build/truth/packages")
 TENANTS, SERVER = ("a", "b", "c"), "s"
 # for each phase: the tenants that ask, and how many times the least load
 PHASES = [{"a": 1}, {"b": 3}, {"a": 1, "b": 3, "c": 2}, {"c": 2}]
@@ -72,7 +74,7 @@ def wrk(more):
     return ["wrk", "-t", "1", "-c", str(2 * more), "-d", str(SECONDS), "http://127.0.0.1:8080/"]
 
 
-def pgbench(more):
+def pgbench(more, *options):
     command = glob.glob("/usr/lib/postgresql/*/bin/pgbench")[0]
     return [
         command,
@@ -86,24 +88,66 @@ def pgbench(more):
         str(more),
         "-t",
         "100",
+        *options,
         "bench",
     ]
 
 
-def dig(more):
+def dig(more, *options):
     names = pathlib.Path(f"/tmp/names-{more}")
     names.write_text("host.soak\n" * 100 * more, encoding="ascii")
-    return ["dig", "@127.0.0.1", "-p", "5300", "+short", "+tries=3", "-f", str(names)]
+    return ["dig", "@127.0.0.1", "-p", "5300", "+short", "+tries=3", *options, "-f", str(names)]
+
+
+def of_soak(name):
+    """The command and the port of a server of the soak test."""
+    return load.SERVERS[name][:2]
+
+
+def packaged(path, *words):
+    """The command for a program that tools/truth/packages has fetched."""
+    libraries = PACKAGES / "usr/lib/x86_64-linux-gnu"
+    return ["env", f"LD_LIBRARY_PATH={libraries}", str(PACKAGES / path), *words]
+
+
+def memcached():
+    words = "-u root -l 127.0.0.1 -p 11211 -U 0 -t 2"
+    return packaged("usr/bin/memcached", *words.split())
+
+
+def cache(more):
+    return [str(HERE / "cache.py"), str(2 * more), "50"]
+
+
+PGBOUNCER = f"""
+[databases]
+bench = host={load.HOME} port=5432 dbname=bench user=a
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = 6432
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 2
+ignore_startup_parameters = extra_float_digits
+"""
+
+
+def pgbouncer():
+    settings = load.HOME / "pgbouncer.ini"
+    settings.write_text(PGBOUNCER, encoding="ascii")
+    account = "--reuid postgres --regid postgres --clear-groups --"
+    return ["setpriv", *account.split(), *packaged("usr/sbin/pgbouncer", str(settings))]
 
 
 @dataclasses.dataclass
 class Server:
-    """A server of the soak test, its clients here, and a function that reads the number of requests
+    """A server and those behind it, its clients, and a function that reads the number of requests
     served from their output.
     """
 
     name: str
-    soak: str
+    starts: tuple  # the command and the port of each server, in the order in which they start
     client: object
     count: object
     rules: tuple = (RECV,)
@@ -116,16 +160,18 @@ class Server:
         if not load.HOME.exists():
             load.prepare()
         ids = {name: dev.find(name).id for name in (SERVER, *TENANTS)}
-        command, port, *_ = load.SERVERS[self.soak]
-        server = Held(dev, ids[SERVER], [*command(), *self.options])
-        server.tell()
+        servers = []
         try:
-            vs.until(lambda: vs.listens(port), PATIENCE, f"{self.name} answers")
-            time.sleep(1)  # the server's own work as it starts
+            for command, port in self.starts:
+                servers.append(Held(dev, ids[SERVER], [*command(), *self.options]))
+                servers[-1].tell()
+                vs.until(lambda port=port: vs.listens(port), PATIENCE, f"{self.name} answers")
+            time.sleep(1)  # the servers' own work as they start
             return self.phases(dev, ids)
         finally:
-            server.process.terminate()
-            server.process.wait(PATIENCE)
+            for server in reversed(servers):
+                server.process.terminate()
+                server.process.wait(PATIENCE)
 
             def empty():
                 vs.reap()
@@ -198,7 +244,7 @@ class Server:
 SERVERS = [
     Server(
         "Redis, with BGSAVE",
-        "redis",
+        (of_soak("redis"),),
         redis_client,
         lambda said, more: 100 * more * len(re.findall(r"requests per second", said)),
         rules=(RECV, SEND),
@@ -208,14 +254,14 @@ SERVERS = [
     ),
     Server(
         "nginx, keep-alive",
-        "nginx",
+        (of_soak("nginx"),),
         wrk,
         lambda said, _: load.SERVERS["nginx"][3](said),
         reason="waits and timers are the server's own",
     ),
     Server(
         "PostgreSQL",
-        "pg",
+        (of_soak("pg"),),
         pgbench,
         lambda said, _: load.SERVERS["pg"][3](said),
         rules=(ACCEPT, FORK),
@@ -223,9 +269,32 @@ SERVERS = [
     ),
     Server(
         "unbound",
-        "dns",
+        (of_soak("dns"),),
         dig,
         lambda said, _: load.SERVERS["dns"][3](said),
         reason="waits and timers are the server's own",
+    ),
+    Server(
+        "unbound over TCP",
+        (of_soak("dns"),),
+        lambda more: dig(more, "+tcp", "+keepopen"),
+        lambda said, _: load.SERVERS["dns"][3](said),
+        rules=(ACCEPT, RECV),
+        reason="waits and timers are the server's own",
+    ),
+    Server(
+        "memcached",
+        ((memcached, 11211),),
+        cache,
+        lambda said, _: int(said.split()[0]),
+        reason="waits, timers and the thread that accepts are the server's own",
+    ),
+    Server(
+        "pgbouncer, PostgreSQL behind it",
+        (of_soak("pg"), (pgbouncer, 6432)),
+        lambda more: pgbench(more, "-p", "6432"),
+        lambda said, _: load.SERVERS["pg"][3](said),
+        rules=(RECV, MESSAGES),
+        reason="waits, and answers that come during another request, are the server's own",
     ),
 ]

@@ -15,6 +15,7 @@ import vs
 _libc = ctypes.CDLL(None, use_errno=True)
 _BPF, _PIDFD_OPEN = 321, 434
 _MAP_LOOKUP_ELEM, _PROG_LOAD, _OBJ_PIN, _OBJ_GET, _PROG_ATTACH = 1, 5, 6, 7, 8
+_OBJ_GET_INFO_BY_FD = 15
 _PIDFD_THREAD = os.O_EXCL
 SO_MARK = 36
 
@@ -37,6 +38,19 @@ class _Element(ctypes.Structure):
         ("key", ctypes.c_uint64),
         ("value", ctypes.c_uint64),
         ("flags", ctypes.c_uint64),
+    ]
+
+
+class _Info(ctypes.Structure):
+    _fields_ = [("fd", ctypes.c_uint32), ("size", ctypes.c_uint32), ("info", ctypes.c_uint64)]
+
+
+class _Map(ctypes.Structure):
+    _fields_ = [
+        ("type", ctypes.c_uint32),
+        ("id", ctypes.c_uint32),
+        ("key_size", ctypes.c_uint32),
+        ("value_size", ctypes.c_uint32),
     ]
 
 
@@ -103,7 +117,13 @@ def attach_program(program, cgroup, kind):
     _bpf(_PROG_ATTACH, _Attach(target=cgroup, program=program, type=kind, flags=2))
 
 
-TAG_SIZE = 48  # struct vs_tag
+def _value_size(map):
+    told = _Map()
+    _bpf(
+        _OBJ_GET_INFO_BY_FD,
+        _Info(fd=map, size=ctypes.sizeof(told), info=ctypes.addressof(told)),
+    )
+    return told.value_size
 
 
 def tag(tid=0):
@@ -112,7 +132,7 @@ def tag(tid=0):
     tags = _bpf(_OBJ_GET, _Object(pathname=ctypes.addressof(path), flags=1 << 3))  # BPF_F_RDONLY
     pidfd = _libc.syscall(_PIDFD_OPEN, tid or threading.get_native_id(), _PIDFD_THREAD)
     try:
-        key, value = ctypes.c_int(pidfd), ctypes.create_string_buffer(TAG_SIZE)
+        key, value = ctypes.c_int(pidfd), ctypes.create_string_buffer(_value_size(tags))
         _bpf(
             _MAP_LOOKUP_ELEM,
             _Element(map=tags, key=ctypes.addressof(key), value=ctypes.addressof(value)),
