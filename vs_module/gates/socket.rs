@@ -45,7 +45,7 @@ unsafe extern "C" fn vs_gate_socketpair_body(
             sock: Some(sock),
             ..Source::default()
         };
-        let verdict = ask(s, Gate::Socketpair, who, from, source);
+        let verdict = ask(s, Gate::Socketpair, handing(s, who), from, source);
         for (end, n) in [(sock, 1), (peer, 2)] {
             let to = verdict.to[n].or_else(|| Untold::HomesIfNobodys.of(s, who, end.owner(s)));
             if let Some((to, Err(error))) = to.map(|to| (to, end.give(s, to))) {
@@ -189,7 +189,7 @@ unsafe extern "C" fn vs_gate_send_body(
         };
         let verdict = match wants {
             None => Verdict::UNCHANGED,
-            wants => match labelled(s, who, sock, call, wants) {
+            wants => match labelled(s, sending(s, who, sock), sock, call, wants) {
                 Err(refusal) => return refusal,
                 Ok(verdict) => verdict,
             },
@@ -210,6 +210,20 @@ unsafe extern "C" fn vs_gate_send_body(
         }
         sends(s, who, sock, &verdict, answer)
     })
+}
+
+/// `who`, as a rule sees it that gives the message away: the task's work is known if this is more of
+/// the reply.
+fn sending(s: &State, who: Who, sock: Sock<'_>) -> Who {
+    let hands = handing(s, who);
+    if hands == who {
+        return who;
+    }
+    let (work, _) = in_hand(s, who);
+    match work.goes_on(reply_by(s, sock, work), None) {
+        true => who,
+        false => hands,
+    }
 }
 
 /// The rest of [`vs_gate_send_body`], where a rule binds the task, or it has work in hand, of which

@@ -13,8 +13,9 @@ extern "C" fn vs_gate_fork_body(who: u32) -> u64 {
     let who = Who::new(who);
     with(|s| {
         let work = who.work(0);
-        let from = [who.home, s.resolve(who.home), s.resolve(who.cur)];
-        let verdict = ask(s, Gate::Fork, who, from, Source::default());
+        let hands = handing(s, who);
+        let from = [who.home, s.resolve(who.home), s.resolve(hands.cur)];
+        let verdict = ask(s, Gate::Fork, hands, from, Source::default());
         let child = work.born(
             Some(verdict.to[1].unwrap_or_else(|| s.resolve(who.home))),
             verdict.to[2],

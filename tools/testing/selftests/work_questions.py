@@ -10,6 +10,8 @@ import os
 import pathlib
 import select
 import socket
+import struct
+import termios
 import threading
 
 import gates
@@ -257,6 +259,52 @@ def after_reply(dev):
     server.serve(0)
     own.recv(99)
     server.is_home("the next request is in hand")
+
+
+@gates.case
+def handed_on(dev):
+    """What rules hand on of a task's work is its tenant's until the reply, and then its own: sockets,
+    connections, children, and by whom another server is asked
+    """
+    server = proxy(dev, "a", "b")
+    other = Other()
+    kept, _ = other.connection()
+    dev.add("socket", [server.s], [vs.ANY, uapi.VS_REF(0)])
+    dev.add("connect", [server.s], [vs.ANY, uapi.VS_REF(0)])
+    dev.add("socketpair", [server.s], [vs.ANY, uapi.VS_REF(0), uapi.VS_REF(0)])
+    port = other.listener.getsockname()[1]
+    dev.add("send", [server.s], [vs.ANY, uapi.VS_REF(0)], peer_port=port)
+    dev.add("fork", [server.s], [vs.ANY, uapi.VS_REF(0)])
+
+    def made():
+        """As whose the task makes something of each kind."""
+        new = socket.socket()
+        before = gates.vs_of(new)
+        new.connect(other.listener.getsockname())
+        pair = socket.socketpair()
+        kept.send(b"question")
+        reader, writer = os.pipe()
+        if not os.fork():
+            os.write(writer, b"%d" % gates.tag()[0])
+            os._exit(0)
+        select.select([reader], [], [], 0)
+        # a read would end the work
+        vs.until(lambda: struct.unpack("i", fcntl.ioctl(reader, termios.FIONREAD, bytes(4)))[0])
+        made = before, *map(gates.vs_of, (new, *pair, kept))
+        return made, reader
+
+    for n in (0, 1):
+        server.serve(n)
+        found, reader = made()
+        vs.eq(set(found), {server.ids[n]}, "in the course of the work")
+        vs.eq(int(os.read(reader, 9)), server.ids[n], "the child")
+        server.serve(n)
+        server.conns[n].send(b"part")
+        found, reader = made()
+        vs.eq(set(found), {server.s}, "after the reply")
+        vs.eq(int(os.read(reader, 9)), server.s, "the child, after the reply")
+        os.wait()
+        os.wait()
 
 
 @gates.case
