@@ -21,6 +21,7 @@ STRICT = 93.0
 
 POOL = "the workers do not read the request: nothing tells the kernel whose it is"
 KEPT = "an answer comes by a connection that is the server's own: it does not tell whose it is"
+WAITED = "what has waited is sent while the next request is in hand; so the proxy is not bound"
 TOGETHER = (
     "an answer of another tenant's, or several in one receipt, cannot be told from the request that"
     " was received before"
@@ -114,7 +115,7 @@ IDIOMS = [
     ),
     Idiom("proxy that does not wait, hints", "async-tcp", rules=(HINT,), hints=True),
     Idiom("proxy, requests wait", "few-tcp", reason=KEPT),
-    Idiom("proxy, requests wait, messages", "few-unix", rules=(RECV, MESSAGES), reason=TOGETHER),
+    Idiom("proxy, requests wait, messages", "few-unix", rules=(), reason=WAITED),
     Idiom("proxy, requests wait, hints", "few-tcp", rules=(HINT,), hints=True),
     Idiom("multiplexing proxy", "multiplexed-tcp", reason=KEPT),
     Idiom(

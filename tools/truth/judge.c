@@ -98,7 +98,8 @@ static enum verdict judge(int tenant, const char *at)
 
 	if (tenant >= 0 && has.cur == ids[tenant])
 		return RIGHT;
-	if (has.cur == server_id || (tenant < 0 && has.replied))
+	/* open: the home's, unless more of the reply follows, which the charges would show */
+	if (has.cur == server_id || has.replied)
 		return HOME;
 	number = add(all->examples, 1) - 1;
 	if (number < EXAMPLES) {

@@ -212,8 +212,8 @@ unsafe extern "C" fn vs_gate_send_body(
     })
 }
 
-/// `who`, as a rule sees it that gives the message away: the task's work is known if this is more of
-/// the reply.
+/// `who`, as a rule sees it that gives the message away: the task's work is known if this is more
+/// of the reply.
 fn sending(s: &State, who: Who, sock: Sock<'_>) -> Who {
     let hands = handing(s, who);
     if hands == who {
@@ -246,7 +246,7 @@ fn sends(s: &State, who: Who, sock: Sock<'_>, verdict: &Verdict, answer: Answer)
         };
     }
     let next = work.sends(reply, bound);
-    if work.is_question(reply.way) {
+    if !reply.way.serves {
         let by = asker.filter(|_| next == work && work.asks());
         sockets::ask(sock.made_name(), |was| was.asks(by));
     }

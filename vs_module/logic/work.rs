@@ -224,8 +224,9 @@ impl Work {
     /// Whether the next message is a part of the reply to this work, the first or another one;
     /// `bound` as for [`sends`](Self::sends).
     pub fn goes_on(self, reply: Reply, bound: Option<VsId>) -> bool {
-        // another datagram can be another one's
-        let more = reply.streams || !self.replied;
+        // another datagram can be another one's, and so can what a client asks next by the way by
+        // which this work came
+        let more = !self.replied || reply.streams && reply.way.serves;
         self.is_replied_by(reply) && more && bound.is_none_or(|cur| cur == self.cur)
     }
 

@@ -237,6 +237,22 @@ fn after_a_reply_the_work_goes_on_with_the_next_part() {
 }
 
 #[test]
+fn what_is_asked_next_is_no_part_of_a_reply() {
+    // an answer that was the next work came by a connection that is used for several tenants
+    let work = at_home().received(client(9), Some(id(2)));
+    let job = reply(client(9), HOME);
+    assert!(
+        work.goes_on(job, None),
+        "a worker that replies to the queue"
+    );
+    for replied in [work.sent(job), work.sent(reply(server(7), 2))] {
+        assert!(!replied.goes_on(job, None));
+        assert_eq!(replied.sends(job, None), at_home());
+        assert!(replied.goes_on(reply(server(7), 2), None));
+    }
+}
+
+#[test]
 fn another_datagram_is_no_part_of_a_reply() {
     let work = at_home().received(server(8), Some(id(2)));
     assert_eq!(work.sends(datagram(8), None), work);

@@ -73,8 +73,8 @@ class Pair:
         return pid, reader
 
     def told(self, data):
-        """Checks as whom the calling thread works after it has received these bytes at once. Returns
-        how many were told as their sender's.
+        """Checks as whom the calling thread works after it has received these bytes at once.
+        Returns how many were told as their sender's.
         """
         home, current = gates.tag()
         vs.eq(home, self.back, "the receiver's home")
@@ -101,8 +101,7 @@ class Pair:
 
 
 def reads(pair, total, seed, portions=9000):
-    """Receives in every way until all is there; returns how many bytes were told as their sender's.
-    """
+    """Receives in every way until all is there; returns how many bytes were told as their sender's."""
     dice = random.Random(seed)
     told = 0
     pipe = os.pipe()
@@ -199,8 +198,7 @@ def in_turn(dev):
 
 @gates.case
 def too_many(dev):
-    """More changes than can be noted: what is beyond is nobody's, and later messages are told again
-    """
+    """More changes than can be noted: what is beyond is nobody's, and later messages are told again"""
     pair = Pair(dev, "a", "b")
     for turn in range(60):
         pair.server.serve(turn % 2)
@@ -293,9 +291,7 @@ def lossy(dev):
     try:
         pair = Pair(dev, "a", "b")
         child = pair.child(lambda: reads(pair, 2 * READ // 4, 7))
-        senders = [
-            threading.Thread(target=pair.sends, args=(n, READ // 4, 500, n)) for n in (0, 1)
-        ]
+        senders = [threading.Thread(target=pair.sends, args=(n, READ // 4, 500, n)) for n in (0, 1)]
         for one in senders:
             one.start()
         for one in senders:

@@ -263,8 +263,8 @@ def after_reply(dev):
 
 @gates.case
 def handed_on(dev):
-    """What rules hand on of a task's work is its tenant's until the reply, and then its own: sockets,
-    connections, children, and by whom another server is asked
+    """What rules hand on of a task's work is its tenant's until the reply, and then its own:
+    sockets, connections, children, and by whom another server is asked
     """
     server = proxy(dev, "a", "b")
     other = Other()
