@@ -5,6 +5,7 @@
 the work in hand only if that work has asked.
 """
 
+import errno
 import fcntl
 import os
 import pathlib
@@ -219,6 +220,21 @@ def multiplexed(dev):
         server.is_home(f"answer {turn}")
         server.serve(turn % 2)
         own.send(b"question")
+
+
+@gates.case
+def connects_again(dev):
+    """To connect a socket that is connected already fails, and asks nothing"""
+    server = proxy(dev, "a", "b")
+    other = Other()
+    own, end = other.connection()
+    server.serve(0)
+    own.send(b"question")
+    server.serve(1)
+    vs.eq(own.connect_ex(other.listener.getsockname()), errno.EISCONN, "connect()")
+    answers(end)
+    own.recv(99)
+    server.is_home("a's answer")
 
 
 @gates.case
