@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/skmsg.h>
 #include <linux/slab.h>
 #include <net/inet6_hashtables.h>
 #include <net/inet_hashtables.h>
@@ -95,7 +96,7 @@ struct sock *vs_tcp_peer(const struct sock *sk, bool *again)
 
 bool vs_tcp_is_plain(const struct sock *sk)
 {
-	return !inet_test_bit(IS_ICSK, sk) || !inet_csk_has_ulp(sk);
+	return !inet_csk_has_ulp(sk) && !sk_psock(sk);
 }
 
 u32 vs_tcp_write_seq(const struct sock *sk)

@@ -52,7 +52,10 @@ void vs_stream_unlock(struct vs_stream *stream, unsigned long flags);
  */
 struct sock *vs_tcp_peer(const struct sock *sk, bool *again);
 
-/* Whether the bytes of a TCP socket are what its tasks send and receive: not with TLS. */
+/*
+ * Whether the bytes of a TCP socket are what its tasks send and receive, each in its call: not with
+ * TLS of the kernel, nor in a sockmap. Under RCU.
+ */
 bool vs_tcp_is_plain(const struct sock *sk);
 /* The position of the next byte that is sent, and of the next that is received. */
 u32 vs_tcp_write_seq(const struct sock *sk);

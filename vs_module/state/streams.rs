@@ -90,6 +90,12 @@ fn make(sock: Sock<'_>, name: Name) -> Option<End> {
     End::of(word)
 }
 
+/// Whether the bytes of a TCP socket are what its tasks send and receive, each in its call.
+fn is_plain(sock: Sock<'_>) -> bool {
+    // SAFETY: A TCP socket, alive; under RCU.
+    unsafe { c::vs_tcp_is_plain(sock.as_ptr()) }
+}
+
 /// The running task is about to send by `sock`, a TCP socket that it has locked: from the next byte
 /// on, a message of `message`, or (`None`) of the socket's service.
 pub(crate) fn sends(s: &State, sock: Sock<'_>, message: Option<VsId>) {
@@ -99,15 +105,16 @@ pub(crate) fn sends(s: &State, sock: Sock<'_>, message: Option<VsId>) {
         Some(word) => End::of(word),
         None => None,
     };
-    // SAFETY: A TCP socket, alive.
-    let Some(end) = end.filter(|_| unsafe { c::vs_tcp_is_plain(sock.as_ptr()) }) else {
-        return;
+    let Some(end) = end else { return };
+    let whose = match message {
+        // Those that are not plain are noted, too: they are not the last message's.
+        Some(id) if is_plain(sock) => match id.is_root() {
+            // not the socket's
+            true => UNKNOWN,
+            false => s.tag(s.resolve(id)).raw(),
+        },
+        _ => SOCKETS,
     };
-    let whose = message.map_or(SOCKETS, |id| match id.is_root() {
-        // not the socket's
-        true => UNKNOWN,
-        false => s.tag(s.resolve(id)).raw(),
-    });
     // SAFETY: A TCP socket, alive.
     let at = unsafe { c::vs_tcp_write_seq(sock.as_ptr()) };
     end.with(end.own, |notes| notes.sends(at, whose));
@@ -123,12 +130,15 @@ pub(crate) enum Received {
     Several,
 }
 
-/// Bytes were received by `sock`, a TCP socket that is locked. `None`: none, or nothing is noted.
+/// Bytes were received by `sock`, a TCP socket that is locked. `None`: none, or it is not known
+/// which: they are the socket's.
 pub(crate) fn reads(s: &State, sock: Sock<'_>) -> Option<Received> {
     let end = End::of(shared::word(sock.made_name())?)?;
     // SAFETY: A TCP socket, alive.
     let to = unsafe { c::vs_tcp_copied_seq(sock.as_ptr()) };
     match end.with(1 - end.own, |notes| notes.reads(to)) {
+        // taken off the queue long before a task receives it, or after
+        _ if !is_plain(sock) => None,
         Read::Nothing => None,
         Read::Of(SOCKETS) => Some(Received::Sockets),
         Read::Of(whose) => Some(Received::Of(s.believe(Tag::from_raw(whose)))),
