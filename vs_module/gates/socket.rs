@@ -81,7 +81,9 @@ unsafe extern "C" fn vs_gate_connect_body(
         },
     );
     let who = Who::new(who);
-    if let Some(sock) = sock.filter(|_| who.cur != who.home) {
+    // connect() on a socket that is connected fails, or ends the connection, or is there to see
+    // whether it is made by now: it asks nothing. A datagram socket asks by sending.
+    if let Some(sock) = sock.filter(|sock| who.cur != who.home && sock.is_closed()) {
         // A datagram socket that is bound is a server's, although it has one client only (DTLS).
         if sock.is_stream() || !sock.serves() {
             with(|s| {
