@@ -70,10 +70,11 @@ struct vs_tag {
 	__u64 work;   /* the way by which the work in hand came: a socket's cookie, 0: none */
 	__u32 since;  /* low bits of bpf_jiffies64() at the receipt that the work came with */
 	__u32 number; /* of the work in hand; another one's is not the same: see logic/ask.rs */
-	__u64 sends;  /* address of the socket that `message` is being sent by, or 0 */
+	/* address of the socket that `message` is sent by, or odd: see reads_by() in gates/tag.rs */
+	__u64 sends;
 	__u64 open;   /* CPU ns since the reply, not charged to a VS yet; changed atomically */
 	__u8 replied; /* it has replied to the work in hand: see logic/work.rs */
-	/* what it has just read of a unix stream: 0 nothing, 1 `message`'s, 2 several services' */
+	/* what it has just read of a stream: 0 nothing, 1 `message`'s, 2 several services' */
 	__u8 reads;
 	__u8 sending; /* the work in hand is no more than to send something */
 	__u8 told;    /* the task itself has said for whom it works */

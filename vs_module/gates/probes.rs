@@ -236,7 +236,7 @@ unsafe extern "C" fn vs_read(skb: NonNull<c::sk_buff>) {
 }
 
 /// Keeps for [`received`] what a part of a stream is that the running task reads, by the socket of
-/// this address.
+/// this cookie (0: it is not known).
 fn read_part(s: &State, part: Parts, by: u64) {
     if let Some(tag) = OwnTag::new(s) {
         tag.read_part(part, by);
@@ -309,7 +309,7 @@ unsafe extern "C" fn reading(_: *mut c_void, sk: *const c::sock) {
         };
         // SAFETY: Any context.
         if !unsafe { c::vs_serves_kernel() } {
-            read_part(s, part, sock.address());
+            read_part(s, part, sock.made_cookie());
         }
     });
 }
