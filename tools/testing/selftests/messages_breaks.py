@@ -49,9 +49,7 @@ class Pair:
 
     def gives(self):
         """Adds the rule by which the sender's messages are told apart."""
-        return self.dev.add(
-            "send", [self.server.s], GIVES, proto="tcp", peer_port=self.port
-        )
+        return self.dev.add("send", [self.server.s], GIVES, proto="tcp", peer_port=self.port)
 
     def receives(self, size, sock=None):
         """As whom the calling thread works after it has received so many bytes as the receiver. It
@@ -86,14 +84,15 @@ class Pair:
                 gates.enter(self.dev, self.back)
                 os.write(writer, b"%d" % body())
             except BaseException as error:  # pylint: disable=broad-except
+                os.write(1, f"# the receiver: {error!r}\n".encode())
                 os.write(writer, repr(error).encode())
             os._exit(0)
         os.close(writer)
         return pid, reader
 
     def told(self, data):
-        """Checks as whom the calling thread works after it has received these bytes at once. Returns
-        how many were told as their sender's.
+        """Checks as whom the calling thread works after it has received these bytes at once.
+        Returns how many were told as their sender's.
         """
         home, current = gates.tag()
         vs.eq(home, self.back, "the receiver's home")
@@ -120,7 +119,8 @@ class Pair:
 
 
 def reads(pair, total, seed, portions=9000):
-    """Receives in every way until all is there; returns how many bytes were told as their sender's.
+    """Receives in every way until all is there; returns how many bytes were told as their
+    sender's.
     """
     dice = random.Random(seed)
     told = 0
@@ -218,7 +218,8 @@ def in_turn(dev):
 
 @gates.case
 def too_many(dev):
-    """More changes than can be noted: what is beyond is nobody's, and later messages are told again
+    """More changes than can be noted: what is beyond is nobody's, and later messages are told
+    again
     """
     pair = Pair(dev, "a", "b")
     for turn in range(60):
@@ -285,7 +286,7 @@ def own(dev):
     child = pair.child(receiver)
     for turn in range(12):
         if turn % 3 == 2:
-            select.select([], [], [], 0.01)  # waits: goes home
+            select.select([pair.up], [], [], 0.01)  # waits: goes home
             pair.up.sendall(OWN * 5)
         else:
             pair.server.serve(turn % 3)
@@ -376,9 +377,7 @@ def lossy(dev):
     try:
         pair = Pair(dev, "a", "b")
         child = pair.child(lambda: reads(pair, 2 * READ // 4, 7))
-        senders = [
-            threading.Thread(target=pair.sends, args=(n, READ // 4, 500, n)) for n in (0, 1)
-        ]
+        senders = [threading.Thread(target=pair.sends, args=(n, READ // 4, 500, n)) for n in (0, 1)]
         for one in senders:
             one.start()
         for one in senders:
