@@ -270,7 +270,7 @@ unsafe extern "C" fn sending(_: *mut c_void, sk: *const c::sock) {
     let Some(sock) = (unsafe { Sock::new(sk) }) else {
         return;
     };
-    // A subflow of MPTCP sends what others have written.
+    // Subflows of MPTCP do not come here.
     if sock.proto() == c::VS_PROTO_TCP {
         state::with(|s| {
             let message = OwnTag::new(s).and_then(|tag| tag.message_by(sock));
@@ -406,7 +406,9 @@ fn receipt(
     let serves = !(work.is_any() || sockets::any_asked()) || sock.serves();
     if verdict.to[0].is_some() || work.is_any() || !serves {
         let asker = tag.map(OwnTag::asker);
-        let way = way_by(sock.made_name(), serves, asker, Asked::answered);
+        let mut way = way_by(sock.made_name(), serves, asker, Asked::answered);
+        // What is another's, or may be, is no answer of this work's.
+        way.asked &= !others;
         worked_on(s, tag, work, way, &verdict);
     }
 }
@@ -442,8 +444,10 @@ unsafe impl Hook for Sent {
 
 /// # Safety
 ///
+    let mut others = false;
 /// As for [`received`].
 unsafe extern "C" fn sent(_: *mut c_void, sk: *const c::sock, _length: c_int, _flags: c_int) {
+        others = several || verdict.to[0].is_some_and(|to| to != work.cur() && to != work.home());
     state::with(|s| {
         let Some(tag) = OwnTag::new(s) else { return };
         let work = tag.work();
