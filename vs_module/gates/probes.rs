@@ -15,12 +15,14 @@ use super::*;
 use crate::gates::tag::Parts;
 use crate::logic::gate::Proto;
 use crate::shim::probe::{self, Hook, Probe};
+use crate::shim::rcu::read_once;
 use crate::shim::sock::Kind;
 use crate::state::streams::{self, Received as Bytes};
 use kernel::c_str;
 use kernel::error::to_result;
 use kernel::prelude::*;
 use kernel::str::CStr;
+use kernel::sync::atomic::{Atomic, Relaxed};
 
 kernel::sync::global_lock! {
     // SAFETY: `register` is called before the device exists, by which callers turn probes on.
@@ -48,6 +50,17 @@ struct Probes {
 
 /// The probes as a part of the module; dropping it takes them off.
 pub(crate) struct GateProbes(());
+/// Whether the gate `send` is attached. If it is not, a tag may still tell of what its task sent
+/// last.
+static SENDS: Atomic<bool> = Atomic::new(false);
+
+/// The service that a rule gave the message which the running task sends by `sock`, if one did.
+fn message_by(s: &State, sock: Sock<'_>) -> Option<VsId> {
+    OwnTag::new(s)
+        .filter(|_| read_once(&SENDS))?
+        .message_by(sock)
+}
+
 
 /// Makes [`set`] possible. All is off at first.
 ///
@@ -83,6 +96,7 @@ pub(crate) fn set(gate: Gate, on: bool) -> Result {
             probe::put(&mut probes.sent, new, on);
         }
         Gate::Recv => {
+            SENDS.store(on, Relaxed);
             let taken = match on && probes.taken.is_none() {
                 true => Some(Taken::new()?),
                 false => None,
@@ -208,7 +222,7 @@ unsafe extern "C" fn vs_filled(skb: NonNull<c::sk_buff>) {
         return;
     }
     let message = state::with(|s| {
-        let message = OwnTag::new(s)?.message_by(sock)?;
+        let message = message_by(s, sock)?;
         Some(s.tag(s.resolve(message)).raw())
     });
     if let Some(message) = message {
@@ -273,8 +287,7 @@ unsafe extern "C" fn sending(_: *mut c_void, sk: *const c::sock) {
     // Subflows of MPTCP do not come here.
     if sock.proto() == c::VS_PROTO_TCP {
         state::with(|s| {
-            let message = OwnTag::new(s).and_then(|tag| tag.message_by(sock));
-            streams::sends(s, sock, message);
+            streams::sends(s, sock, message_by(s, sock));
         });
     }
 }
