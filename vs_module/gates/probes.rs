@@ -8,8 +8,8 @@
 //! change, the probe calls a BPF program for that ([`vs_bind`](c::vs_bind)), because the tag is in
 //! BPF storage and its change settles the CPU accounts.
 //!
-//! Context: task context, any locks of the receive held; [`vs_taken`] is also called in softirq,
-//! and leaves at once there. Nothing sleeps.
+//! Context: task context, any locks of the receive held; [`vs_taken`] and those of TCP streams are
+//! also called in softirq, where no task is told anything. Nothing sleeps.
 
 use super::*;
 use crate::gates::tag::Parts;

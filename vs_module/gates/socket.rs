@@ -154,8 +154,9 @@ unsafe extern "C" fn vs_gate_accept_body(conn: *const c::sock, who: u32) -> u64 
     })
 }
 
-/// The message itself can be given to a VS if it is a UDP datagram: its BPF program keeps that in
-/// the task's tag, where [`crate::gates::tag::message_of`] asks for it when the packet leaves.
+/// The message itself can be given to a VS where it can be told from its socket on the way: its BPF
+/// program keeps that in the task's tag. There [`crate::gates::tag::message_of`] asks for it when a
+/// datagram's packet leaves, and the probes of streams as its bytes are put into the stream.
 ///
 /// # Safety
 ///

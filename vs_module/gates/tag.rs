@@ -63,8 +63,9 @@ pub(crate) enum Parts {
     Several,
 }
 
-/// What `sends` of a tag is for the socket of this cookie by which the task reads. It is no socket's
-/// address, as none is odd; and no other socket's, as those at one address follow each other.
+/// What `sends` of a tag is for the socket of this cookie by which the task reads. It is no
+/// socket's address, as none is odd; and no other socket's, as those at one address follow each
+/// other.
 fn reads_by(cookie: u64) -> u64 {
     match cookie {
         0 => 0,
@@ -223,7 +224,7 @@ pub(crate) struct Answer {
     pub(crate) cur: Option<VsId>,
     /// Its new home VS, or for `fork` the child's. `None`: unchanged.
     pub(crate) home: Option<VsId>,
-    /// The VS of the datagram that is being sent (`None`: its socket's), or for `fork` the VS that
+    /// The VS of the message that is being sent (`None`: its socket's), or for `fork` the VS that
     /// the child works for (`None`: its home).
     pub(crate) message: Option<VsId>,
 }
