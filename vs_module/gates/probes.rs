@@ -31,6 +31,7 @@ kernel::sync::global_lock! {
         received: None,
         taken: None,
         unix: false,
+        connecting: None,
         sending: None,
         reading: None,
     };
@@ -44,12 +45,11 @@ struct Probes {
     /// Messages on unix streams are seen.
     unix: bool,
     /// As are those on TCP connections.
+    connecting: Option<Probe<Connecting>>,
     sending: Option<Probe<Sending>>,
     reading: Option<Probe<Reading>>,
 }
 
-/// The probes as a part of the module; dropping it takes them off.
-pub(crate) struct GateProbes(());
 /// Whether the gate `send` is attached. If it is not, a tag may still tell of what its task sent
 /// last.
 static SENDS: Atomic<bool> = Atomic::new(false);
@@ -61,6 +61,8 @@ fn message_by(s: &State, sock: Sock<'_>) -> Option<VsId> {
         .message_by(sock)
 }
 
+/// The probes as a part of the module; dropping it takes them off.
+pub(crate) struct GateProbes(());
 
 /// Makes [`set`] possible. All is off at first.
 ///
@@ -94,9 +96,9 @@ pub(crate) fn set(gate: Gate, on: bool) -> Result {
         Gate::Send => {
             let new = probe::wanted(&probes.sent, on)?;
             probe::put(&mut probes.sent, new, on);
+            SENDS.store(on, Relaxed);
         }
         Gate::Recv => {
-            SENDS.store(on, Relaxed);
             let taken = match on && probes.taken.is_none() {
                 true => Some(Taken::new()?),
                 false => None,
@@ -122,10 +124,16 @@ pub(crate) const STREAMS: [Proto; 2] = [Proto::UnixStream, Proto::Tcp];
 pub(crate) fn set_streams(proto: Proto, on: bool) -> Result {
     let mut probes = SWITCH.lock();
     if proto == Proto::Tcp {
-        let sending = probe::wanted(&probes.sending, on)?;
+        let connecting = probe::wanted(&probes.connecting, on)?;
         let reading = probe::wanted(&probes.reading, on)?;
-        probe::put(&mut probes.sending, sending, on);
+        // From here on messages are noted, all of which have to be seen until they are read.
+        let sending = probe::wanted(&probes.sending, on)?;
         probe::put(&mut probes.reading, reading, on);
+        probe::put(&mut probes.sending, sending, on);
+        probe::put(&mut probes.connecting, connecting, on);
+        if !on {
+            streams::forget();
+        }
     } else if on != probes.unix {
         // SAFETY: One at a time, by the lock of `SWITCH`; process context; only ended if begun.
         match on {
@@ -260,6 +268,29 @@ fn read_part(s: &State, part: Parts, by: u64) {
         if let Some(tag) = OwnTag::new(s) {
             tag.read_part(part, by);
         }
+    }
+}
+
+/// A socket changes its state. In softirq, too.
+struct Connecting;
+
+// SAFETY: TP_PROTO(const struct sock *sk, const int oldstate, const int newstate).
+unsafe impl Hook for Connecting {
+    const TRACEPOINT: &'static CStr = c_str!("inet_sock_set_state");
+
+    fn enter() -> *mut c_void {
+        connecting as *mut c_void
+    }
+}
+
+/// # Safety
+///
+/// `sk` is a full socket, locked.
+unsafe extern "C" fn connecting(_: *mut c_void, sk: *const c::sock, _old: c_int, new: c_int) {
+    // SAFETY: By the requirement of this function.
+    let sock = unsafe { Sock::new(sk) }.filter(|_| new == c::TCP_SYN_SENT as c_int);
+    if let Some(sock) = sock.filter(|sock| sock.proto() == c::VS_PROTO_TCP) {
+        state::with(|_| streams::connects(sock));
     }
 }
 
@@ -411,8 +442,10 @@ fn receipt(
     let mut verdict = labelled(s, Who::of(work), sock, call, wants).unwrap_or(Verdict::UNCHANGED);
     // SAFETY: Task context.
     let alone = || !several && unsafe { c::vs_receives_one(sock.is_datagram()) };
+    let mut others = false;
     if verdict.to[0].is_some() && !alone() {
         // It came with others: which of them is served first cannot be told.
+        others = several || verdict.to[0].is_some_and(|to| to != work.cur() && to != work.home());
         verdict.to[0] = None;
         s.service(work.home()).unattributed();
     }
@@ -457,10 +490,8 @@ unsafe impl Hook for Sent {
 
 /// # Safety
 ///
-    let mut others = false;
 /// As for [`received`].
 unsafe extern "C" fn sent(_: *mut c_void, sk: *const c::sock, _length: c_int, _flags: c_int) {
-        others = several || verdict.to[0].is_some_and(|to| to != work.cur() && to != work.home());
     state::with(|s| {
         let Some(tag) = OwnTag::new(s) else { return };
         let work = tag.work();

@@ -16,9 +16,9 @@ struct vs_stream *vs_stream_of(unsigned long word)
 	return word == VS_STREAM_NONE ? NULL : (struct vs_stream *)(word & ~VS_STREAM_END);
 }
 
-void vs_stream_put(unsigned long word)
+void vs_stream_forget(struct vs_socket_entry *socket)
 {
-	struct vs_stream *stream = vs_stream_of(word);
+	struct vs_stream *stream = vs_stream_of(xchg(&socket->stream, 0));
 
 	if (stream && refcount_dec_and_test(&stream->ends))
 		kfree_rcu(stream, rcu);

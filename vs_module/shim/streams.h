@@ -17,7 +17,7 @@ struct vs_socket_entry;
 
 struct vs_stream {
 	raw_spinlock_t lock; /* of the notes; taken last, in task context and softirq */
-	refcount_t ends;     /* entries that name it, and callers that look at it */
+	refcount_t ends;     /* entries that name it; callers look at it under RCU */
 	struct rcu_head rcu;
 	u64 notes[2][VS_NOTES_WORDS]; /* of what each end sends */
 };
@@ -39,8 +39,11 @@ unsigned long vs_stream_make(struct vs_socket_entry *own, struct vs_socket_entry
 /* The stream of a word of an entry; NULL if it names none. Under RCU. */
 struct vs_stream *vs_stream_of(unsigned long word);
 
-/* Gives back the reference of an entry that is about to be freed. Any context but NMI. */
-void vs_stream_put(unsigned long word);
+/*
+ * Takes the stream off an entry, or what tells that it has none: it is about to be freed, or its
+ * socket to begin another connection, or nobody notes anything any more. Any context but NMI.
+ */
+void vs_stream_forget(struct vs_socket_entry *socket);
 
 /* The lock of the notes. Any context but NMI and hard interrupt. */
 unsigned long vs_stream_lock(struct vs_stream *stream);

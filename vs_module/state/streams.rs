@@ -4,8 +4,8 @@
 //!
 //! The two ends of a connection share the notes of both directions ([`crate::logic::notes`]), from
 //! the first message on that a rule gives to a service. The notes live as long as one of the two
-//! entries in the table of sockets. The other end of a connection to another machine, or to another
-//! network namespace, is not found; what goes over it is its socket's.
+//! entries in the table of sockets, and such a rule. The other end of a connection to another
+//! machine, or to another network namespace, is not found; what goes over it is its socket's.
 //!
 //! Context: any but NMI and hard interrupt, under RCU, with the socket held.
 
@@ -124,6 +124,20 @@ pub(crate) fn sends(s: &State, sock: Sock<'_>, message: Option<VsId>) {
 pub(crate) enum Received {
     /// Of the service that the socket belongs to.
     Sockets,
+/// `sock`, a TCP socket that is locked, begins a connection: what is noted of one that it had
+/// before says nothing about this one.
+pub(crate) fn connects(sock: Sock<'_>) {
+    if sock.cookie() != 0 {
+        shared::forget(sock.made_name());
+    }
+}
+
+/// Forgets whose bytes are whose, everywhere: what is sent and read from here on is not noted.
+/// Nothing of this file runs meanwhile. Process context, not under RCU; may sleep.
+pub(crate) fn forget() {
+    shared::forget_all();
+}
+
     /// Of a message that was given to this service.
     Of(VsId),
     /// Of several services, or it is not known of which.
