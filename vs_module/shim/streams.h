@@ -50,8 +50,16 @@ unsigned long vs_stream_lock(struct vs_stream *stream);
 void vs_stream_unlock(struct vs_stream *stream, unsigned long flags);
 
 /*
- * The other end of a TCP connection, if it is a socket of the same network namespace,
- * with a reference for sock_gen_put(). NULL: it is not here, or `*again`: not yet.
+ * Whether a full socket that has the addresses of a connection's other end is that end, as
+ * its sequence numbers tell: not one behind NAT, or of another VRF, nor one that just begins
+ * another connection. `sk` is locked; the peer need not be.
+ */
+bool vs_tcp_is_pair(const struct sock *sk, const struct sock *peer);
+
+/*
+ * The other end of a TCP connection, if it is another full socket of the same network
+ * namespace, with a reference for sock_gen_put(). NULL: it is not here, or `*again`: not
+ * yet. `sk` is locked.
  */
 struct sock *vs_tcp_peer(const struct sock *sk, bool *again);
 

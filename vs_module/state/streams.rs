@@ -15,7 +15,7 @@ use crate::logic::id::VsId;
 use crate::logic::notes::{Notes, Read, SOCKETS, UNKNOWN};
 use crate::logic::tag::Tag;
 use crate::shim::bindings as c;
-use crate::shim::sock::{Kind, Sock};
+use crate::shim::sock::Sock;
 use core::ptr::NonNull;
 
 const _: () = {
@@ -78,13 +78,17 @@ fn make(sock: Sock<'_>, name: Name) -> Option<End> {
         }
         return None;
     };
-    let word = if peer.address() == name.address || peer.kind() != Kind::Full {
-        0
-    } else {
-        // SAFETY: TCP sockets, both alive.
-        let copied = [sock, peer].map(|sock| unsafe { c::vs_tcp_copied_seq(sock.as_ptr()) });
-        shared::make([name, peer.made_name()], copied, begin)
-    };
+    let names = [name, peer.made_name()];
+    // SAFETY: TCP sockets, both alive.
+    let copied = [sock, peer].map(|sock| unsafe { c::vs_tcp_copied_seq(sock.as_ptr()) });
+    let mut word = shared::make(names, copied, begin);
+    // SAFETY: TCP sockets, both alive; the first is locked.
+    if !unsafe { c::vs_tcp_is_pair(sock.as_ptr(), found) } {
+        // The peer has begun another connection, perhaps before it had this stream to forget. If
+        // so, nobody notes or reads anything at this end of it.
+        shared::forget(name);
+        word = 0;
+    }
     // SAFETY: The reference of `vs_tcp_peer`.
     unsafe { c::sock_gen_put(found) };
     End::of(word)
@@ -120,10 +124,6 @@ pub(crate) fn sends(s: &State, sock: Sock<'_>, message: Option<VsId>) {
     end.with(end.own, |notes| notes.sends(at, whose));
 }
 
-/// Bytes that were received.
-pub(crate) enum Received {
-    /// Of the service that the socket belongs to.
-    Sockets,
 /// `sock`, a TCP socket that is locked, begins a connection: what is noted of one that it had
 /// before says nothing about this one.
 pub(crate) fn connects(sock: Sock<'_>) {
@@ -138,6 +138,10 @@ pub(crate) fn forget() {
     shared::forget_all();
 }
 
+/// Bytes that were received.
+pub(crate) enum Received {
+    /// Of the service that the socket belongs to.
+    Sockets,
     /// Of a message that was given to this service.
     Of(VsId),
     /// Of several services, or it is not known of which.
