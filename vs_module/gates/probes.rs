@@ -417,7 +417,10 @@ unsafe extern "C" fn received(_: *mut c_void, sk: *const c::sock, length: c_int,
             return;
         }
         let wants = count(s, Gate::Recv, Who::of(work));
-        if wants.is_some() || work.is_any() {
+        // An answer to the home's own question, where the gate `send` notes those.
+        let answered =
+            || sockets::any_asked() && comes_to_work(s, s.resolve(work.home())) && !sock.serves();
+        if wants.is_some() || work.is_any() || answered() {
             receipt(s, sock, tag, work, (message, several), wants);
         }
     });

@@ -204,9 +204,7 @@ unsafe extern "C" fn vs_gate_send_body(
             ..Answer::UNCHANGED
         };
         if verdict.to[0].is_none() && who.cur == who.home {
-            // Where receipts bring work, an answer to this must not be taken for another's.
-            let home = s.resolve(who.home);
-            if s.classifier().wants(Gate::Recv, home).is_some() && !sock.serves() {
+            if comes_to_work(s, s.resolve(who.home)) && !sock.serves() {
                 sockets::ask(sock.made_name(), |was| was.asks(None));
             }
             return answer.pack();

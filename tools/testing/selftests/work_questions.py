@@ -262,6 +262,32 @@ def homes_own(dev):
 
 
 @gates.case
+def accepted(dev):
+    """So it is where connections alone bring work, by a rule of `accept`"""
+    server = proxy(dev, "a", rules=False)
+    dev.add("accept", [server.s], BY_SOCKET)
+    for answered in (True, False):
+        own, end = Other().connection()
+        own.send(b"at home")
+        if answered:
+            answers(end)
+            own.recv(99)
+        peer = gates.client(dev, server.ids[0], server.listener)
+        gates.enter(dev, server.s)
+        conn = server.listener.accept()[0]
+        server.is_at_work(0, "accepted")
+        own.send(b"question")
+        answers(end)
+        own.recv(99)
+        if answered:
+            server.is_at_work(0, "the answer")
+        else:
+            server.is_home("asked at home and at work")
+        peer.close()
+        conn.close()
+
+
+@gates.case
 def after_reply(dev):
     """What the task asks after its reply is not the work's: it cannot be told whose it is"""
     server = proxy(dev, "a")
