@@ -37,7 +37,7 @@ struct task_struct;
  */
 #define VS_VERDICT_CUR	   0  /* bits 0-15: new current VS */
 #define VS_VERDICT_HOME	   16 /* bits 16-31: new home VS */
-#define VS_VERDICT_MESSAGE 32 /* bits 32-47, of send: VS of the datagram */
+#define VS_VERDICT_MESSAGE 32 /* bits 32-47, of send: VS of the message */
 #define VS_VERDICT_ERRNO   48 /* bits 48-62: positive errno, 0: go on */
 #define VS_UNCHANGED	   0xffff
 /* Further values of CUR. */
@@ -64,16 +64,19 @@ struct vs_tag {
 		};
 		__u32 both; /* VS_WHO(home, cur) */
 	};
-	__u16 message; /* VS of the datagram that the task is receiving or sending */
+	__u16 message; /* VS of the message that the task is receiving or sending */
 	/* VS other than its home that it last worked for, 0: none; a hint for the scheduler */
 	__u16 served;
 	__u64 work;   /* the way by which the work in hand came: a socket's cookie, 0: none */
 	__u32 since;  /* low bits of bpf_jiffies64() at the receipt that the work came with */
 	__u32 number; /* of the work in hand; another one's is not the same: see logic/ask.rs */
-	__u64 sends;  /* address of the socket that `message` is being sent by, or 0 */
+	/*
+	 * address of the socket that `message` is sent by, or odd: see reads_by() in gates/tag.rs
+	 */
+	__u64 sends;
 	__u64 open;   /* CPU ns since the reply, not charged to a VS yet; changed atomically */
 	__u8 replied; /* it has replied to the work in hand: see logic/work.rs */
-	/* what it has just read of a unix stream: 0 nothing, 1 `message`'s, 2 several services' */
+	/* what it has just read of a stream: 0 nothing, 1 `message`'s, 2 several services' */
 	__u8 reads;
 	__u8 sending; /* the work in hand is no more than to send something */
 	__u8 told;    /* the task itself has said for whom it works */

@@ -263,6 +263,14 @@ fn is_kernels(sock: Sock<'_>) -> bool {
     sock.is_kernel() || unsafe { c::vs_serves_kernel() }
 }
 
+/// Whether rules can bring work to tasks at home in `home` by what comes to them, so that an answer
+/// to a question of their own must not be taken for another's.
+fn comes_to_work(s: &State, home: VsId) -> bool {
+    [Gate::Recv, Gate::Accept]
+        .into_iter()
+        .any(|gate| s.classifier().wants(gate, home).is_some())
+}
+
 /// The running task's work in hand, and as which it asks other servers; `who` is what its tag says.
 fn in_hand(s: &State, who: Who) -> (Work, Option<Asker>) {
     match OwnTag::new(s) {

@@ -8,20 +8,22 @@
 //! change, the probe calls a BPF program for that ([`vs_bind`](c::vs_bind)), because the tag is in
 //! BPF storage and its change settles the CPU accounts.
 //!
-//! Context: task context, any locks of the receive held; [`vs_taken`] is also called in softirq,
-//! and leaves at once there. Nothing sleeps.
+//! Context: task context, any locks of the receive held; [`vs_taken`] and those of TCP streams are
+//! also called in softirq, where no task is told anything. Nothing sleeps.
 
 use super::*;
 use crate::gates::read::Reads;
 use crate::gates::tag::Parts;
 use crate::logic::gate::Proto;
 use crate::shim::probe::{self, Hook, Probe};
+use crate::shim::rcu::read_once;
 use crate::shim::sock::Kind;
 use crate::state::streams::{self, Received as Bytes};
 use kernel::c_str;
 use kernel::error::to_result;
 use kernel::prelude::*;
 use kernel::str::CStr;
+use kernel::sync::atomic::{Atomic, Relaxed};
 
 kernel::sync::global_lock! {
     // SAFETY: `register` is called before the device exists, by which callers turn probes on.
@@ -31,6 +33,7 @@ kernel::sync::global_lock! {
         taken: None,
         reads: None,
         unix: false,
+        connecting: None,
         sending: None,
         reading: None,
     };
@@ -45,8 +48,20 @@ struct Probes {
     /// Messages on unix streams are seen.
     unix: bool,
     /// As are those on TCP connections.
+    connecting: Option<Probe<Connecting>>,
     sending: Option<Probe<Sending>>,
     reading: Option<Probe<Reading>>,
+}
+
+/// Whether the gate `send` is attached. If it is not, a tag may still tell of what its task sent
+/// last.
+static SENDS: Atomic<bool> = Atomic::new(false);
+
+/// The service that a rule gave the message which the running task sends by `sock`, if one did.
+fn message_by(s: &State, sock: Sock<'_>) -> Option<VsId> {
+    OwnTag::new(s)
+        .filter(|_| read_once(&SENDS))?
+        .message_by(sock)
 }
 
 /// The probes as a part of the module; dropping it takes them off.
@@ -85,6 +100,7 @@ pub(crate) fn set(gate: Gate, on: bool) -> Result {
         Gate::Send => {
             let new = probe::wanted(&probes.sent, on)?;
             probe::put(&mut probes.sent, new, on);
+            SENDS.store(on, Relaxed);
         }
         Gate::Recv => {
             let taken = match on && probes.taken.is_none() {
@@ -122,10 +138,16 @@ pub(crate) const STREAMS: [Proto; 2] = [Proto::UnixStream, Proto::Tcp];
 pub(crate) fn set_streams(proto: Proto, on: bool) -> Result {
     let mut probes = SWITCH.lock();
     if proto == Proto::Tcp {
-        let sending = probe::wanted(&probes.sending, on)?;
+        let connecting = probe::wanted(&probes.connecting, on)?;
         let reading = probe::wanted(&probes.reading, on)?;
-        probe::put(&mut probes.sending, sending, on);
+        // From here on messages are noted, all of which have to be seen until they are read.
+        let sending = probe::wanted(&probes.sending, on)?;
         probe::put(&mut probes.reading, reading, on);
+        probe::put(&mut probes.sending, sending, on);
+        probe::put(&mut probes.connecting, connecting, on);
+        if !on {
+            streams::forget();
+        }
     } else if on != probes.unix {
         // SAFETY: One at a time, by the lock of `SWITCH`; process context; only ended if begun.
         match on {
@@ -222,7 +244,7 @@ unsafe extern "C" fn vs_filled(skb: NonNull<c::sk_buff>) {
         return;
     }
     let message = state::with(|s| {
-        let message = OwnTag::new(s)?.message_by(sock)?;
+        let message = message_by(s, sock)?;
         Some(s.tag(s.resolve(message)).raw())
     });
     if let Some(message) = message {
@@ -250,7 +272,7 @@ unsafe extern "C" fn vs_read(skb: NonNull<c::sk_buff>) {
 }
 
 /// Keeps for [`received`] what a part of a stream is that the running task reads, by the socket of
-/// this address.
+/// this cookie (0: it is not known).
 fn read_part(s: &State, part: Parts, by: u64) {
     if let Some(tag) = OwnTag::new(s) {
         tag.read_part(part, by);
@@ -260,6 +282,29 @@ fn read_part(s: &State, part: Parts, by: u64) {
         if let Some(tag) = OwnTag::new(s) {
             tag.read_part(part, by);
         }
+    }
+}
+
+/// A socket changes its state. In softirq, too.
+struct Connecting;
+
+// SAFETY: TP_PROTO(const struct sock *sk, const int oldstate, const int newstate).
+unsafe impl Hook for Connecting {
+    const TRACEPOINT: &'static CStr = c_str!("inet_sock_set_state");
+
+    fn enter() -> *mut c_void {
+        connecting as *mut c_void
+    }
+}
+
+/// # Safety
+///
+/// `sk` is a full socket, locked.
+unsafe extern "C" fn connecting(_: *mut c_void, sk: *const c::sock, _old: c_int, new: c_int) {
+    // SAFETY: By the requirement of this function.
+    let sock = unsafe { Sock::new(sk) }.filter(|_| new == c::TCP_SYN_SENT as c_int);
+    if let Some(sock) = sock.filter(|sock| sock.proto() == c::VS_PROTO_TCP) {
+        state::with(|_| streams::connects(sock));
     }
 }
 
@@ -284,11 +329,10 @@ unsafe extern "C" fn sending(_: *mut c_void, sk: *const c::sock) {
     let Some(sock) = (unsafe { Sock::new(sk) }) else {
         return;
     };
-    // A subflow of MPTCP sends what others have written.
+    // Subflows of MPTCP do not come here.
     if sock.proto() == c::VS_PROTO_TCP {
         state::with(|s| {
-            let message = OwnTag::new(s).and_then(|tag| tag.message_by(sock));
-            streams::sends(s, sock, message);
+            streams::sends(s, sock, message_by(s, sock));
         });
     }
 }
@@ -323,7 +367,7 @@ unsafe extern "C" fn reading(_: *mut c_void, sk: *const c::sock) {
         };
         // SAFETY: Any context.
         if !unsafe { c::vs_serves_kernel() } {
-            read_part(s, part, sock.address());
+            read_part(s, part, sock.made_cookie());
         }
     });
 }
@@ -387,7 +431,10 @@ unsafe extern "C" fn received(_: *mut c_void, sk: *const c::sock, length: c_int,
             return;
         }
         let wants = count(s, Gate::Recv, Who::of(work));
-        if wants.is_some() || work.is_any() {
+        // An answer to the home's own question, where the gate `send` notes those.
+        let answered =
+            || sockets::any_asked() && comes_to_work(s, s.resolve(work.home())) && !sock.serves();
+        if wants.is_some() || work.is_any() || answered() {
             receipt(s, sock, tag, work, (message, several), wants);
         }
     });
@@ -412,15 +459,19 @@ fn receipt(
     let mut verdict = labelled(s, Who::of(work), sock, call, wants).unwrap_or(Verdict::UNCHANGED);
     // SAFETY: Task context.
     let alone = || !several && unsafe { c::vs_receives_one(sock.is_datagram()) };
+    let mut others = false;
     if verdict.to[0].is_some() && !alone() {
         // It came with others: which of them is served first cannot be told.
+        others = several || verdict.to[0].is_some_and(|to| to != work.cur() && to != work.home());
         verdict.to[0] = None;
         s.service(work.home()).unattributed();
     }
     let serves = !(work.is_any() || sockets::any_asked()) || sock.serves();
     if verdict.to[0].is_some() || work.is_any() || !serves {
         let asker = tag.map(OwnTag::asker);
-        let way = way_by(sock.made_name(), serves, asker, Asked::answered);
+        let mut way = way_by(sock.made_name(), serves, asker, Asked::answered);
+        // What is another's, or may be, is no answer of this work's.
+        way.asked &= !others;
         worked_on(s, tag, work, way, &verdict);
     }
 }

@@ -81,7 +81,9 @@ unsafe extern "C" fn vs_gate_connect_body(
         },
     );
     let who = Who::new(who);
-    if let Some(sock) = sock.filter(|_| who.cur != who.home) {
+    // connect() on a socket that is connected fails, or ends the connection, or is there to see
+    // whether it is made by now: it asks nothing. A datagram socket asks by sending.
+    if let Some(sock) = sock.filter(|sock| who.cur != who.home && sock.is_closed()) {
         // A datagram socket that is bound is a server's, although it has one client only (DTLS).
         if sock.is_stream() || !sock.serves() {
             with(|s| {
@@ -152,8 +154,9 @@ unsafe extern "C" fn vs_gate_accept_body(conn: *const c::sock, who: u32) -> u64 
     })
 }
 
-/// The message itself can be given to a VS if it is a UDP datagram: its BPF program keeps that in
-/// the task's tag, where [`crate::gates::tag::message_of`] asks for it when the packet leaves.
+/// The message itself can be given to a VS where it can be told from its socket on the way: its BPF
+/// program keeps that in the task's tag. There [`crate::gates::tag::message_of`] asks for it when a
+/// datagram's packet leaves, and the probes of streams as its bytes are put into the stream.
 ///
 /// # Safety
 ///
@@ -201,9 +204,7 @@ unsafe extern "C" fn vs_gate_send_body(
             ..Answer::UNCHANGED
         };
         if verdict.to[0].is_none() && who.cur == who.home {
-            // Where receipts bring work, an answer to this must not be taken for another's.
-            let home = s.resolve(who.home);
-            if s.classifier().wants(Gate::Recv, home).is_some() && !sock.serves() {
+            if comes_to_work(s, s.resolve(who.home)) && !sock.serves() {
                 sockets::ask(sock.made_name(), |was| was.asks(None));
             }
             return answer.pack();

@@ -63,6 +63,16 @@ pub(crate) enum Parts {
     Several,
 }
 
+/// What `sends` of a tag is for the socket of this cookie by which the task reads. It is no
+/// socket's address, as none is odd; and no other socket's, as those at one address follow each
+/// other.
+fn reads_by(cookie: u64) -> u64 {
+    match cookie {
+        0 => 0,
+        cookie => cookie << 1 | 1,
+    }
+}
+
 /// The running task's tag.
 ///
 /// # Invariants
@@ -143,16 +153,15 @@ impl<'a> OwnTag<'a> {
         unsafe { ((*tag).sends == sock.address()).then(|| VsId::from_bits((*tag).message.into())) }
     }
 
-    /// Notes what a part of a stream is that the task reads, by the socket of this address (0: it
-    /// is not known, and the receipt is told in the same call).
+    /// Notes what a part of a stream is that the task reads, by the socket of this cookie (0: it is
+    /// not known, and the receipt is told in the same call).
     pub(crate) fn read_part(self, part: Parts, by: u64) {
         let tag = self.0.as_ptr();
         let message = match part {
             Parts::Of(message) => message.get(),
             Parts::Sockets | Parts::Several => c::VS_UNCHANGED as u16,
         };
-        // No socket's address is odd.
-        let by = if by == 0 { 0 } else { by | 1 };
+        let by = reads_by(by);
         // SAFETY: By the type invariant.
         unsafe {
             let first = (*tag).reads == 0 || (*tag).sends != by;
@@ -181,7 +190,7 @@ impl<'a> OwnTag<'a> {
             (*tag).reads = 0;
             (*tag).message = 0;
             (*tag).sends = 0;
-            if by != 0 && by != sock.address() | 1 {
+            if by != 0 && by != reads_by(sock.cookie()) {
                 return Parts::Sockets;
             }
             match (reads, u32::from(message)) {
@@ -215,7 +224,7 @@ pub(crate) struct Answer {
     pub(crate) cur: Option<VsId>,
     /// Its new home VS, or for `fork` the child's. `None`: unchanged.
     pub(crate) home: Option<VsId>,
-    /// The VS of the datagram that is being sent (`None`: its socket's), or for `fork` the VS that
+    /// The VS of the message that is being sent (`None`: its socket's), or for `fork` the VS that
     /// the child works for (`None`: its home).
     pub(crate) message: Option<VsId>,
 }

@@ -53,7 +53,7 @@ int vs_sockets_init(void)
 
 void vs_socket_free(struct vs_socket_entry *socket)
 {
-	vs_stream_put(READ_ONCE(socket->stream));
+	vs_stream_forget(socket);
 	kmem_cache_free(vs_socket_cache, socket);
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/skmsg.h>
 #include <linux/slab.h>
 #include <net/inet6_hashtables.h>
 #include <net/inet_hashtables.h>
@@ -15,9 +16,9 @@ struct vs_stream *vs_stream_of(unsigned long word)
 	return word == VS_STREAM_NONE ? NULL : (struct vs_stream *)(word & ~VS_STREAM_END);
 }
 
-void vs_stream_put(unsigned long word)
+void vs_stream_forget(struct vs_socket_entry *socket)
 {
-	struct vs_stream *stream = vs_stream_of(word);
+	struct vs_stream *stream = vs_stream_of(xchg(&socket->stream, 0));
 
 	if (stream && refcount_dec_and_test(&stream->ends))
 		kfree_rcu(stream, rcu);
@@ -65,6 +66,20 @@ void vs_stream_unlock(struct vs_stream *stream, unsigned long flags)
 	raw_spin_unlock_irqrestore(&stream->lock, flags);
 }
 
+bool vs_tcp_is_pair(const struct sock *sk, const struct sock *peer)
+{
+	const struct tcp_sock *own = tcp_sk(sk), *other = tcp_sk(peer);
+
+	/*
+	 * With the xchg() of vs_stream_forget(): where the peer begins another connection, that
+	 * is seen here, or a stream made before is seen there.
+	 */
+	smp_mb();
+	return !((1 << READ_ONCE(peer->sk_state)) & (TCPF_SYN_SENT | TCPF_CLOSE)) &&
+	       between(READ_ONCE(other->rcv_nxt), own->snd_una, own->snd_nxt) &&
+	       between(own->rcv_nxt, READ_ONCE(other->snd_una), READ_ONCE(other->snd_nxt));
+}
+
 struct sock *vs_tcp_peer(const struct sock *sk, bool *again)
 {
 	const struct inet_sock *inet = inet_sk(sk);
@@ -84,18 +99,20 @@ struct sock *vs_tcp_peer(const struct sock *sk, bool *again)
 	else
 		peer = NULL;
 #endif
-	if (peer && !sk_fullsock(peer)) {
-		/* the handshake is not done, as the listener waits for data (TCP_DEFER_ACCEPT) */
-		*again = peer->sk_state == TCP_NEW_SYN_RECV;
-		sock_gen_put(peer);
-		return NULL;
-	}
-	return peer;
+	if (!peer || (sk_fullsock(peer) && peer != sk && vs_tcp_is_pair(sk, peer)))
+		return peer;
+	/*
+	 * The handshake is not done, as the listener waits for data (TCP_DEFER_ACCEPT), or the
+	 * client for the answer to its SYN (Fast Open).
+	 */
+	*again = (1 << READ_ONCE(peer->sk_state)) & (TCPF_NEW_SYN_RECV | TCPF_SYN_SENT);
+	sock_gen_put(peer);
+	return NULL;
 }
 
 bool vs_tcp_is_plain(const struct sock *sk)
 {
-	return !inet_test_bit(IS_ICSK, sk) || !inet_csk_has_ulp(sk);
+	return !inet_csk_has_ulp(sk) && !sk_psock(sk);
 }
 
 u32 vs_tcp_write_seq(const struct sock *sk)

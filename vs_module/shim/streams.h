@@ -17,7 +17,7 @@ struct vs_socket_entry;
 
 struct vs_stream {
 	raw_spinlock_t lock; /* of the notes; taken last, in task context and softirq */
-	refcount_t ends;     /* entries that name it, and callers that look at it */
+	refcount_t ends;     /* entries that name it; callers look at it under RCU */
 	struct rcu_head rcu;
 	u64 notes[2][VS_NOTES_WORDS]; /* of what each end sends */
 };
@@ -39,20 +39,34 @@ unsigned long vs_stream_make(struct vs_socket_entry *own, struct vs_socket_entry
 /* The stream of a word of an entry; NULL if it names none. Under RCU. */
 struct vs_stream *vs_stream_of(unsigned long word);
 
-/* Gives back the reference of an entry that is about to be freed. Any context but NMI. */
-void vs_stream_put(unsigned long word);
+/*
+ * Takes the stream off an entry, or what tells that it has none: it is about to be freed, or its
+ * socket to begin another connection, or nobody notes anything any more. Any context but NMI.
+ */
+void vs_stream_forget(struct vs_socket_entry *socket);
 
 /* The lock of the notes. Any context but NMI and hard interrupt. */
 unsigned long vs_stream_lock(struct vs_stream *stream);
 void vs_stream_unlock(struct vs_stream *stream, unsigned long flags);
 
 /*
- * The other end of a TCP connection, if it is a socket of the same network namespace,
- * with a reference for sock_gen_put(). NULL: it is not here, or `*again`: not yet.
+ * Whether a full socket that has the addresses of a connection's other end is that end, as
+ * its sequence numbers tell: not one behind NAT, or of another VRF, nor one that just begins
+ * another connection. `sk` is locked; the peer need not be.
+ */
+bool vs_tcp_is_pair(const struct sock *sk, const struct sock *peer);
+
+/*
+ * The other end of a TCP connection, if it is another full socket of the same network
+ * namespace, with a reference for sock_gen_put(). NULL: it is not here, or `*again`: not
+ * yet. `sk` is locked.
  */
 struct sock *vs_tcp_peer(const struct sock *sk, bool *again);
 
-/* Whether the bytes of a TCP socket are what its tasks send and receive: not with TLS. */
+/*
+ * Whether the bytes of a TCP socket are what its tasks send and receive, each in its call: not with
+ * TLS of the kernel, nor in a sockmap. Under RCU.
+ */
 bool vs_tcp_is_plain(const struct sock *sk);
 /* The position of the next byte that is sent, and of the next that is received. */
 u32 vs_tcp_write_seq(const struct sock *sk);

@@ -263,6 +263,25 @@ pub(super) mod shared {
         }
     }
 
+    /// Takes the stream of the socket of this name off it, or what [`none`] has written.
+    pub(in crate::state) fn forget(name: Name) {
+        if let Some(entry) = Entry::of(name) {
+            // SAFETY: The caller holds the socket, so this stays its entry.
+            unsafe { c::vs_stream_forget(entry.0.as_ptr()) };
+        }
+    }
+
+    /// Takes off all streams. Process context; may sleep.
+    pub(in crate::state) fn forget_all() {
+        extern "C" fn see(entry: *mut c::vs_socket_entry) {
+            // SAFETY: The walk shows entries of the table, under RCU. One that is freed meanwhile
+            // has no stream any more, nor has one that is made of it, as nobody makes streams.
+            unsafe { c::vs_stream_forget(entry) };
+        }
+        // SAFETY: Process context.
+        unsafe { c::vs_sockets_each(Some(see)) };
+    }
+
     /// Makes the stream of two sockets, which the caller holds; `copied` are the positions up to
     /// which they have read. Returns the word of the first one; 0: one of them belongs to no
     /// service, tracking has ended, or there is no memory.

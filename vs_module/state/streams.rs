@@ -4,8 +4,8 @@
 //!
 //! The two ends of a connection share the notes of both directions ([`crate::logic::notes`]), from
 //! the first message on that a rule gives to a service. The notes live as long as one of the two
-//! entries in the table of sockets. The other end of a connection to another machine, or to another
-//! network namespace, is not found; what goes over it is its socket's.
+//! entries in the table of sockets, and such a rule. The other end of a connection to another
+//! machine, or to another network namespace, is not found; what goes over it is its socket's.
 //!
 //! Context: any but NMI and hard interrupt, under RCU, with the socket held.
 
@@ -15,7 +15,7 @@ use crate::logic::id::VsId;
 use crate::logic::notes::{Notes, Read, SOCKETS, UNKNOWN};
 use crate::logic::tag::Tag;
 use crate::shim::bindings as c;
-use crate::shim::sock::{Kind, Sock};
+use crate::shim::sock::Sock;
 use core::ptr::NonNull;
 
 const _: () = {
@@ -78,16 +78,26 @@ fn make(sock: Sock<'_>, name: Name) -> Option<End> {
         }
         return None;
     };
-    let word = if peer.address() == name.address || peer.kind() != Kind::Full {
-        0
-    } else {
-        // SAFETY: TCP sockets, both alive.
-        let copied = [sock, peer].map(|sock| unsafe { c::vs_tcp_copied_seq(sock.as_ptr()) });
-        shared::make([name, peer.made_name()], copied, begin)
-    };
+    let names = [name, peer.made_name()];
+    // SAFETY: TCP sockets, both alive.
+    let copied = [sock, peer].map(|sock| unsafe { c::vs_tcp_copied_seq(sock.as_ptr()) });
+    let mut word = shared::make(names, copied, begin);
+    // SAFETY: TCP sockets, both alive; the first is locked.
+    if !unsafe { c::vs_tcp_is_pair(sock.as_ptr(), found) } {
+        // The peer has begun another connection, perhaps before it had this stream to forget. If
+        // so, nobody notes or reads anything at this end of it.
+        shared::forget(name);
+        word = 0;
+    }
     // SAFETY: The reference of `vs_tcp_peer`.
     unsafe { c::sock_gen_put(found) };
     End::of(word)
+}
+
+/// Whether the bytes of a TCP socket are what its tasks send and receive, each in its call.
+fn is_plain(sock: Sock<'_>) -> bool {
+    // SAFETY: A TCP socket, alive; under RCU.
+    unsafe { c::vs_tcp_is_plain(sock.as_ptr()) }
 }
 
 /// The running task is about to send by `sock`, a TCP socket that it has locked: from the next byte
@@ -99,18 +109,33 @@ pub(crate) fn sends(s: &State, sock: Sock<'_>, message: Option<VsId>) {
         Some(word) => End::of(word),
         None => None,
     };
-    // SAFETY: A TCP socket, alive.
-    let Some(end) = end.filter(|_| unsafe { c::vs_tcp_is_plain(sock.as_ptr()) }) else {
-        return;
+    let Some(end) = end else { return };
+    let whose = match message {
+        // Those that are not plain are noted, too: they are not the last message's.
+        Some(id) if is_plain(sock) => match id.is_root() {
+            // not the socket's
+            true => UNKNOWN,
+            false => s.tag(s.resolve(id)).raw(),
+        },
+        _ => SOCKETS,
     };
-    let whose = message.map_or(SOCKETS, |id| match id.is_root() {
-        // not the socket's
-        true => UNKNOWN,
-        false => s.tag(s.resolve(id)).raw(),
-    });
     // SAFETY: A TCP socket, alive.
     let at = unsafe { c::vs_tcp_write_seq(sock.as_ptr()) };
     end.with(end.own, |notes| notes.sends(at, whose));
+}
+
+/// `sock`, a TCP socket that is locked, begins a connection: what is noted of one that it had
+/// before says nothing about this one.
+pub(crate) fn connects(sock: Sock<'_>) {
+    if sock.cookie() != 0 {
+        shared::forget(sock.made_name());
+    }
+}
+
+/// Forgets whose bytes are whose, everywhere: what is sent and read from here on is not noted.
+/// Nothing of this file runs meanwhile. Process context, not under RCU; may sleep.
+pub(crate) fn forget() {
+    shared::forget_all();
 }
 
 /// Bytes that were received.
@@ -123,12 +148,15 @@ pub(crate) enum Received {
     Several,
 }
 
-/// Bytes were received by `sock`, a TCP socket that is locked. `None`: none, or nothing is noted.
+/// Bytes were received by `sock`, a TCP socket that is locked. `None`: none, or it is not known
+/// which: they are the socket's.
 pub(crate) fn reads(s: &State, sock: Sock<'_>) -> Option<Received> {
     let end = End::of(shared::word(sock.made_name())?)?;
     // SAFETY: A TCP socket, alive.
     let to = unsafe { c::vs_tcp_copied_seq(sock.as_ptr()) };
     match end.with(1 - end.own, |notes| notes.reads(to)) {
+        // taken off the queue long before a task receives it, or after
+        _ if !is_plain(sock) => None,
         Read::Nothing => None,
         Read::Of(SOCKETS) => Some(Received::Sockets),
         Read::Of(whose) => Some(Received::Of(s.believe(Tag::from_raw(whose)))),

@@ -166,6 +166,20 @@ def together(dev, proxy):
 
 
 @proxied
+def answers_together(_dev, proxy):
+    """Answers to several tenants that one receive fetches are not those of the one in hand"""
+    proxy.asks(0)
+    vs.eq(proxy.reads(99, answers=True), proxy.ids[0], "a's question")
+    select.select([proxy.up], [], [], 0)
+    proxy.up.recv(2)
+    proxy.is_at_work(0, "a part of the answer")
+    proxy.asks(1)
+    vs.eq(proxy.reads(99, answers=True), proxy.ids[1], "b's question")
+    vs.eq(proxy.up.recv(99), b"sweranswer", "the answers")
+    proxy.is_home("the rest of it, and b's")
+
+
+@proxied
 def large(_dev, proxy):
     """A question of many segments is its tenant's to the last byte"""
     proxy.up.setblocking(False)

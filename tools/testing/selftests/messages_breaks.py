@@ -5,6 +5,7 @@
 is told as another tenant's. Each byte says for whom it was sent.
 """
 
+import ctypes
 import fcntl
 import os
 import random
@@ -26,6 +27,7 @@ BY_MESSAGE = [uapi.VS_REF(2)]
 GIVES = [vs.ANY, vs.ANY, uapi.VS_REF(0)]
 OWN = b"-"  # a byte that the sender has sent for itself
 READ = 60_000  # bytes of each tenant
+TCP_ULP = 31
 
 
 class Pair:
@@ -42,8 +44,23 @@ class Pair:
         self.listener = gates.listener()
         gates.enter(dev, self.server.s)
         self.port = self.listener.getsockname()[1]
-        dev.add("send", [self.server.s], GIVES, proto="tcp", peer_port=self.port)
+        self.rule = self.gives()
         self.connect()
+
+    def gives(self):
+        """Adds the rule by which the sender's messages are told apart."""
+        return self.dev.add("send", [self.server.s], GIVES, proto="tcp", peer_port=self.port)
+
+    def receives(self, size, sock=None):
+        """As whom the calling thread works after it has received so many bytes as the receiver. It
+        is the sender again then, without work.
+        """
+        gates.enter(self.dev, self.back)
+        (sock or self.down).recv(size, socket.MSG_WAITALL)
+        home, current = gates.tag()
+        vs.eq(home, self.back, "the receiver's home")
+        gates.enter(self.dev, self.server.s)
+        return current
 
     def connect(self, port=0):
         self.up = socket.socket()
@@ -67,6 +84,7 @@ class Pair:
                 gates.enter(self.dev, self.back)
                 os.write(writer, b"%d" % body())
             except BaseException as error:  # pylint: disable=broad-except
+                os.write(1, f"# the receiver: {error!r}\n".encode())
                 os.write(writer, repr(error).encode())
             os._exit(0)
         os.close(writer)
@@ -101,7 +119,9 @@ class Pair:
 
 
 def reads(pair, total, seed, portions=9000):
-    """Receives in every way until all is there; returns how many bytes were told as their sender's."""
+    """Receives in every way until all is there; returns how many bytes were told as their
+    sender's.
+    """
     dice = random.Random(seed)
     told = 0
     pipe = os.pipe()
@@ -198,7 +218,9 @@ def in_turn(dev):
 
 @gates.case
 def too_many(dev):
-    """More changes than can be noted: what is beyond is nobody's, and later messages are told again"""
+    """More changes than can be noted: what is beyond is nobody's, and later messages are told
+    again
+    """
     pair = Pair(dev, "a", "b")
     for turn in range(60):
         pair.server.serve(turn % 2)
@@ -264,7 +286,7 @@ def own(dev):
     child = pair.child(receiver)
     for turn in range(12):
         if turn % 3 == 2:
-            select.select([], [], [], 0.01)  # waits: goes home
+            select.select([pair.up], [], [], 0.01)  # waits: goes home
             pair.up.sendall(OWN * 5)
         else:
             pair.server.serve(turn % 3)
@@ -276,6 +298,70 @@ def own(dev):
 def _unread(sock):
     """Bytes that wait to be read."""
     return struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.FIONREAD, bytes(4)))[0]
+
+
+@gates.case
+def encrypted(dev):
+    """Once the kernel encrypts what the sender sends, nothing is told as an earlier message's"""
+    vs.run("modprobe", "tls")
+    pair = Pair(dev, "a", "b")
+    pair.server.serve(0)
+    pair.up.sendall(b"0" * 5)
+    vs.eq(pair.receives(5), pair.server.ids[0], "a message")
+    pair.up.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
+    pair.server.serve(1)
+    pair.up.sendall(b"1" * 5)
+    vs.eq(pair.receives(5), pair.server.s, "encrypted: the connection's")
+
+
+@gates.case
+def rule_again(dev):
+    """What was sent while no rule gave messages away is no tenant's when a rule does so again"""
+    pair = Pair(dev, "a", "b")
+    for turn in range(3):
+        pair.server.serve(0)
+        pair.up.sendall(b"0" * 5)
+        vs.eq(pair.receives(5), pair.server.ids[0], f"turn {turn}")
+        dev.delete(pair.rule)
+        pair.server.serve(1)
+        pair.up.sendall(b"1" * 5)
+        pair.rule = pair.gives()
+        vs.eq(pair.receives(5), pair.server.s, f"turn {turn}, sent without a rule")
+
+
+@gates.case
+def connected_anew(dev):
+    """A client's socket that is connected anew: what comes by the new connection is not told as
+    messages of the former one that were not read, but as its own
+    """
+    pair = Pair(dev, "a", "b")
+    dev.add("send", [pair.server.s], GIVES, proto="tcp")
+    gates.enter(dev, pair.server.s)
+    listener = gates.listener()
+    gates.enter(dev, pair.back)
+    sock = socket.create_connection(listener.getsockname())
+    gates.enter(dev, pair.server.s)
+    conn = listener.accept()[0]
+    pair.server.serve(0)
+    conn.sendall(b"0" * 5)
+    for turn in range(10):  # half of them, by chance, begin behind the message that was not read
+        vs.until(lambda: _unread(sock) == 5, 10, "it is there")
+        conn.close()
+        _disconnect(sock)
+        gates.enter(dev, pair.back)
+        sock.connect(listener.getsockname())
+        gates.enter(dev, pair.server.s)
+        conn = listener.accept()[0]
+        pair.server.serve(1)
+        conn.sendall(b"1" * 5)
+        vs.eq(pair.receives(5, sock), pair.server.ids[1], f"turn {turn}")
+        pair.server.serve(0)
+        conn.sendall(b"0" * 5)
+
+
+def _disconnect(sock):
+    """Ends the connection of a socket, which can be connected again."""
+    vs.eq(ctypes.CDLL(None).connect(sock.fileno(), bytes(16), 16), 0, "disconnected")
 
 
 @gates.case

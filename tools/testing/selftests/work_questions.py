@@ -5,6 +5,7 @@
 the work in hand only if that work has asked.
 """
 
+import errno
 import fcntl
 import os
 import pathlib
@@ -224,6 +225,21 @@ def multiplexed(dev):
 
 
 @gates.case
+def connects_again(dev):
+    """To connect a socket that is connected already fails, and asks nothing"""
+    server = proxy(dev, "a", "b")
+    other = Other()
+    own, end = other.connection()
+    server.serve(0)
+    own.send(b"question")
+    server.serve(1)
+    vs.eq(own.connect_ex(other.listener.getsockname()), errno.EISCONN, "connect()")
+    answers(end)
+    own.recv(99)
+    server.is_home("a's answer")
+
+
+@gates.case
 def homes_own(dev):
     """What the server has asked for itself, and what it has not asked for, is its own"""
     server = proxy(dev, "a")
@@ -245,6 +261,32 @@ def homes_own(dev):
     answers(end)
     own.recv(99)
     server.is_home("asked at home and at work")
+
+
+@gates.case
+def accepted(dev):
+    """So it is where connections alone bring work, by a rule of `accept`"""
+    server = proxy(dev, "a", rules=False)
+    dev.add("accept", [server.s], BY_SOCKET)
+    for answered in (True, False):
+        own, end = Other().connection()
+        own.send(b"at home")
+        if answered:
+            answers(end)
+            own.recv(99)
+        peer = gates.client(dev, server.ids[0], server.listener)
+        gates.enter(dev, server.s)
+        conn = server.listener.accept()[0]
+        server.is_at_work(0, "accepted")
+        own.send(b"question")
+        answers(end)
+        own.recv(99)
+        if answered:
+            server.is_at_work(0, "the answer")
+        else:
+            server.is_home("asked at home and at work")
+        peer.close()
+        conn.close()
 
 
 @gates.case
