@@ -16,7 +16,7 @@ impl Asker {
     /// Of the task of this id (the kernel gives out at most 2^22, and no 0), its piece of work of
     /// this number.
     pub fn new(task: u32, number: u32) -> Self {
-        Asker((u64::from(task) << 32 | u64::from(number)) & ASKER)
+        Asker(((u64::from(task) << 32) | u64::from(number)) & ASKER)
     }
 }
 

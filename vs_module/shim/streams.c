@@ -42,7 +42,9 @@ unsigned long vs_stream_make(struct vs_socket_entry *own, struct vs_socket_entry
 			/* of a connection that the peer had before */
 			WRITE_ONCE(own->stream, VS_STREAM_NONE);
 		} else {
+			/* After the notes: a reader takes the word without the lock. */
 			smp_store_release(&own->stream, (unsigned long)stream);
+			/* Likewise. */
 			smp_store_release(&peer->stream, (unsigned long)stream | VS_STREAM_END);
 			stream = NULL;
 		}

@@ -6,8 +6,8 @@ use crate::logic::notes::{Notes, Read, ROOM, SOCKETS, UNKNOWN};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
-const A: u32 = 1 << 31 | 1;
-const B: u32 = 1 << 31 | 2;
+const A: u32 = (1 << 31) | 1;
+const B: u32 = (1 << 31) | 2;
 
 #[test]
 fn each_message_is_its_senders() {
@@ -75,7 +75,7 @@ proptest! {
         for event in events {
             match event {
                 Event::Sends(whose, size) => {
-                    let whose = if whose == 0 { SOCKETS } else { 1 << 31 | whose };
+                    let whose = if whose == 0 { SOCKETS } else { (1 << 31) | whose };
                     notes.sends(sent, whose);
                     for _ in 0..size {
                         queue.push_back(whose);

@@ -171,9 +171,9 @@ def at_once(dev):
     """Two threads that send for two tenants by one connection, in portions of all sizes, and sleep
     where it is full
     """
+    pair = Pair(dev, "a", "b")
     for seed, portions in (1, 100), (2, 3000), (3, 50_000):
-        pair = Pair(dev, "a", "b") if seed == 1 else pair
-        child = pair.child(lambda pair=pair, seed=seed: reads(pair, 2 * READ, seed))
+        child = pair.child(lambda seed=seed: reads(pair, 2 * READ, seed))
         senders = [
             threading.Thread(target=pair.sends, args=(n, READ, portions, seed * 2 + n))
             for n in (0, 1)
