@@ -206,7 +206,7 @@ fn used(who: u32, call: Use<'_>) -> u64 {
     };
     with(|s| match count(s, call.gate, who) {
         None if call.untold == Untold::Keep => Answer::UNCHANGED.pack(),
-        wants => match labelled(s, handing(s, who), sock, call, wants) {
+        wants => match labelled(s, handing(who, in_hand(s, who).0), sock, call, wants) {
             Err(refusal) => refusal,
             Ok(verdict) => {
                 let answer = Answer::works_for(verdict.to[0]);
@@ -273,7 +273,8 @@ fn comes_to_work(s: &State, home: VsId) -> bool {
 
 /// The running task's work in hand, and as which it asks other servers; `who` is what its tag says.
 fn in_hand(s: &State, who: Who) -> (Work, Option<Asker>) {
-    match OwnTag::new(s) {
+    // without work there is nothing more to be known
+    match (who.cur != who.home).then(|| OwnTag::new(s)).flatten() {
         Some(tag) => (tag.work(), Some(tag.asker())),
         None => (who.work(0), None),
     }
@@ -282,10 +283,9 @@ fn in_hand(s: &State, who: Who) -> (Work, Option<Asker>) {
 /// `who`, as a rule sees it that hands on what the task works for: to a socket, a child, a message.
 /// After the reply it is not known whether the task still works for the tenant, so what it makes or
 /// asks then is its home's.
-fn handing(s: &State, who: Who) -> Who {
-    let is_open = who.cur != who.home && in_hand(s, who).0.has_replied();
+fn handing(who: Who, work: Work) -> Who {
     Who {
-        cur: if is_open { who.home } else { who.cur },
+        cur: if work.has_replied() { who.home } else { who.cur },
         ..who
     }
 }

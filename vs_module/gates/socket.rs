@@ -45,7 +45,8 @@ unsafe extern "C" fn vs_gate_socketpair_body(
             sock: Some(sock),
             ..Source::default()
         };
-        let verdict = ask(s, Gate::Socketpair, handing(s, who), from, source);
+        let hands = handing(who, in_hand(s, who).0);
+        let verdict = ask(s, Gate::Socketpair, hands, from, source);
         for (end, n) in [(sock, 1), (peer, 2)] {
             let to = verdict.to[n].or_else(|| Untold::HomesIfNobodys.of(s, who, end.owner(s)));
             if let Some((to, Err(error))) = to.map(|to| (to, end.give(s, to))) {
@@ -186,13 +187,14 @@ unsafe extern "C" fn vs_gate_send_body(
         ..Use::of(Gate::Send, Some(sock), Untold::Keep)
     };
     with(|s| {
+        let hand = in_hand(s, who);
         let wants = match sock.is_tagged_kind() {
             true => count(s, Gate::Send, who),
             false => None,
         };
         let verdict = match wants {
             None => Verdict::UNCHANGED,
-            wants => match labelled(s, sending(s, who, sock), sock, call, wants) {
+            wants => match labelled(s, sending(s, who, hand.0, sock), sock, call, wants) {
                 Err(refusal) => return refusal,
                 Ok(verdict) => verdict,
             },
@@ -209,33 +211,33 @@ unsafe extern "C" fn vs_gate_send_body(
             }
             return answer.pack();
         }
-        sends(s, who, sock, &verdict, answer)
+        sends(s, hand, sock, &verdict, answer)
     })
 }
 
 /// `who`, as a rule sees it that gives the message away: the task's work is known if this is more
 /// of the reply.
-fn sending(s: &State, who: Who, sock: Sock<'_>) -> Who {
-    let hands = handing(s, who);
-    if hands == who {
-        return who;
-    }
-    let (work, _) = in_hand(s, who);
-    match work.goes_on(reply_by(s, sock, work), None) {
+fn sending(s: &State, who: Who, work: Work, sock: Sock<'_>) -> Who {
+    match !work.has_replied() || work.goes_on(reply_by(s, sock, work), None) {
         true => who,
-        false => hands,
+        false => handing(who, work),
     }
 }
 
 /// The rest of [`vs_gate_send_body`], where a rule binds the task, or it has work in hand, of which
 /// this is the reply or not.
 #[inline(never)]
-fn sends(s: &State, who: Who, sock: Sock<'_>, verdict: &Verdict, answer: Answer) -> u64 {
+fn sends(
+    s: &State,
+    (work, asker): (Work, Option<Asker>),
+    sock: Sock<'_>,
+    verdict: &Verdict,
+    answer: Answer,
+) -> u64 {
     if is_kernels(sock) {
         return answer.pack();
     }
     let bound = verdict.to[0];
-    let (work, asker) = in_hand(s, who);
     let mut reply = reply_by(s, sock, work);
     if bound.is_some() {
         reply.way.object = sock.made_cookie();

@@ -13,7 +13,7 @@ extern "C" fn vs_gate_fork_body(who: u32) -> u64 {
     let who = Who::new(who);
     with(|s| {
         let work = who.work(0);
-        let hands = handing(s, who);
+        let hands = handing(who, in_hand(s, who).0);
         let from = [who.home, s.resolve(who.home), s.resolve(hands.cur)];
         let verdict = ask(s, Gate::Fork, hands, from, Source::default());
         let child = work.born(
