@@ -311,9 +311,11 @@ fn reply_by(s: &State, sock: Sock<'_>, work: Work) -> Reply {
     Reply {
         way: Way {
             object,
-            // A stream that is not connected yet is about to be, by Fast Open: as a client.
-            serves: came_by && !work.has_replied()
-                || !(sock.is_stream() && sock.is_closed()) && sock.serves(),
+            serves: match came_by {
+                true => !work.has_replied() || sock.serves(),
+                // A stream that is not connected yet is about to be, by Fast Open: as a client.
+                false => !(sock.is_stream() && sock.is_closed()) && sock.serves(),
+            },
             asked: false,
         },
         owner: match came_by {
