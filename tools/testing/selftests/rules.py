@@ -88,13 +88,18 @@ def entities_of_every_gate(dev):
 @vs.test
 def messages_sent(dev):
     """send => msg= is refused with a proto by which a message cannot be told from its socket: all
-    but UDP, unix streams and unix datagrams
+    but TCP, UDP, unix streams and unix datagrams
     """
     a = dev.create("a")
     for proto in uapi.enums["vs_proto"][: uapi.VS_PROTO_COUNT]:
         number = getattr(uapi, proto)
         dev.delete(dev.add("send", [], [a, a], proto=number))
-        if number in (uapi.VS_PROTO_UDP, uapi.VS_PROTO_UNIX_STREAM, uapi.VS_PROTO_UNIX_DGRAM):
+        if number in (
+            uapi.VS_PROTO_TCP,
+            uapi.VS_PROTO_UDP,
+            uapi.VS_PROTO_UNIX_STREAM,
+            uapi.VS_PROTO_UNIX_DGRAM,
+        ):
             dev.delete(dev.add("send", [], [vs.ANY, vs.ANY, a], proto=number))
         else:
             vs.refused(
