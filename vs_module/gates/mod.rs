@@ -285,7 +285,11 @@ fn in_hand(s: &State, who: Who) -> (Work, Option<Asker>) {
 /// asks then is its home's.
 fn handing(who: Who, work: Work) -> Who {
     Who {
-        cur: if work.has_replied() { who.home } else { who.cur },
+        cur: if work.has_replied() {
+            who.home
+        } else {
+            who.cur
+        },
         ..who
     }
 }

@@ -164,7 +164,7 @@ static const char *const vs_read_names[] = {
 	"userfaultfd_read_iter",
 #endif
 #ifdef CONFIG_SYSVIPC
-	/* the system calls, and what ipc() calls: the compiler can put their common part into them */
+	/* the system calls, and what ipc() calls: their common part can be inlined */
 	"__*_sys_msgrcv",
 	"*ksys_msgrcv",
 #endif
