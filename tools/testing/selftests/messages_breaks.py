@@ -367,11 +367,11 @@ def _disconnect(sock):
 @gates.case
 def lossy(dev):
     """Segments that are lost, doubled and out of order"""
+    pair = Pair(dev, "a", "b")  # before: connections are accepted in the order of their handshakes
     vs.run("modprobe", "sch_netem")
     how = "loss 10% reorder 20% duplicate 10% delay 1ms"
     vs.command(*f"tc qdisc add dev lo root netem {how}".split())
     try:
-        pair = Pair(dev, "a", "b")
         child = pair.child(lambda: reads(pair, 2 * READ // 4, 7))
         senders = [threading.Thread(target=pair.sends, args=(n, READ // 4, 500, n)) for n in (0, 1)]
         for one in senders:
