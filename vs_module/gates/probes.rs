@@ -13,12 +13,11 @@
 
 use super::*;
 use crate::gates::read::Reads;
-use crate::gates::tag::Parts;
 use crate::logic::gate::Proto;
 use crate::shim::probe::{self, Hook, Probe};
 use crate::shim::rcu::read_once;
 use crate::shim::sock::Kind;
-use crate::state::streams::{self, Received as Bytes};
+use crate::state::streams::{self, Parts};
 use kernel::c_str;
 use kernel::error::to_result;
 use kernel::prelude::*;
@@ -359,14 +358,9 @@ unsafe extern "C" fn reading(_: *mut c_void, sk: *const c::sock) {
         return;
     };
     state::with(|s| {
-        let part = match streams::reads(s, sock) {
-            None => return,
-            Some(Bytes::Sockets) => Parts::Sockets,
-            Some(Bytes::Of(message)) => Parts::Of(message),
-            Some(Bytes::Several) => Parts::Several,
-        };
+        let part = streams::reads(s, sock);
         // SAFETY: Any context.
-        if !unsafe { c::vs_serves_kernel() } {
+        if let Some(part) = part.filter(|_| !unsafe { c::vs_serves_kernel() }) {
             read_part(s, part, sock.made_cookie());
         }
     });
@@ -470,7 +464,7 @@ fn receipt(
     if verdict.to[0].is_some() || work.is_any() || !serves {
         let asker = tag.map(OwnTag::asker);
         let mut way = way_by(sock.made_name(), serves, asker, Asked::answered);
-        // What is another's, or may be, is no answer of this work's.
+        // A message that is or may be another's is no answer of this work's.
         way.asked &= !others;
         worked_on(s, tag, work, way, &verdict);
     }

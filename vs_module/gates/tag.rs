@@ -11,6 +11,7 @@ use crate::logic::id::VsId;
 use crate::logic::work::Work;
 use crate::shim::bindings as c;
 use crate::shim::sock::Sock;
+use crate::state::streams::Parts;
 use crate::state::{self, State};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -52,20 +53,8 @@ impl Who {
     }
 }
 
-/// The messages that a task has read of a stream.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Parts {
-    /// Messages of the service that the socket belongs to.
-    Sockets,
-    /// Messages that were given to this service.
-    Of(VsId),
-    /// Messages of several services: which of them the task works on first cannot be told.
-    Several,
-}
-
-/// What `sends` of a tag is for the socket of this cookie by which the task reads. It is no
-/// socket's address, as none is odd; and no other socket's, as those at one address follow each
-/// other.
+/// The value of a tag's `sends` while its task reads by the socket of this cookie; 0 for 0. It is
+/// odd, so it is no socket's address, and two sockets differ in it.
 fn reads_by(cookie: u64) -> u64 {
     match cookie {
         0 => 0,
@@ -177,8 +166,8 @@ impl<'a> OwnTag<'a> {
         }
     }
 
-    /// What the task has read of the stream `sock`. It is told once; what was read of another one,
-    /// by a call that tells no receipt, is forgotten.
+    /// Tells once what the task has read of the stream `sock`. A call that tells no receipt may
+    /// have read of another stream before: that is forgotten.
     pub(crate) fn take_parts(self, sock: Sock<'_>) -> Parts {
         let tag = self.0.as_ptr();
         // SAFETY: By the type invariant.

@@ -82,7 +82,6 @@ int BPF_PROG(wait__security_socket_accept, struct socket *sock, struct socket *c
 static __always_inline void go_home_if_served(struct sock *sk)
 {
 	struct vs_tag *tag = tag_of(bpf_get_current_task_btf());
-
 	__u16 family = sk->__sk_common.skc_family;
 
 	if (family == AF_NETLINK || family == AF_ALG)

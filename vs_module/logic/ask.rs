@@ -20,7 +20,7 @@ impl Asker {
     }
 }
 
-/// What is known of the questions by one socket.
+/// The questions by one socket: the last asker, and whether others asked at the same time.
 ///
 /// ```text
 ///   63      62          53 .. 0

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0
 
-//! Whose bytes are whose, in one direction of a TCP connection that carries several services'
-//! messages.
+//! Tells the service of each byte in one direction of a TCP connection that carries messages of
+//! several services.
 //!
 //! The sender notes at which position of the stream another service's bytes begin, and the receiver
 //! reads the notes that its position passes. Both ends are on this machine and share the notes,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whose bytes are whose on TCP connections of this machine that carry several services' messages.
+//! Tells the service of each byte on TCP connections of this machine that carry messages of several
+//! services.
 //!
 //! The two ends of a connection share the notes of both directions ([`crate::logic::notes`]), from
 //! the first message on that a rule gives to a service. The notes live as long as one of the two
@@ -138,19 +139,20 @@ pub(crate) fn forget() {
     shared::forget_all();
 }
 
-/// Bytes that were received.
-pub(crate) enum Received {
-    /// Of the service that the socket belongs to.
+/// The service of bytes that were read of a stream.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parts {
+    /// The one that the socket belongs to.
     Sockets,
-    /// Of a message that was given to this service.
+    /// The one that their messages were given to.
     Of(VsId),
-    /// Of several services, or it is not known of which.
+    /// Several, or it is not known which: for which of them the task works first cannot be told.
     Several,
 }
 
 /// Bytes were received by `sock`, a TCP socket that is locked. `None`: none, or it is not known
 /// which: they are the socket's.
-pub(crate) fn reads(s: &State, sock: Sock<'_>) -> Option<Received> {
+pub(crate) fn reads(s: &State, sock: Sock<'_>) -> Option<Parts> {
     let end = End::of(shared::word(sock.made_name())?)?;
     // SAFETY: A TCP socket, alive.
     let to = unsafe { c::vs_tcp_copied_seq(sock.as_ptr()) };
@@ -158,8 +160,8 @@ pub(crate) fn reads(s: &State, sock: Sock<'_>) -> Option<Received> {
         // taken off the queue long before a task receives it, or after
         _ if !is_plain(sock) => None,
         Read::Nothing => None,
-        Read::Of(SOCKETS) => Some(Received::Sockets),
-        Read::Of(whose) => Some(Received::Of(s.believe(Tag::from_raw(whose)))),
-        Read::Several => Some(Received::Several),
+        Read::Of(SOCKETS) => Some(Parts::Sockets),
+        Read::Of(whose) => Some(Parts::Of(s.believe(Tag::from_raw(whose)))),
+        Read::Several => Some(Parts::Several),
     }
 }
