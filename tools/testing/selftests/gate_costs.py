@@ -26,9 +26,11 @@ RECORD = pathlib.Path("/vs/build/bench/reference.json")
 PREEMPT_RT = "PREEMPT_RT" in os.uname().version
 # The largest allowed difference to a figure without the module, in each of STATES and in any
 # kernel. The difference is the same to a few instructions in all rows of the kernel matrix, except
-# for fork: under PREEMPT_RT it is half as much again, 5,100 to 7,200 of 314,000, and has no bound.
+# for fork, as what a child leaves is freed later, in a round of its own or in another's: it differs
+# by up to 800 of 305,000 from boot to boot. Under PREEMPT_RT it is half as much again, 5,100 to
+# 7,200 of 314,000, and has no bound.
 BOUNDS = {
-    "fork": (4000, 4500, 5700),
+    "fork": (4800, 5400, 6500),
     "tcp-bytes": (2900, 6200, 9900),
     "udp-byte": (1900, 3500, 4700),
     "unix-accept": (1100, 1550, 2400),
