@@ -187,11 +187,17 @@ unsafe extern "C" fn vs_gate_send_body(
         ..Use::of(Gate::Send, Some(sock), Untold::Keep)
     };
     with(|s| {
-        let hand = in_hand(s, who);
         let wants = match sock.is_tagged_kind() {
             true => count(s, Gate::Send, who),
             false => None,
         };
+        let at_home = who.cur == who.home;
+        if wants.is_none() && at_home {
+            // Most messages end here.
+            asks_at_home(s, who, sock);
+            return Answer::UNCHANGED.pack();
+        }
+        let hand = in_hand(s, who);
         let verdict = match wants {
             None => Verdict::UNCHANGED,
             wants => match labelled(s, sending(s, who, hand.0, sock), sock, call, wants) {
@@ -205,14 +211,21 @@ unsafe extern "C" fn vs_gate_send_body(
                 .filter(|_| Gate::Send.binds_by(2, Proto::new(sock.proto() as u8))),
             ..Answer::UNCHANGED
         };
-        if verdict.to[0].is_none() && who.cur == who.home {
-            if comes_to_work(s, s.resolve(who.home)) && !sock.serves() {
-                sockets::ask(sock.made_name(), |was| was.asks(None));
-            }
+        if verdict.to[0].is_none() && at_home {
+            asks_at_home(s, who, sock);
             return answer.pack();
         }
         sends(s, hand, sock, &verdict, answer)
     })
+}
+
+/// The caller, which has no work in hand, sends by `sock`: if it is a client there, this is a
+/// question of its own, whose answer must not be taken for another's.
+#[inline]
+fn asks_at_home(s: &State, who: Who, sock: Sock<'_>) {
+    if comes_to_work(s, s.resolve(who.home)) && !sock.serves() {
+        sockets::ask(sock.made_name(), |was| was.asks(None));
+    }
 }
 
 /// `who`, as a rule sees it that gives the message away: the task's work is known if this is more
