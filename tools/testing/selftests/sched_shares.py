@@ -158,9 +158,9 @@ def server(dev):
     )
     vs.within(found[0], 1, 100, "interruptions of whom it worked for last")
     # Nearly always all 100. Where the server's own virtual time is less than a slice behind the
-    # sender's at the start, the requests until the next tick wait: 4 ms, about 40 (scheduler.md). In
-    # a slow kernel the time until it is bound is a larger part of its share: 60 % were seen. Served
-    # by slices, as the first service's are, they would be 4.
+    # sender's at the start, the requests until the next tick wait: 4 ms, about 40 (scheduler.md).
+    # In a slow kernel the time until it is bound is a larger part of its share: 60 % were seen.
+    # Served by slices, as the first service's are, they would be 4.
     vs.within(found[1], 20, 100, "interruptions of another")
 
 
