@@ -111,8 +111,8 @@ fn classify(
 /// cost more than a look-up.
 #[inline(never)]
 fn classify_by_name(s: &State, call: Call<'_>, source: Source<'_>, wants: u32) -> Verdict {
-    let mut program = path::EMPTY;
-    let mut cgroup = path::EMPTY;
+    let mut program = path::Buffer::new();
+    let mut cgroup = path::Buffer::new();
     let mut name: NameBuffer = [0; _];
     let mut call = call;
     let facts = &mut call.facts;

@@ -2,16 +2,44 @@
 
 //! Paths of programs and cgroups, in the form that rules compare.
 //!
-//! A path is printed only if a rule asks for it, into a buffer of the caller. A path that is longer
-//! than a rule's path can be (`VS_PATH_LEN`) counts as none: no rule matches it.
+//! A path is printed only if a rule asks for it. A rule's path is shorter than `VS_PATH_LEN`, but it
+//! can name a directory, and what lies below has any length: a path that the small buffer does not
+//! hold is printed into a page that is allocated for it. A path longer than the kernel's own calls
+//! give (`PATH_MAX`), or without memory for that page, counts as none: no rule matches it.
 
 use crate::shim::bindings as c;
+use kernel::alloc::flags::GFP_ATOMIC;
+use kernel::alloc::KVec;
 use kernel::ffi::{c_char, c_int};
 
-/// Room for the longest path that a rule can name, with its NUL.
-pub(crate) type Buffer = [u8; c::VS_PATH_LEN as usize];
+/// Room for a path.
+pub(crate) struct Buffer {
+    short: [u8; c::VS_PATH_LEN as usize],
+    long: KVec<u8>,
+}
 
-pub(crate) const EMPTY: Buffer = [0; c::VS_PATH_LEN as usize];
+impl Buffer {
+    pub(crate) const fn new() -> Self {
+        Buffer {
+            short: [0; c::VS_PATH_LEN as usize],
+            long: KVec::new(),
+        }
+    }
+
+    /// The path that `print` writes into a buffer, up to its NUL. `print` returns where the path
+    /// begins; `None`: the buffer is too small.
+    fn filled(&mut self, print: impl Fn(&mut [u8]) -> Option<usize>) -> Option<&[u8]> {
+        let (bytes, start) = match print(&mut self.short) {
+            Some(start) => (&self.short[..], start),
+            None => {
+                self.long = KVec::from_elem(0, c::PATH_MAX as usize, GFP_ATOMIC).ok()?;
+                let start = print(&mut self.long)?;
+                (&self.long[..], start)
+            }
+        };
+        terminated(bytes.get(start..)?)
+    }
+}
 
 /// The path of the file that `bprm` executes: the path that `/proc/PID/exe` shows, for a script
 /// that of its interpreter. May take spinlocks of the dcache, of mounts and of PID 1.
@@ -24,32 +52,33 @@ pub(crate) const EMPTY: Buffer = [0; c::VS_PATH_LEN as usize];
 ///
 /// `bprm` belongs to an exec of the running task that is under way. The caller is under RCU.
 pub(crate) unsafe fn program(bprm: *const c::linux_binprm, buffer: &mut Buffer) -> Option<&[u8]> {
-    let len = buffer.len() as c_int;
-    // SAFETY: `bprm` holds a reference to its file, and the file one to its path; the buffer is
-    // `len` long; the caller is under RCU.
-    let path = unsafe {
-        let path = &raw const (*(*bprm).file).__bindgen_anon_1.f_path;
-        if !c::vs_current_sees_as_host(path) {
-            return None;
-        }
-        c::d_path(path, buffer.as_mut_ptr().cast::<c_char>(), len)
-    };
-    // The pointer is into the end of the buffer, or carries an error.
-    let start = (path as usize).checked_sub(buffer.as_ptr() as usize)?;
-    terminated(buffer.get(start..)?)
+    // SAFETY: `bprm` holds a reference to its file, and the file one to its path.
+    let path = unsafe { &raw const (*(*bprm).file).__bindgen_anon_1.f_path };
+    // SAFETY: `path` is valid, and the caller is under RCU.
+    if !unsafe { c::vs_current_sees_as_host(path) } {
+        return None;
+    }
+    buffer.filled(|bytes| {
+        // SAFETY: `path` is valid; the buffer has the length that is passed; the caller is under
+        // RCU.
+        let printed =
+            unsafe { c::d_path(path, bytes.as_mut_ptr().cast::<c_char>(), bytes.len() as c_int) };
+        // The pointer is into the end of the buffer, or carries an error.
+        let start = (printed as usize).checked_sub(bytes.as_ptr() as usize)?;
+        (start < bytes.len()).then_some(start)
+    })
 }
 
 /// The path of the running task's cgroup below the root of cgroup2. The caller is under RCU.
 pub(crate) fn cgroup(buffer: &mut Buffer) -> Option<&[u8]> {
-    // SAFETY: The buffer has the length that is passed; the caller is under RCU.
-    let len =
-        unsafe { c::vs_current_cgroup_path(buffer.as_mut_ptr().cast::<c_char>(), buffer.len()) };
-    // The length that the path has or would have, or an error.
-    if usize::try_from(len).ok()? < buffer.len() {
-        terminated(buffer)
-    } else {
-        None
-    }
+    buffer.filled(|bytes| {
+        // SAFETY: The buffer has the length that is passed; the caller is under RCU.
+        let len = unsafe {
+            c::vs_current_cgroup_path(bytes.as_mut_ptr().cast::<c_char>(), bytes.len())
+        };
+        // The length that the path has or would have, or an error.
+        usize::try_from(len).is_ok_and(|len| len < bytes.len()).then_some(0)
+    })
 }
 
 fn terminated(bytes: &[u8]) -> Option<&[u8]> {

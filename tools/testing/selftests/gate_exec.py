@@ -90,6 +90,41 @@ def by_path(dev):
     os.unlink(link)
 
 
+def below(folder, length):
+    """The folder below this one whose path is so long, made with all above it."""
+    while len(folder) + 201 < length:
+        folder += "/" + "n" * 200
+    folder += "/" + "n" * (length - len(folder) - 1)
+    os.makedirs(folder, exist_ok=True)
+    return folder
+
+
+@gates.case
+def long_paths(dev):
+    """exec path=/…/*: a program below the folder, however long its path is; of more than 4095 bytes
+    there is none for the kernel, either
+    """
+    a, b = dev.create("a"), dev.create("b")
+    dev.add("exec", [vs.ANY], [a], path="/tmp/vs-exec/*")
+    dev.add("exec", [vs.ANY], [b], path="/tmp/vs-exec/n/*")
+    known = ["python3", "-c", CODE]  # it looks for its library beside a path that it is given
+    for length in (254, 255, 256, 257, 313, 2000, 4095):
+        program = below("/tmp/vs-exec/n", length - 5) + "/deep"
+        vs.eq(len(program), length)
+        vs.eq(tag_after(copied(program), argv=known), str((b, b)), f"{length} bytes")
+    beyond = below("/tmp/vs-exec/n", 4000)
+
+    def go_there():
+        os.chdir(beyond)
+        os.makedirs("n" * 200, exist_ok=True)
+        os.chdir("n" * 200)
+        shutil.copy(PYTHON, "deep")
+
+    got = tag_after("./deep", before=go_there, argv=known)
+    vs.eq(got, str((vs.ROOT, vs.ROOT)), "4206 bytes")
+    shutil.rmtree("/tmp/vs-exec/n")
+
+
 @gates.case
 def scripts(dev):
     """A script counts as its interpreter"""
@@ -175,19 +210,23 @@ def by_cgroup(dev):
     """exec cgroup=…: the group itself, or the groups below"""
     a, b = dev.create("a"), dev.create("b")
     root = pathlib.Path("/sys/fs/cgroup")
-    groups = [root / "vs-test.slice" / name for name in ("one.service", "two.service")]
+    long = ["n" * 250, *(f"vs-test.slice-{n:0200}" for n in range(3))]
+    groups = [
+        root / "vs-test.slice" / name for name in ("one.service", "two.service", "/".join(long))
+    ]
     for group in groups:
         group.mkdir(parents=True, exist_ok=True)
     dev.add("exec", [vs.ANY], [a], cgroup="/vs-test.slice/one.service")
     dev.add("exec", [vs.ANY], [b], cgroup="/vs-test.slice/*")
     try:
-        for group, wanted in zip(groups, (a, b)):
+        for group, wanted in zip(groups, (a, b, b)):
             procs = group / "cgroup.procs"
             move = lambda procs=procs: procs.write_text(str(os.getpid()))
             vs.eq(tag_after(PYTHON, before=move), str((wanted, wanted)), str(group))
         vs.eq(tag_after(PYTHON), "(0, 0)", "elsewhere")
     finally:
-        for group in [*groups, root / "vs-test.slice"]:
+        above = [folder for folder in groups[2].parents if root in folder.parents]
+        for group in [*groups, *above]:
             vs.until(
                 lambda group=group: not (group / "cgroup.procs").read_text(), what="empty group"
             )
