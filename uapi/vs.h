@@ -32,7 +32,7 @@
 #define VS_ROOT	      0	 /* the service of all that is unclassified */
 #define VS_DEPTH_MAX  16 /* levels below root */
 #define VS_RULES_MAX  262144
-#define VS_SHAPES_MAX 64  /* distinct sets of conditions among the rules of one gate */
+#define VS_SHAPES_MAX 64  /* look-ups that a call takes in the rules of one gate */
 #define VS_NAME_LEN   64  /* bytes, with the final NUL */
 #define VS_PATH_LEN   256 /* bytes, with the final NUL */
 #define VS_IFACE_LEN  16  /* bytes, with the final NUL */
@@ -153,10 +153,11 @@ enum vs_reason {
 	VS_WHY_ID_TAKEN,   /* EEXIST: in use, or a tag could still name it */
 	/* ENOENT: the service (or the parent, or the target) does not exist */
 	VS_WHY_NO_SERVICE,
-	VS_WHY_ROOT,	     /* EINVAL: not possible for root */
-	VS_WHY_DEPTH,	     /* EMLINK: deeper than VS_DEPTH_MAX */
-	VS_WHY_CYCLE,	     /* ELOOP: a service cannot be its own ancestor */
-	VS_WHY_FULL,	     /* ENOSPC: no id, rule or shape is left */
+	VS_WHY_ROOT,  /* EINVAL: not possible for root */
+	VS_WHY_DEPTH, /* EMLINK: deeper than VS_DEPTH_MAX */
+	VS_WHY_CYCLE, /* ELOOP: a service cannot be its own ancestor */
+	/* ENOSPC: no id or rule is left, or a call would take more than VS_SHAPES_MAX look-ups */
+	VS_WHY_FULL,
 	VS_WHY_HAS_CHILDREN, /* EBUSY */
 	VS_WHY_HAS_TASKS,    /* EBUSY */
 	VS_WHY_HAS_SOCKETS,  /* EBUSY */

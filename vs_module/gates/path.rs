@@ -2,10 +2,10 @@
 
 //! Paths of programs and cgroups, in the form that rules compare.
 //!
-//! A path is printed only if a rule asks for it. A rule's path is shorter than `VS_PATH_LEN`, but it
-//! can name a directory, and what lies below has any length: a path that the small buffer does not
-//! hold is printed into a page that is allocated for it. A path longer than the kernel's own calls
-//! give (`PATH_MAX`), or without memory for that page, counts as none: no rule matches it.
+//! A path is printed only if a rule asks for it. A rule's path is shorter than `VS_PATH_LEN`, but
+//! it can name a directory, and what lies below has any length: a path that the small buffer does
+//! not hold is printed into a page that is allocated for it. A path longer than the kernel's own
+//! calls give (`PATH_MAX`), or without memory for that page, counts as none: no rule matches it.
 
 use crate::shim::bindings as c;
 use kernel::alloc::flags::GFP_ATOMIC;
@@ -61,8 +61,13 @@ pub(crate) unsafe fn program(bprm: *const c::linux_binprm, buffer: &mut Buffer) 
     buffer.filled(|bytes| {
         // SAFETY: `path` is valid; the buffer has the length that is passed; the caller is under
         // RCU.
-        let printed =
-            unsafe { c::d_path(path, bytes.as_mut_ptr().cast::<c_char>(), bytes.len() as c_int) };
+        let printed = unsafe {
+            c::d_path(
+                path,
+                bytes.as_mut_ptr().cast::<c_char>(),
+                bytes.len() as c_int,
+            )
+        };
         // The pointer is into the end of the buffer, or carries an error.
         let start = (printed as usize).checked_sub(bytes.as_ptr() as usize)?;
         (start < bytes.len()).then_some(start)
@@ -73,11 +78,12 @@ pub(crate) unsafe fn program(bprm: *const c::linux_binprm, buffer: &mut Buffer) 
 pub(crate) fn cgroup(buffer: &mut Buffer) -> Option<&[u8]> {
     buffer.filled(|bytes| {
         // SAFETY: The buffer has the length that is passed; the caller is under RCU.
-        let len = unsafe {
-            c::vs_current_cgroup_path(bytes.as_mut_ptr().cast::<c_char>(), bytes.len())
-        };
+        let len =
+            unsafe { c::vs_current_cgroup_path(bytes.as_mut_ptr().cast::<c_char>(), bytes.len()) };
         // The length that the path has or would have, or an error.
-        usize::try_from(len).is_ok_and(|len| len < bytes.len()).then_some(0)
+        usize::try_from(len)
+            .is_ok_and(|len| len < bytes.len())
+            .then_some(0)
     })
 }
 

@@ -2,25 +2,28 @@
 
 //! The compiled rules: they find the rule that a call falls under.
 //!
-//! Tuple space search. The rules of a gate are grouped by [`Shape`]; a look-up reduces the call to
-//! each shape in turn (it leaves out facts that the shape does not ask for, and cuts addresses and
-//! paths to its prefix lengths) and looks the result up in one hash table. So it takes as many
-//! look-ups as the gate has shapes, at most [`SHAPES_MAX`], each of at most [`PROBES_MAX`] probes,
-//! however many rules and services there are. Shapes are visited best rule first, so that the
-//! search ends as soon as no rule that is left could win.
+//! Tuple space search. The rules of a gate are grouped by [`Shape`], but for the length of the
+//! prefixes of one address: of which prefixes that address is in, [`Prefixes`] says. A look-up
+//! reduces the call to each group in turn (it leaves out facts that the group does not ask for, and
+//! cuts addresses and paths to its prefix lengths) and looks the result up in one hash table, once
+//! for each prefix. So it takes as many look-ups as the gate has groups, and more only where
+//! prefixes nest: at most [`SHAPES_MAX`], each of at most [`PROBES_MAX`] probes, however many
+//! rules, networks and services there are. Groups are visited best rule first, so that the search
+//! ends as soon as no rule that is left could win.
 //!
 //! A compiled set never changes: each change of the rules, or of a priority, compiles a new set.
 
 use super::id::VsId;
+use super::prefixes::{Prefixes, Wanted};
 use super::rule::{
-    directory, masked, props, Facts, Gate, Rule, RuleSet, Shape, Target, ANYONE, ENTITIES,
+    directory, masked, props, Facts, Gate, Rule, RuleSet, Shape, Side, Target, ANYONE, ENTITIES,
 };
 use super::sort::sort;
 use super::why::{Refusal, Why};
 use crate::table::Table;
 use core::cmp::Reverse;
 
-/// How many shapes the rules of one gate can have: `VS_SHAPES_MAX`.
+/// How many look-ups a call takes at most in the rules of one gate: `VS_SHAPES_MAX`.
 pub const SHAPES_MAX: usize = 64;
 /// How many probes one look-up takes at most. A table in which a rule would lie further from its
 /// place is made anew, with another salt or larger.
@@ -50,7 +53,7 @@ pub struct Match {
 /// The cost of a look-up.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Cost {
-    /// Shapes visited.
+    /// Look-ups in the hash table.
     pub lookups: u32,
     /// Slots of the hash table read.
     pub probes: u32,
@@ -73,11 +76,39 @@ impl<T: Into<Refusal>> From<T> for Rejected {
     }
 }
 
+/// What a rule asks for of the address that its group leaves open.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Network {
+    /// Nothing.
+    Any,
+    /// The whole address.
+    Whole,
+    /// The prefix of this number and length.
+    Prefix(u32, u8),
+}
+
+impl Network {
+    /// How many bits of the address it looks at.
+    fn len(self) -> u8 {
+        match self {
+            Network::Any => 0,
+            Network::Whole => 128,
+            Network::Prefix(_, len) => len,
+        }
+    }
+}
+
+/// The prefixes of a gate's rules of one address.
+fn space(gate: Gate, side: Side) -> usize {
+    gate as usize * 2 + side as usize
+}
+
 /// The left side of a rule, or the facts of a call. A fact that the shape does not ask for does not
 /// count, and is not looked at.
 struct Left<'a> {
     from: [u16; ENTITIES],
     facts: &'a Facts<'a>,
+    network: Network,
     /// The facts of a call that the shape looks at.
     path: &'a [u8],
     cgroup: &'a [u8],
@@ -85,17 +116,18 @@ struct Left<'a> {
 
 impl<'a> Left<'a> {
     /// The left side of a rule, of which `facts` are the facts.
-    fn of_rule(rule: &Rule, facts: &'a Facts<'a>) -> Self {
+    fn of_rule(rule: &Rule, facts: &'a Facts<'a>, network: Network) -> Self {
         Left {
             from: *rule.left(),
             facts,
+            network,
             path: facts.path,
             cgroup: facts.cgroup,
         }
     }
 
     /// `None`: the call lacks something that the shape asks for.
-    fn of_call(shape: &Shape, call: &'a Call<'a>) -> Option<Self> {
+    fn of_call(shape: &Shape, call: &'a Call<'a>, network: Network) -> Option<Self> {
         let facts = &call.facts;
         if shape.props & !facts.props != 0 {
             return None;
@@ -107,6 +139,7 @@ impl<'a> Left<'a> {
         Some(Left {
             from: call.from.map(VsId::get),
             facts,
+            network,
             path: cut(facts.path, shape.path)?,
             cgroup: cut(facts.cgroup, shape.cgroup)?,
         })
@@ -133,11 +166,13 @@ impl<'a> Left<'a> {
                     | (one(props::PPORT, facts.peer_port.into()) << 32),
             );
         }
-        if has(props::LOCAL) {
+        if has(props::LOCAL) && has(props::PEER) {
             hash.bytes(&masked(&facts.local, shape.local_len));
         }
-        if has(props::PEER) {
-            hash.bytes(&masked(&facts.peer, shape.peer_len));
+        match (self.network, shape.open()) {
+            (Network::Whole, Some(side)) => hash.bytes(side.of(facts)),
+            (Network::Prefix(number, _), _) => hash.word(number.into()),
+            (..) => {}
         }
         if has(props::IFACE) {
             hash.bytes(&facts.iface);
@@ -151,9 +186,10 @@ impl<'a> Left<'a> {
         hash.0
     }
 
-    /// Whether it is the left side of `rule`. `self` is cut to the rule's shape.
+    /// Whether it is the left side of `rule`. `self` is cut to the shape of the rule's group.
     fn meets(&self, set: &RuleSet, rule: &Rule) -> bool {
-        set.is_met(rule, &self.from, self.facts, self.path, self.cgroup)
+        rule.shape().open_len() == self.network.len()
+            && set.is_met(rule, &self.from, self.facts, self.path, self.cgroup)
     }
 }
 
@@ -221,14 +257,21 @@ impl Merit {
 
 /// Whether a rule of `set` asks for a call like this.
 pub fn matches(set: &RuleSet, rule: &Rule, call: &Call<'_>) -> bool {
+    let shape = rule.shape();
+    let network = Network::Prefix(0, shape.open_len());
     rule.gate() == call.gate
-        && Left::of_call(&rule.shape(), call).is_some_and(|left| left.meets(set, rule))
+        && Left::of_call(&shape, call, network).is_some_and(|left| left.meets(set, rule))
 }
 
 #[derive(Clone, Copy)]
 struct Group {
+    /// A [`Shape::family`].
     shape: Shape,
     seed: u64,
+    /// Some of its rules ask for a whole address.
+    whole: bool,
+    /// Some ask for a prefix.
+    prefixes: bool,
     /// The smallest rank among its rules.
     best: u32,
     /// Bit n: one of its rules asks for a caller whose id is n modulo 64, or for any caller.
@@ -258,7 +301,8 @@ const EMPTY: u32 = u32::MAX;
 /// # Invariants
 ///
 /// - `groups` is ordered by gate, within a gate by `best`; `gates` says where each gate's begin and
-///   end; a gate has at most [`SHAPES_MAX`].
+///   end. A call to a gate meets at most [`SHAPES_MAX`] groups and prefixes of theirs.
+/// - `prefixes` has the prefix of each rule, for the place of its group within the gate.
 /// - Each rule lies less than [`PROBES_MAX`] slots behind the slot that its hash names, with no
 ///   empty slot between. Of rules with the same left side only the winner is there.
 /// - The length of `slots` is a power of two, or 0 where there is no rule.
@@ -267,6 +311,7 @@ pub struct Classifier {
     /// By place of the rule: how many rules have a larger merit.
     ranks: Table<u32>,
     groups: Table<Group>,
+    prefixes: Prefixes<{ Gate::COUNT * 2 }>,
     gates: [(u16, u16); Gate::COUNT],
     wants: [u32; Gate::COUNT],
     /// By gate: the places of its groups.
@@ -281,6 +326,7 @@ impl Classifier {
             set: RuleSet::new(),
             ranks: Table::new(),
             groups: Table::new(),
+            prefixes: Prefixes::new(),
             gates: [(0, 0); Gate::COUNT],
             wants: [0; Gate::COUNT],
             callers: [0; Gate::COUNT],
@@ -303,6 +349,7 @@ impl Classifier {
             ..Classifier::new()
         };
         this.group()?;
+        this.gather_prefixes()?;
         let mut room = match order.len() {
             0 => return Ok(this),
             rules => (rules * 2).next_power_of_two(),
@@ -317,18 +364,23 @@ impl Classifier {
         }
     }
 
-    /// Finds the shapes.
+    /// Finds the groups.
     fn group(&mut self) -> Result<(), Rejected> {
         let mut count = [0; Gate::COUNT];
         for (place, rule) in self.set.rules().iter().enumerate() {
             let shape = rule.shape();
             let rank = self.ranks[place];
             let callers = caller(rule.left()[0]);
+            let whole = shape.open_len() == 128;
+            let prefixes = shape.open().is_some() && !whole;
             self.callers[shape.gate as usize] |= callers;
-            match self.groups.iter_mut().find(|group| group.shape == shape) {
+            let family = shape.family();
+            match self.groups.iter_mut().find(|group| group.shape == family) {
                 Some(group) => {
                     group.best = group.best.min(rank);
                     group.callers |= callers;
+                    group.whole |= whole;
+                    group.prefixes |= prefixes;
                 }
                 None => {
                     let count = &mut count[shape.gate as usize];
@@ -340,8 +392,10 @@ impl Classifier {
                     }
                     *count += 1;
                     self.groups.push(Group {
-                        shape,
+                        shape: family,
                         seed: 0,
+                        whole,
+                        prefixes,
                         best: rank,
                         callers,
                     })?;
@@ -359,6 +413,86 @@ impl Classifier {
             start = end;
         }
         Ok(())
+    }
+
+    /// The groups of a gate.
+    fn groups(&self, gate: Gate) -> &[Group] {
+        let (start, end) = self.gates[gate as usize];
+        &self.groups[usize::from(start)..usize::from(end)]
+    }
+
+    /// The place of a rule's group within its gate.
+    fn group_of(&self, rule: &Rule) -> Option<usize> {
+        let family = rule.shape().family();
+        self.groups(rule.gate())
+            .iter()
+            .position(|group| group.shape == family)
+    }
+
+    /// Gathers the prefixes, and refuses rules among which a look-up would take too long.
+    fn gather_prefixes(&mut self) -> Result<(), Rejected> {
+        let mut wanted = Table::new();
+        for rule in self.set.rules() {
+            let shape = rule.shape();
+            let (Some(side), Some(group)) = (shape.open(), self.group_of(rule)) else {
+                continue;
+            };
+            let len = shape.open_len();
+            if len < 128 {
+                wanted.push(Wanted {
+                    space: space(shape.gate, side),
+                    address: u128::from_be_bytes(*side.of(&self.set.facts(rule))),
+                    len,
+                    group,
+                })?;
+            }
+        }
+        self.prefixes = Prefixes::compile(wanted)?;
+        for gate in Gate::ALL {
+            let (mut lookups, mut most) = (0, (0, 0));
+            for (n, group) in self.groups(gate).iter().enumerate() {
+                let own = self.depth(n, group);
+                lookups += own;
+                most = most.max((own, n));
+            }
+            if lookups > SHAPES_MAX {
+                // the youngest rule of the group that takes most
+                let rules = self.set.rules().iter();
+                return Err(Rejected {
+                    refusal: Why::Full.into(),
+                    at: rules.enumerate().rev().find_map(|(place, rule)| {
+                        let found = rule.gate() == gate && self.group_of(rule) == Some(most.1);
+                        found.then_some(place)
+                    }),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// How many look-ups a call takes at most in a group, the `n`th of its gate.
+    fn depth(&self, n: usize, group: &Group) -> usize {
+        match group.shape.open() {
+            None => 1,
+            Some(side) => {
+                let space = space(group.shape.gate, side);
+                self.prefixes.depth(space, n) + usize::from(group.whole)
+            }
+        }
+    }
+
+    /// What a rule asks for of the address that its group leaves open.
+    fn network(&self, rule: &Rule, facts: &Facts<'_>) -> Network {
+        let shape = rule.shape();
+        let (len, Some(side)) = (shape.open_len(), shape.open()) else {
+            return Network::Any;
+        };
+        let address = u128::from_be_bytes(*side.of(facts));
+        let mut around = self.prefixes.around(space(shape.gate, side), address);
+        match around.find(|found| found.len == len) {
+            Some(found) => Network::Prefix(found.number, len),
+            None => Network::Whole,
+        }
     }
 
     /// Puts all rules into a table of `room` slots. `false`: some rule lies too far away.
@@ -380,15 +514,13 @@ impl Classifier {
         // Best first, so that of rules with the same left side the winner is met first.
         'rules: for place in order {
             let rule = &self.set.rules()[*place as usize];
-            let shape = rule.shape();
-            let (start, end) = self.gates[shape.gate as usize];
-            let group = self.groups[usize::from(start)..usize::from(end)]
-                .iter()
-                .find(|group| group.shape == shape);
-            let Some(group) = group else { continue };
+            let Some(group) = self.group_of(rule) else {
+                continue;
+            };
+            let group = self.groups(rule.gate())[group];
             let facts = self.set.facts(rule);
-            let left = Left::of_rule(rule, &facts);
-            let hash = left.hash(group.seed, &shape);
+            let left = Left::of_rule(rule, &facts, self.network(rule, &facts));
+            let hash = left.hash(group.seed, &group.shape);
             for n in 0..PROBES_MAX {
                 let at = probe(hash, n, room);
                 let slot = self.slots[at];
@@ -400,7 +532,7 @@ impl Classifier {
                     continue 'rules;
                 }
                 let other = &self.set.rules()[slot.rule as usize];
-                if other.shape() == shape && left.meets(&self.set, other) {
+                if other.shape().family() == group.shape && left.meets(&self.set, other) {
                     continue 'rules;
                 }
             }
@@ -424,24 +556,43 @@ impl Classifier {
     /// The rule that `call` falls under; adds the look-ups and probes it took to `cost`. Allocates
     /// nothing, bounded.
     pub fn classify(&self, call: &Call<'_>, cost: &mut Cost) -> Option<Match> {
-        let (start, end) = self.gates[call.gate as usize];
         let mut best = EMPTY;
         let mut winner = None;
-        for group in &self.groups[usize::from(start)..usize::from(end)] {
+        for (n, group) in self.groups(call.gate).iter().enumerate() {
             if group.best >= best {
                 break;
             }
             if group.callers & caller(call.from[0].get()) == 0 {
                 continue;
             }
-            cost.lookups += 1;
-            let Some(place) = self.look_up(group, call, cost) else {
+            let mut look_up = |network| {
+                cost.lookups += 1;
+                let Some(place) = self.look_up(group, call, network, cost) else {
+                    return;
+                };
+                let rank = self.ranks[place];
+                if rank < best {
+                    best = rank;
+                    winner = Some(place);
+                }
+            };
+            let Some(side) = group.shape.open() else {
+                look_up(Network::Any);
                 continue;
             };
-            let rank = self.ranks[place];
-            if rank < best {
-                best = rank;
-                winner = Some(place);
+            if call.facts.props & side.prop() == 0 {
+                continue;
+            }
+            if group.whole {
+                look_up(Network::Whole);
+            }
+            if group.prefixes {
+                let address = u128::from_be_bytes(*side.of(&call.facts));
+                for found in self.prefixes.around(space(call.gate, side), address) {
+                    if found.is_of(n) {
+                        look_up(Network::Prefix(found.number, found.len));
+                    }
+                }
             }
         }
         let rule = &self.set.rules()[winner?];
@@ -451,8 +602,14 @@ impl Classifier {
         })
     }
 
-    fn look_up(&self, group: &Group, call: &Call<'_>, cost: &mut Cost) -> Option<usize> {
-        let left = Left::of_call(&group.shape, call)?;
+    fn look_up(
+        &self,
+        group: &Group,
+        call: &Call<'_>,
+        network: Network,
+        cost: &mut Cost,
+    ) -> Option<usize> {
+        let left = Left::of_call(&group.shape, call, network)?;
         let hash = left.hash(group.seed, &group.shape);
         for n in 0..PROBES_MAX {
             cost.probes += 1;
@@ -462,7 +619,7 @@ impl Classifier {
             }
             if slot.tag == (hash >> 32) as u32 {
                 let rule = &self.set.rules()[slot.rule as usize];
-                if rule.shape() == group.shape && left.meets(&self.set, rule) {
+                if rule.shape().family() == group.shape && left.meets(&self.set, rule) {
                     return Some(slot.rule as usize);
                 }
             }

@@ -17,6 +17,7 @@ pub mod gate;
 pub mod hierarchy;
 pub mod id;
 pub mod notes;
+pub mod prefixes;
 pub mod rule;
 pub mod sort;
 pub mod tag;

@@ -193,8 +193,7 @@ pub struct Rule {
     peer_len: u8,
 }
 
-/// The conditions of a rule, with their prefix lengths. Rules of one shape differ in values only,
-/// so one hash look-up finds the one that matches.
+/// The conditions of a rule, with their prefix lengths. Rules of one shape differ in values only.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Shape {
     pub gate: Gate,
@@ -206,6 +205,60 @@ pub struct Shape {
     /// Slashes of the directory; 0: the whole path.
     pub path: u8,
     pub cgroup: u8,
+}
+
+/// The addresses of a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    Local,
+    Peer,
+}
+
+impl Side {
+    /// The property that asks for it.
+    pub fn prop(self) -> u32 {
+        match self {
+            Side::Local => props::LOCAL,
+            Side::Peer => props::PEER,
+        }
+    }
+
+    /// The address of a call.
+    pub fn of<'a>(self, facts: &'a Facts<'_>) -> &'a [u8; 16] {
+        match self {
+            Side::Local => &facts.local,
+            Side::Peer => &facts.peer,
+        }
+    }
+}
+
+impl Shape {
+    /// The address whose prefixes [`Shape::family`] leaves open.
+    pub fn open(&self) -> Option<Side> {
+        [Side::Peer, Side::Local]
+            .into_iter()
+            .find(|side| self.props & side.prop() != 0)
+    }
+
+    /// The length of the prefixes of that address.
+    pub fn open_len(&self) -> u8 {
+        match self.open() {
+            Some(Side::Peer) => self.peer_len,
+            Some(Side::Local) => self.local_len,
+            None => 0,
+        }
+    }
+
+    /// The shape without the length of the prefixes of one address: of the peer's, if the rule asks
+    /// for it.
+    pub fn family(mut self) -> Shape {
+        match self.open() {
+            Some(Side::Peer) => self.peer_len = 0,
+            Some(Side::Local) => self.local_len = 0,
+            None => {}
+        }
+        self
+    }
 }
 
 impl Rule {

@@ -34,10 +34,10 @@ carry it"
                 "a service cannot be its own ancestor"
                 "choose a parent that is not below it";
             Full VS_WHY_FULL ENOSPC
-                "no id, rule or set of conditions is left (262144 rules, 64 different sets of \
-conditions in the rules of one gate)"
-                "destroy services not needed, or give the rules of this gate the same set of \
-conditions and prefix lengths";
+                "no id or rule is left (262144 rules), or a call would take more than 64 look-ups \
+in the rules of one gate"
+                "destroy services not needed, or give the rules of this gate the same kinds of \
+conditions, and networks that nest less deep";
             HasChildren VS_WHY_HAS_CHILDREN EBUSY
                 "it has services below it"
                 "destroy or move those first; see `vsctl tree`";

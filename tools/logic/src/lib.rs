@@ -37,6 +37,8 @@ mod notes_test;
 #[cfg(test)]
 mod parse_test;
 #[cfg(test)]
+mod prefixes_test;
+#[cfg(test)]
 mod rule_test;
 #[cfg(test)]
 mod sort_test;

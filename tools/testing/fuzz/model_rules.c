@@ -160,27 +160,79 @@ reasons rule_check(struct model *m, const struct vs_rule *r,
 	return why;
 }
 
-static bool same_shape(const struct vs_rule *a, const struct vs_rule *b)
+/*
+ * The length of the prefix of that address which a look-up finds the prefixes of: see classify.rs.
+ */
+static unsigned int open_len(const struct vs_rule *r)
+{
+	return r->props & VS_P_PEER ? r->peer_len : r->local_len;
+}
+
+static const __u8 *open_address(const struct vs_rule *r)
+{
+	return r->props & VS_P_PEER ? r->peer : r->local;
+}
+
+/* Whether rules differ in values only, and in the prefixes of that address. */
+static bool same_group(const struct vs_rule *a, const struct vs_rule *b)
 {
 	for (unsigned int e = 0; e < VS_ENTITIES; e++)
 		if ((a->from[e] == VS_ANY) != (b->from[e] == VS_ANY))
 			return false;
-	return a->gate == b->gate && a->props == b->props && a->local_len == b->local_len &&
-	       a->peer_len == b->peer_len && directory(a->path) == directory(b->path) &&
+	return a->gate == b->gate && a->props == b->props &&
+	       (!(a->props & VS_P_PEER) || a->local_len == b->local_len) &&
+	       directory(a->path) == directory(b->path) &&
 	       directory(a->cgroup) == directory(b->cgroup);
 }
 
-/* Whether every gate has few enough shapes. */
+static bool prefix_matches(const __u8 pattern[16], const __u8 address[16], unsigned int length);
+
+/* How many look-ups a call to an address in the prefix of rule `n` takes in the rule's group. */
+static unsigned int lookups(const struct vs_rule *rules, unsigned int nr, unsigned int n)
+{
+	bool lengths[129] = { false };
+	unsigned int count = 0;
+
+	if (!(rules[n].props & (VS_P_LOCAL | VS_P_PEER)))
+		return 1;
+	for (unsigned int other = 0; other < nr; other++) {
+		unsigned int len = open_len(&rules[other]);
+
+		/* a whole address is looked up, whichever it is */
+		if (same_group(&rules[n], &rules[other]) &&
+		    (len == 128 ||
+		     (len <= open_len(&rules[n]) &&
+		      prefix_matches(open_address(&rules[other]), open_address(&rules[n]), len))))
+			lengths[len] = true;
+	}
+	for (unsigned int len = 0; len <= 128; len++)
+		count += lengths[len];
+	return count;
+}
+
+/* Whether a call to each gate takes few enough look-ups. */
 bool rules_fit(const struct vs_rule *rules, unsigned int nr)
 {
-	unsigned int shapes[VS_GATE_COUNT] = { 0 };
+	unsigned int sum[VS_GATE_COUNT] = { 0 };
 
 	for (unsigned int n = 0; n < nr; n++) {
-		unsigned int other = 0;
+		unsigned int most = 0;
 
-		while (other < n && !same_shape(&rules[n], &rules[other]))
-			other++;
-		if (other == n && ++shapes[rules[n].gate] > VS_SHAPES_MAX)
+		for (unsigned int other = 0; other < nr; other++) {
+			unsigned int count;
+
+			if (!same_group(&rules[n], &rules[other]))
+				continue;
+			if (other < n) {
+				most = 0; /* its group has been counted */
+				break;
+			}
+			count = lookups(rules, nr, other);
+			if (count > most)
+				most = count;
+		}
+		sum[rules[n].gate] += most;
+		if (sum[rules[n].gate] > VS_SHAPES_MAX)
 			return false;
 	}
 	return true;

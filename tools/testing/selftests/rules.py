@@ -399,14 +399,36 @@ def deleting(dev):
 
 
 @vs.test
-def shapes_have_a_limit(dev):
-    """A gate takes 64 shapes and refuses the next, not rules of known shapes"""
+def look_ups_have_a_limit(dev):
+    """A gate takes rules by which a call takes 64 look-ups, as in networks nested 64 deep, and
+    refuses the next, not a network beside them
+    """
     for length in range(uapi.VS_SHAPES_MAX):
         dev.add("packet", peer="::", peer_len=length)
     vs.refused(errno.ENOSPC, "FULL", dev.add, "packet", peer="::", peer_len=uapi.VS_SHAPES_MAX)
     dev.add("packet", peer="ff00::", peer_len=8)
     dev.add("connect", peer="::", peer_len=uapi.VS_SHAPES_MAX)
     vs.eq(len(dev.rules()), uapi.VS_SHAPES_MAX + 2)
+
+
+@vs.test
+def networks_of_all_lengths(dev):
+    """A gate takes a provider's list of networks, of more than 64 lengths; a call is in its own"""
+    networks = [(f"10.{n}.128.0", 96 + 17 + n % 15) for n in range(256)]
+    networks += [(f"2001:db8:{n:x}::", 48 + n % 70) for n in range(700)]
+    rules = [
+        vs.rule("packet", [vs.ANY], [1 + n % 2], peer=address, peer_len=length)
+        for n, (address, length) in enumerate(networks)
+    ]
+    names = [vs.config_service(name) for name in "ab"]
+    dev.apply(names, rules)
+    ids = [dev.find(name).id for name in "ab"]
+    for n, (address, _) in enumerate(networks):
+        got = dev.try_call("packet", [vs.ROOT], peer=address)
+        vs.eq(got.to[0], ids[n % 2], address)
+        vs.within(got.shapes, 1, 2, f"look-ups for {address}")
+    vs.eq(dev.try_call("packet", [vs.ROOT], peer="2001:db9::").matching, 0)
+    dev.apply(names, [])
 
 
 @vs.test
