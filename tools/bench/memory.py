@@ -152,7 +152,7 @@ def main():
         begun = device.stat(a).sockets
         tagged, opened = sockets(lambda: device.place(os.getpid(), a))
         vs.eq(device.stat(a).sockets - begun, SOCKETS + 1, "sockets counted for the service")
-        show(rows, "tagged socket", "64", SOCKETS, tagged, untagged)
+        show(rows, "tagged socket", "128", SOCKETS, tagged, untagged)
         close(opened)
         device.place(os.getpid(), vs.ROOT)
         vs.until(lambda: device.stat(a).sockets == begun, 90, "all sockets are counted off")

@@ -16,8 +16,7 @@ import socket
 import subprocess
 import time
 
-import netns  # of the selftests
-from part import keep, loaded, vs
+from part import keep, loaded, netns, vs
 
 # From here on core programs are attached, which account for each tick and switch: the base of the
 # rows that follow.

@@ -299,11 +299,19 @@ unsafe impl Hook for Connecting {
 /// # Safety
 ///
 /// `sk` is a full socket, locked.
-unsafe extern "C" fn connecting(_: *mut c_void, sk: *const c::sock, _old: c_int, new: c_int) {
+unsafe extern "C" fn connecting(_: *mut c_void, sk: *const c::sock, old: c_int, new: c_int) {
+    const FROM: u32 = c::TCP_SYN_SENT;
+    const TO: u32 = c::TCP_ESTABLISHED;
+    if new as u32 != FROM && new as u32 != TO {
+        return;
+    }
     // SAFETY: By the requirement of this function.
-    let sock = unsafe { Sock::new(sk) }.filter(|_| new == c::TCP_SYN_SENT as c_int);
+    let sock = unsafe { Sock::new(sk) };
     if let Some(sock) = sock.filter(|sock| sock.proto() == c::VS_PROTO_TCP) {
-        state::with(|_| streams::connects(sock));
+        state::with(|_| match new as u32 == FROM {
+            true => streams::connects(sock),
+            false => streams::connected(sock, old as u32 == FROM),
+        });
     }
 }
 

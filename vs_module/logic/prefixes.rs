@@ -3,8 +3,8 @@
 //! Address prefixes of rules: finds those that contain an address, the longest first.
 //!
 //! Prefixes nest or are disjoint. So they cut the addresses into intervals, in each of which one
-//! prefix is the longest, and each prefix knows the next longer one around it. A look-up is a binary
-//! search among the intervals (at most 20 steps) and a walk outwards.
+//! prefix is the longest, and each prefix knows the next longer one around it. A look-up is a
+//! binary search among the intervals (at most 20 steps) and a walk outwards.
 //!
 //! Prefixes are kept by *space*: those of different gates, or of a socket's own address and its
 //! peer's, have nothing to do with each other.
@@ -114,8 +114,8 @@ impl<const SPACES: usize> Prefixes<SPACES> {
         Ok(())
     }
 
-    /// Leaves the prefixes, from `inner` outwards, that end before the address `next` (`None`: all).
-    /// Returns the innermost one that is left.
+    /// Leaves the prefixes, from `inner` outwards, that end before the address `next` (`None`:
+    /// all). Returns the innermost one that is left.
     fn leave(&mut self, mut inner: u32, next: Option<u128>, begin: usize) -> Result<u32, NoMemory> {
         while let Some(prefix) = self.prefixes.get(inner as usize).copied() {
             let end = prefix.end();

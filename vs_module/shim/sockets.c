@@ -8,6 +8,7 @@
 #include "streams.h"
 
 static struct rhashtable vs_sockets;
+static struct rhashtable vs_pairs;
 static struct kmem_cache *vs_socket_cache;
 
 /*
@@ -38,6 +39,13 @@ static const struct rhashtable_params vs_sockets_params = {
 	.automatic_shrinking = true,
 };
 
+static const struct rhashtable_params vs_pairs_params = {
+	.key_len = sizeof(u64),
+	.key_offset = offsetof(struct vs_socket_entry, pair),
+	.head_offset = offsetof(struct vs_socket_entry, pair_node),
+	.automatic_shrinking = true,
+};
+
 int vs_sockets_init(void)
 {
 	int error;
@@ -47,7 +55,15 @@ int vs_sockets_init(void)
 		return -ENOMEM;
 	error = rhashtable_init(&vs_sockets, &vs_sockets_params);
 	if (error)
-		kmem_cache_destroy(vs_socket_cache);
+		goto cache;
+	error = rhashtable_init(&vs_pairs, &vs_pairs_params);
+	if (error)
+		goto sockets;
+	return 0;
+sockets:
+	rhashtable_destroy(&vs_sockets);
+cache:
+	kmem_cache_destroy(vs_socket_cache);
 	return error;
 }
 
@@ -64,6 +80,7 @@ static void vs_socket_free_last(void *socket, void *unused)
 
 void vs_sockets_exit(void)
 {
+	rhashtable_destroy(&vs_pairs);
 	rhashtable_free_and_destroy(&vs_sockets, vs_socket_free_last, NULL);
 	rcu_barrier(); /* the slabs of this cache are freed by RCU */
 	kmem_cache_destroy(vs_socket_cache);
@@ -89,6 +106,7 @@ struct vs_socket_entry *vs_socket_add(u64 cookie, u64 sk, u32 tag, bool *added)
 	socket->tag = tag;
 	socket->asked = 0;
 	socket->stream = 0;
+	socket->pair = 0;
 	there = rhashtable_lookup_get_insert_fast(&vs_sockets, &socket->node, vs_sockets_params);
 	if (!there) {
 		*added = true;
@@ -100,7 +118,52 @@ struct vs_socket_entry *vs_socket_add(u64 cookie, u64 sk, u32 tag, bool *added)
 
 bool vs_socket_remove(struct vs_socket_entry *socket)
 {
-	return !rhashtable_remove_fast(&vs_sockets, &socket->node, vs_sockets_params);
+	if (rhashtable_remove_fast(&vs_sockets, &socket->node, vs_sockets_params))
+		return false;
+	vs_socket_unpair(socket);
+	return true;
+}
+
+void vs_socket_pair(struct vs_socket_entry *socket, u64 pair)
+{
+	vs_socket_unpair(socket);
+	socket->pair = pair;
+	/*
+	 * Without memory, or where another connection has the number: its other end is not found.
+	 */
+	if (pair && rhashtable_lookup_insert_fast(&vs_pairs, &socket->pair_node, vs_pairs_params))
+		socket->pair = 0;
+}
+
+void vs_socket_unpair(struct vs_socket_entry *socket)
+{
+	if (socket->pair)
+		rhashtable_remove_fast(&vs_pairs, &socket->pair_node, vs_pairs_params);
+	WRITE_ONCE(socket->pair, 0);
+}
+
+struct sock *vs_socket_paired(struct vs_socket_entry *socket)
+{
+	u64 pair = ror64(READ_ONCE(socket->pair), 32);
+	struct vs_socket_entry *other;
+	struct vs_socket_key key;
+	struct sock *sk;
+
+	other = pair ? rhashtable_lookup(&vs_pairs, &pair, vs_pairs_params) : NULL;
+	if (!other)
+		return NULL;
+	key.sk = READ_ONCE(other->key.sk);
+	key.cookie = READ_ONCE(other->key.cookie);
+	/* Its memory is a TCP socket's for a grace period after it has ended. */
+	sk = (struct sock *)key.sk;
+	/* The entry of another socket gets its key after it was taken off the table of pairs. */
+	smp_rmb();
+	if (READ_ONCE(other->pair) != pair || !refcount_inc_not_zero(&sk->sk_refcnt))
+		return NULL;
+	if (atomic64_read(&sk->sk_cookie) == key.cookie)
+		return sk;
+	sock_gen_put(sk);
+	return NULL;
 }
 
 void vs_sockets_each(void (*see)(struct vs_socket_entry *socket))

@@ -25,6 +25,8 @@ struct vs_socket_entry {
 	u32 tag;	      /* logic/tag.rs; written by compare-and-swap, as is the next */
 	u64 asked;	      /* logic/ask.rs */
 	unsigned long stream; /* whose its bytes are: streams.h */
+	struct rhash_head pair_node;
+	u64 pair; /* of a TCP connection: vs_tcp_pair(); 0: it is in no table of pairs */
 };
 
 /* Once each, at load and unload; may sleep. At unload there are no readers any more. */
@@ -51,6 +53,20 @@ struct vs_socket_entry *vs_socket_add(u64 cookie, u64 sk, u32 tag, bool *added);
  */
 bool vs_socket_remove(struct vs_socket_entry *socket);
 void vs_socket_free(struct vs_socket_entry *socket);
+
+/*
+ * Makes the socket of an entry, which has the number `pair`, known to the other end of its
+ * connection, or unknown again. Under RCU, any context but NMI and hard interrupt; one caller at a
+ * time for an entry, who holds its socket, or sees to it that nobody makes it known meanwhile.
+ */
+void vs_socket_pair(struct vs_socket_entry *socket, u64 pair);
+void vs_socket_unpair(struct vs_socket_entry *socket);
+
+/*
+ * The socket at the other end of the connection, in any network namespace, with a reference for
+ * sock_gen_put(). NULL: it is not known. Under RCU, any context but NMI and hard interrupt.
+ */
+struct sock *vs_socket_paired(struct vs_socket_entry *socket);
 
 /*
  * Calls `see` for every entry, under RCU. Entries added or removed meanwhile may

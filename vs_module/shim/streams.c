@@ -82,6 +82,16 @@ bool vs_tcp_is_pair(const struct sock *sk, const struct sock *peer)
 	       between(own->rcv_nxt, READ_ONCE(other->snd_una), READ_ONCE(other->snd_nxt));
 }
 
+u64 vs_tcp_pair(const struct sock *sk, bool client)
+{
+	const struct tcp_sock *tp = tcp_sk(sk);
+	/* A client's SYN was counted as a byte that is acknowledged; a server's was not. */
+	u32 own = tp->snd_una - (u32)tp->bytes_acked + client;
+	u32 other = tp->rcv_nxt - (u32)tp->bytes_received;
+
+	return (u64)own << 32 | other;
+}
+
 struct sock *vs_tcp_peer(const struct sock *sk, bool *again)
 {
 	const struct inet_sock *inet = inet_sk(sk);

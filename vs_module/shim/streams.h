@@ -57,6 +57,14 @@ void vs_stream_unlock(struct vs_stream *stream, unsigned long flags);
 bool vs_tcp_is_pair(const struct sock *sk, const struct sock *peer);
 
 /*
+ * The number of a TCP connection, as one end of it sees it: its own first sequence number, and the
+ * other end's in the lower half. The other end's number has the halves exchanged, whatever address
+ * NAT has given each. For a socket that has just got into TCP_ESTABLISHED, as a client or not; it
+ * is locked.
+ */
+u64 vs_tcp_pair(const struct sock *sk, bool client);
+
+/*
  * The other end of a TCP connection, if it is another full socket of the same network
  * namespace, with a reference for sock_gen_put(). NULL: it is not here, or `*again`: not
  * yet. `sk` is locked.

@@ -271,12 +271,45 @@ pub(super) mod shared {
         }
     }
 
-    /// Takes off all streams. Process context; may sleep.
+    /// Makes the socket of this name known to the other end of its connection by `pair`, or (0)
+    /// unknown. The caller holds the socket, and is the only one that does this.
+    pub(in crate::state) fn pair(name: Name, pair: u64) {
+        // As for `make`.
+        if let Some(entry) = Entry::of(name).filter(|_| read_once(&TRACKS)) {
+            // SAFETY: The caller holds the socket, so this stays its entry; under RCU, in no hard
+            // interrupt.
+            unsafe { c::vs_socket_pair(entry.0.as_ptr(), pair) };
+        }
+    }
+
+    /// Whether the socket of this name was made known by a pair.
+    pub(in crate::state) fn is_known(name: Name) -> bool {
+        // SAFETY: The memory stays an entry while the caller is under RCU.
+        Entry::of(name).is_some_and(|entry| unsafe {
+            (&raw const (*entry.0.as_ptr()).pair).read_volatile() != 0
+        })
+    }
+
+    /// The other end of the connection of the socket of this name, in any network namespace, with a
+    /// reference; null: it is not known.
+    pub(in crate::state) fn paired(name: Name) -> *mut c::sock {
+        match Entry::of(name) {
+            // SAFETY: An entry, under RCU, in no hard interrupt.
+            Some(entry) => unsafe { c::vs_socket_paired(entry.0.as_ptr()) },
+            None => core::ptr::null_mut(),
+        }
+    }
+
+    /// Takes off all streams, and makes all ends unknown to each other. Process context; may sleep.
     pub(in crate::state) fn forget_all() {
         extern "C" fn see(entry: *mut c::vs_socket_entry) {
             // SAFETY: The walk shows entries of the table, under RCU. One that is freed meanwhile
-            // has no stream any more, nor has one that is made of it, as nobody makes streams.
-            unsafe { c::vs_stream_forget(entry) };
+            // has no stream any more and is in no pair, nor is one that is made of it, as nobody
+            // makes streams or pairs.
+            unsafe {
+                c::vs_stream_forget(entry);
+                c::vs_socket_unpair(entry);
+            }
         }
         // SAFETY: Process context.
         unsafe { c::vs_sockets_each(Some(see)) };

@@ -5,8 +5,10 @@
 //!
 //! The two ends of a connection share the notes of both directions ([`crate::logic::notes`]), from
 //! the first message on that a rule gives to a service. The notes live as long as one of the two
-//! entries in the table of sockets, and such a rule. The other end of a connection to another
-//! machine, or to another network namespace, is not found; what goes over it is its socket's.
+//! entries in the table of sockets, and such a rule. An end that has connected while there was such
+//! a rule is found by its first sequence numbers, in any network namespace; another one by its
+//! addresses, in the same namespace. What goes over a connection to another machine is its
+//! socket's.
 //!
 //! Context: any but NMI and hard interrupt, under RCU, with the socket held.
 
@@ -69,16 +71,18 @@ unsafe extern "C" fn begin(notes: *mut u64, read: u32) {
 
 /// Makes the stream of `sock` and the other end of its connection. `None`: it has none here.
 fn make(sock: Sock<'_>, name: Name) -> Option<End> {
-    let mut again = false;
-    // SAFETY: A TCP socket, alive.
-    let found = unsafe { c::vs_tcp_peer(sock.as_ptr(), &mut again) };
-    // SAFETY: Null, or a reference that is given back below.
-    let Some(peer) = (unsafe { Sock::new(found) }) else {
-        if !again {
+    let mut found = shared::paired(name);
+    if found.is_null() {
+        let mut again = false;
+        // SAFETY: A TCP socket, alive.
+        found = unsafe { c::vs_tcp_peer(sock.as_ptr(), &mut again) };
+        // The other end of a new connection can be a moment behind.
+        if found.is_null() && !again && !shared::is_known(name) {
             shared::none(name);
         }
-        return None;
-    };
+    }
+    // SAFETY: Null, or a reference that is given back below.
+    let peer = unsafe { Sock::new(found) }?;
     let names = [name, peer.made_name()];
     // SAFETY: TCP sockets, both alive.
     let copied = [sock, peer].map(|sock| unsafe { c::vs_tcp_copied_seq(sock.as_ptr()) });
@@ -129,7 +133,18 @@ pub(crate) fn sends(s: &State, sock: Sock<'_>, message: Option<VsId>) {
 /// before says nothing about this one.
 pub(crate) fn connects(sock: Sock<'_>) {
     if sock.cookie() != 0 {
-        shared::forget(sock.made_name());
+        let name = sock.made_name();
+        shared::pair(name, 0);
+        shared::forget(name);
+    }
+}
+
+/// `sock`, a TCP socket that is locked, is connected now, as a client or by a listener.
+pub(crate) fn connected(sock: Sock<'_>, client: bool) {
+    if sock.cookie() != 0 {
+        // SAFETY: A TCP socket, alive and locked.
+        let pair = unsafe { c::vs_tcp_pair(sock.as_ptr(), client) };
+        shared::pair(sock.made_name(), pair);
     }
 }
 

@@ -234,3 +234,78 @@ def bind_all(dev, id):
     dev.add("accept", [id], BY_SOCKET)
     for proto in "udp", "unix-dgram":
         dev.add("recv", [id], BY_MESSAGE, proto=proto)
+
+
+PORT = 5432
+
+# Ways from a container to a server, each made until `stack` is closed: (the container, the server's
+# namespace, the address that the server listens at, the address and the port that a client connects
+# to). The server's port is PORT.
+
+
+def veth(stack):
+    """Two containers, linked."""
+    one, two = (stack.enter_context(Container(name)) for name in ("vs-one", "vs-two"))
+    netns.link(one, two)
+    return one, two, "10.77.0.2", "10.77.0.2", PORT
+
+
+def to_host(stack):
+    """A container and a server on the host."""
+    one = stack.enter_context(Container("vs-one"))
+    netns.link(one, netns.Here())
+    stack.callback(netns.ip, "link", "del", "vs77")
+    return one, netns.Here(), "10.77.0.2", "10.77.0.2", PORT
+
+
+def attach(container, number, bridge=None):
+    """Links a container to the host by a veth pair; the host's end is a port of `bridge`, or has
+    the address .254.
+    """
+    netns.ip(*f"link add vsh{number} type veth peer name eth0 netns {container.name}".split())
+    subnet = 80 if bridge else 80 + number
+    if bridge:
+        netns.ip("link", "set", f"vsh{number}", "master", bridge)
+    else:
+        netns.ip("addr", "add", f"10.{subnet}.0.254/24", "dev", f"vsh{number}")
+    netns.ip("link", "set", f"vsh{number}", "up")
+    with container.inside():
+        netns.ip("addr", "add", f"10.{subnet}.0.{number}/24", "dev", "eth0")
+        netns.ip("link", "set", "eth0", "up")
+        if not bridge:
+            netns.ip("route", "add", "default", "via", f"10.{subnet}.0.254")
+    return f"10.{subnet}.0.{number}"
+
+
+def bridge(stack):
+    """Two containers at a bridge of the host."""
+    netns.ip("link", "add", "vsbr0", "type", "bridge")
+    stack.callback(netns.ip, "link", "del", "vsbr0")
+    netns.ip("link", "set", "vsbr0", "up")
+    one, two = (stack.enter_context(Container(name)) for name in ("vs-one", "vs-two"))
+    attach(one, 1, "vsbr0")
+    address = attach(two, 2, "vsbr0")
+    return one, two, address, address, PORT
+
+
+def nat(stack):
+    """Two containers behind the host, which routes between them, publishes the server's port, and
+    masquerades.
+    """
+    one, two = (stack.enter_context(Container(name)) for name in ("vs-one", "vs-two"))
+    attach(one, 1)
+    address = attach(two, 2)
+    set_sysctl("net.ipv4.ip_forward", 1)
+    stack.callback(set_sysctl, "net.ipv4.ip_forward", 0)
+    nft(f"""table ip vs-nat {{
+        chain pre {{
+            type nat hook prerouting priority -100
+            ip daddr 10.81.0.254 meta l4proto {{ tcp, udp }} th dport 8000 dnat to {address}:{PORT}
+        }}
+        chain post {{ type nat hook postrouting priority 100; oifname "vsh2" masquerade; }}
+    }}""")
+    stack.callback(vs.command, "nft", "delete", "table", "ip", "vs-nat")
+    return one, two, address, "10.81.0.254", 8000
+
+
+WAYS = veth, to_host, bridge, nat

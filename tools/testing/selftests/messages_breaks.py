@@ -385,7 +385,7 @@ def lossy(dev):
 
 @gates.case
 def elsewhere(dev):
-    """The other end in another network namespace: all is the connection's"""
+    """A connection to another network namespace that was made before the rule: all is its own"""
     here = netns.Here()
     with netns.Namespace("far") as far:
         netns.link(here, far, 1)
@@ -393,11 +393,11 @@ def elsewhere(dev):
         back = dev.create("back")
         dev.add("recv", [server.s], [uapi.VS_REF(1)])
         dev.add("recv", [back], BY_MESSAGE)
-        dev.add("send", [server.s], GIVES, proto="tcp")
         with far.inside():
             listener = gates.listener(address=("10.1.0.2", 0))
         up = socket.create_connection(listener.getsockname())
         down = listener.accept()[0]
+        dev.add("send", [server.s], GIVES, proto="tcp")
         for turn in range(4):
             server.peers[turn % 2].send(b"request")
             server.conns[turn % 2].recv(99)

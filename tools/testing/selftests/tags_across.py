@@ -15,79 +15,12 @@ import struct
 
 import containers
 import gates
-import netns
 import vs
-from containers import Container, nft, set_sysctl
+from containers import PORT
 
 STREAM, DGRAM = socket.SOCK_STREAM, socket.SOCK_DGRAM
 COUNT = int(os.environ.get("VS_COUNT", "1000"))
-PORT = 5432
 TENANTS = "a", "b", "c"
-
-
-def veth(stack):
-    """Two containers, linked."""
-    one, two = (stack.enter_context(Container(name)) for name in ("vs-one", "vs-two"))
-    netns.link(one, two)
-    return one, two, "10.77.0.2", "10.77.0.2", PORT
-
-
-def to_host(stack):
-    """A container and a server on the host."""
-    one = stack.enter_context(Container("vs-one"))
-    netns.link(one, netns.Here())
-    stack.callback(netns.ip, "link", "del", "vs77")
-    return one, netns.Here(), "10.77.0.2", "10.77.0.2", PORT
-
-
-def attach(container, number, bridge=None):
-    """Links a container to the host by a veth pair; the host's end is a port of `bridge`, or has
-    the address .254.
-    """
-    netns.ip(*f"link add vsh{number} type veth peer name eth0 netns {container.name}".split())
-    subnet = 80 if bridge else 80 + number
-    if bridge:
-        netns.ip("link", "set", f"vsh{number}", "master", bridge)
-    else:
-        netns.ip("addr", "add", f"10.{subnet}.0.254/24", "dev", f"vsh{number}")
-    netns.ip("link", "set", f"vsh{number}", "up")
-    with container.inside():
-        netns.ip("addr", "add", f"10.{subnet}.0.{number}/24", "dev", "eth0")
-        netns.ip("link", "set", "eth0", "up")
-        if not bridge:
-            netns.ip("route", "add", "default", "via", f"10.{subnet}.0.254")
-    return f"10.{subnet}.0.{number}"
-
-
-def bridge(stack):
-    """Two containers at a bridge of the host."""
-    netns.ip("link", "add", "vsbr0", "type", "bridge")
-    stack.callback(netns.ip, "link", "del", "vsbr0")
-    netns.ip("link", "set", "vsbr0", "up")
-    one, two = (stack.enter_context(Container(name)) for name in ("vs-one", "vs-two"))
-    attach(one, 1, "vsbr0")
-    address = attach(two, 2, "vsbr0")
-    return one, two, address, address, PORT
-
-
-def nat(stack):
-    """Two containers behind the host, which routes between them, publishes the server's port, and
-    masquerades.
-    """
-    one, two = (stack.enter_context(Container(name)) for name in ("vs-one", "vs-two"))
-    attach(one, 1)
-    address = attach(two, 2)
-    set_sysctl("net.ipv4.ip_forward", 1)
-    stack.callback(set_sysctl, "net.ipv4.ip_forward", 0)
-    nft(f"""table ip vs-nat {{
-        chain pre {{
-            type nat hook prerouting priority -100
-            ip daddr 10.81.0.254 meta l4proto {{ tcp, udp }} th dport 8000 dnat to {address}:{PORT}
-        }}
-        chain post {{ type nat hook postrouting priority 100; oifname "vsh2" masquerade; }}
-    }}""")
-    stack.callback(vs.command, "nft", "delete", "table", "ip", "vs-nat")
-    return one, two, address, "10.81.0.254", 8000
 
 
 def ask(space, dev, id, kind, where, count):
@@ -186,7 +119,7 @@ def way(topology):
     made(DGRAM, "datagrams")
 
 
-for made in veth, to_host, bridge, nat:
+for made in containers.WAYS:
     way(made)
 
 
@@ -200,7 +133,7 @@ def together(dev):
         srv = dev.create("srv")
         containers.bind_all(dev, srv)
         dev.packets(1)
-        one, two, listens, host, port = veth(stack)
+        one, two, listens, host, port = containers.veth(stack)
         with two.inside():
             # this makes the device poll, and it hands over together all that one poll finds
             vs.command("ethtool", "-K", "vs77", "gro", "on")
