@@ -116,6 +116,7 @@ enum vs_proto {
 	VS_PROTO_UNIX_STREAM,
 	VS_PROTO_UNIX_DGRAM,
 	VS_PROTO_UNIX_SEQPACKET,
+	VS_PROTO_QUEUE, /* of messages, System V's or POSIX's; it is no socket */
 	VS_PROTO_COUNT
 };
 
@@ -277,9 +278,9 @@ struct vs_list {
 
 /*
  * The right side can give a message another VS only where it can be told from
- * its socket: of VS_GATE_SEND, sent by TCP or UDP, or as a unix stream or datagram. A rule that
- * asks for another proto and names it is refused, one that asks for none acts on these alone. What
- * VS_GATE_RECV sees has its sender's.
+ * its socket: of VS_GATE_SEND, sent by TCP or UDP, as a unix stream or datagram, or to a queue. A
+ * rule that asks for another proto and names it is refused, one that asks for none acts on these
+ * alone. What VS_GATE_RECV sees has its sender's.
  */
 struct vs_rule {
 	__u32 id;		 /* out, and for VS_IOC_RULE_DEL in; grows with age */

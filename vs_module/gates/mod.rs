@@ -15,6 +15,7 @@ use crate::gates::sock::{NameBuffer, Peer};
 use crate::gates::tag::{refusal, with_cur, Answer, OwnTag, Who};
 use crate::logic::ask::{Asked, Asker};
 use crate::logic::classify::Call;
+use crate::logic::gate::Proto;
 use crate::logic::id::VsId;
 use crate::logic::rule::{props, Facts, Gate, ENTITIES};
 use crate::logic::tag::Tag;
@@ -33,6 +34,7 @@ mod cred;
 pub(crate) mod hint;
 mod path;
 pub(crate) mod probes;
+mod queue;
 mod read;
 pub(crate) mod sock;
 mod socket;
@@ -48,6 +50,8 @@ struct Source<'a> {
     /// Credentials that are about to be the task's, if not its present ones.
     cred: Option<&'a c::cred>,
     exec: Option<&'a c::linux_binprm>,
+    /// The protocol of a message that goes by no socket.
+    proto: Option<Proto>,
 }
 
 /// Calls `f` under RCU, as `kfuncs.c` has all gates called.
@@ -97,6 +101,10 @@ fn classify(
         // SAFETY: Either kind is valid.
         (facts.uid, facts.gid) = unsafe { (c::vs_cred_euid(cred), c::vs_cred_egid(cred)) };
         facts.props |= props::UID | props::GID;
+    }
+    if let Some(proto) = source.proto {
+        facts.proto = proto as u8;
+        facts.props |= props::PROTO;
     }
     if let Some(sock) = source.sock {
         sock.facts(wants, source.peer, facts);

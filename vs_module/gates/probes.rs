@@ -12,8 +12,8 @@
 //! also called in softirq, where no task is told anything. Nothing sleeps.
 
 use super::*;
+use crate::gates::queue::Queues;
 use crate::gates::read::Reads;
-use crate::logic::gate::Proto;
 use crate::shim::probe::{self, Hook, Probe};
 use crate::shim::rcu::read_once;
 use crate::shim::sock::Kind;
@@ -30,6 +30,7 @@ kernel::sync::global_lock! {
         sent: None,
         received: None,
         taken: None,
+        queues: None,
         reads: None,
         unix: false,
         connecting: None,
@@ -43,6 +44,7 @@ struct Probes {
     sent: Option<Probe<Sent>>,
     received: Option<Probe<Received>>,
     taken: Option<Taken>,
+    queues: Option<Queues>,
     reads: Option<Reads>,
     /// Messages on unix streams are seen.
     unix: bool,
@@ -56,10 +58,15 @@ struct Probes {
 /// last.
 static SENDS: Atomic<bool> = Atomic::new(false);
 
+/// Whether the gate `send` is attached.
+pub(super) fn sends_are_seen() -> bool {
+    read_once(&SENDS)
+}
+
 /// The service that a rule gave the message which the running task sends by `sock`, if one did.
 fn message_by(s: &State, sock: Sock<'_>) -> Option<VsId> {
     OwnTag::new(s)
-        .filter(|_| read_once(&SENDS))?
+        .filter(|_| sends_are_seen())?
         .message_by(sock)
 }
 
@@ -102,15 +109,15 @@ pub(crate) fn set(gate: Gate, on: bool) -> Result {
             SENDS.store(on, Relaxed);
         }
         Gate::Recv => {
-            let taken = match on && probes.taken.is_none() {
-                true => Some(Taken::new()?),
-                false => None,
-            };
+            let missing = on && probes.taken.is_none();
+            let taken = missing.then(Taken::new).transpose()?;
+            let queues = missing.then(Queues::new).transpose()?;
             let new = probe::wanted(&probes.received, on)?;
             // Nothing fails from here on.
             probe::put(&mut probes.received, new, on);
-            if !on || taken.is_some() {
+            if !on || missing {
                 probes.taken = taken;
+                probes.queues = queues;
             }
         }
         Gate::Read => match on {
@@ -479,7 +486,13 @@ fn receipt(
 }
 
 /// Gives the task its work after a receipt by `way`, on which the rules have said `verdict`.
-fn worked_on(s: &State, tag: Option<OwnTag<'_>>, work: Work, way: Way, verdict: &Verdict) {
+pub(super) fn worked_on(
+    s: &State,
+    tag: Option<OwnTag<'_>>,
+    work: Work,
+    way: Way,
+    verdict: &Verdict,
+) {
     let next = work.received(way, verdict.to[0]);
     // The time since a reply was the task's own, even if it has got more of the same tenant's.
     if next.cur() != work.cur() || work.has_replied() && next != work {

@@ -49,12 +49,7 @@ extern "C" fn vs_gate_read() {
 fn read(s: &State, work: Work) {
     // The task may have asked by it, but it cannot be told whose the answer is. Where the task has
     // said for whom it works, it says when it works for another.
-    let way = Way {
-        object: 0,
-        serves: false,
-        asked: false,
-    };
-    let next = work.received(way, None);
+    let next = work.received(Way::QUEUE, None);
     s.service(work.cur()).hit(Gate::Read);
     let answer = worked(s, Gate::Read, End::Receipt, work, None, next);
     // SAFETY: Task context.

@@ -7,7 +7,6 @@
 //! the hooks that sockets are in use by it, so that they stay.
 
 use super::*;
-use crate::logic::gate::Proto;
 
 /// # Safety
 ///

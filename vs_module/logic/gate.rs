@@ -105,7 +105,7 @@ macro_rules! each_property {
             Gid VS_P_GID GID "gid" "a number (see `id`)";
             /// The transport.
             Proto VS_P_PROTO PROTO "proto"
-                "tcp, udp, unix-stream, unix-dgram or unix-seqpacket";
+                "tcp, udp, unix-stream, unix-dgram, unix-seqpacket or queue";
             /// The own address.
             Local VS_P_LOCAL LOCAL "local"
                 "an address or prefix such as 10.1.0.0/16 or 2001:db8::1";
@@ -139,6 +139,8 @@ macro_rules! each_proto {
             UnixDgram VS_PROTO_UNIX_DGRAM "unix-dgram";
             /// A unix sequenced-packet socket.
             UnixSeqpacket VS_PROTO_UNIX_SEQPACKET "unix-seqpacket";
+            /// A System V or POSIX message queue, which is no socket.
+            Queue VS_PROTO_QUEUE "queue";
         }
     };
 }
@@ -279,11 +281,11 @@ impl Gate {
     }
 
     /// Whether a rule that asks for `proto` can give entity `n` another VS: a message that is sent
-    /// can be told from its socket over TCP and UDP, and of unix streams and datagrams.
+    /// can be told from its socket over TCP and UDP, of unix streams and datagrams, and in a queue.
     pub fn binds_by(self, n: usize, proto: Option<Proto>) -> bool {
         let told = match proto {
-            None | Some(Proto::Tcp | Proto::Udp | Proto::UnixStream | Proto::UnixDgram) => true,
-            Some(_) => self != Gate::Send || n != 2,
+            Some(Proto::Other | Proto::UnixSeqpacket) => self != Gate::Send || n != 2,
+            _ => true,
         };
         self.binds(n) && told
     }

@@ -42,6 +42,15 @@ pub struct Way {
     pub asked: bool,
 }
 
+impl Way {
+    /// A queue, a pipe or the like: it is no socket, and nobody knows for whom a task asks by it.
+    pub const QUEUE: Way = Way {
+        object: 0,
+        serves: false,
+        asked: false,
+    };
+}
+
 /// A way by which the task sends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reply {

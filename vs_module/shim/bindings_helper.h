@@ -44,6 +44,7 @@
 #include "sockets.h"
 #include "streams.h"
 #include "entries.h"
+#include "messages.h"
 
 /*
  * bindgen does not evaluate macros with a cast or sizeof in them, but it does

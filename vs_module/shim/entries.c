@@ -53,6 +53,24 @@ static void notrace vs_copied_out(unsigned long ip, unsigned long parent, struct
 	vs_read((const struct sk_buff *)ftrace_regs_get_argument(regs, 0));
 }
 
+static void notrace vs_made(unsigned long ip, unsigned long parent, struct ftrace_ops *ops,
+			    struct ftrace_regs *regs)
+{
+	vs_message_made((const struct msg_msg *)ftrace_regs_get_argument(regs, 0));
+}
+
+static void notrace vs_stored(unsigned long ip, unsigned long parent, struct ftrace_ops *ops,
+			      struct ftrace_regs *regs)
+{
+	vs_message_read((const struct msg_msg *)ftrace_regs_get_argument(regs, 1));
+}
+
+static void notrace vs_dropped(unsigned long ip, unsigned long parent, struct ftrace_ops *ops,
+			       struct ftrace_regs *regs)
+{
+	vs_message_freed((const struct msg_msg *)ftrace_regs_get_argument(regs, 0));
+}
+
 /* A task without BPF storage has no tag, and so no work in hand. */
 static __always_inline void vs_is_read(void)
 {
@@ -97,6 +115,10 @@ static struct ftrace_ops vs_reads_ops = VS_BARE_OPS(vs_reads);
 static struct ftrace_ops vs_splices_ops = VS_BARE_OPS(vs_splices);
 static struct ftrace_ops vs_empties_ops = VS_BARE_OPS(vs_empties);
 
+static struct ftrace_ops vs_made_ops = VS_BARE_OPS(vs_made);
+static struct ftrace_ops vs_stored_ops = VS_BARE_OPS(vs_stored);
+static struct ftrace_ops vs_dropped_ops = VS_BARE_OPS(vs_dropped);
+
 int vs_taken_watch(void)
 {
 	/* UDP's own, and that of all others: unix sockets, raw and packet sockets, ping */
@@ -130,6 +152,45 @@ void vs_streams_end(void)
 {
 	vs_end_watch(&vs_filled_ops);
 	vs_end_watch(&vs_read_ops);
+}
+
+static const struct vs_entry {
+	struct ftrace_ops *ops;
+	const char *name;
+} vs_queue_entries[] = {
+#if defined(CONFIG_SYSVIPC) || defined(CONFIG_POSIX_MQUEUE)
+	/* In this order: a message that has a tag is seen until it is freed. */
+	{ &vs_dropped_ops, "free_msg" },
+	{ &vs_stored_ops, "store_msg" },
+	{ &vs_made_ops, "security_msg_msg_alloc" },
+#endif
+};
+
+static void vs_queues_end_first(unsigned int count)
+{
+	while (count--)
+		vs_end_watch(vs_queue_entries[count].ops);
+}
+
+int vs_queues_watch(void)
+{
+	unsigned int n;
+
+	for (n = 0; n < ARRAY_SIZE(vs_queue_entries); n++) {
+		const struct vs_entry *entry = &vs_queue_entries[n];
+		int error = vs_watch(entry->ops, &entry->name, 1);
+
+		if (error) {
+			vs_queues_end_first(n);
+			return error;
+		}
+	}
+	return 0;
+}
+
+void vs_queues_end(void)
+{
+	vs_queues_end_first(ARRAY_SIZE(vs_queue_entries));
 }
 
 /*

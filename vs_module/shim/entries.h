@@ -12,6 +12,7 @@
 
 #include <linux/types.h>
 
+struct msg_msg;
 struct sk_buff;
 struct sock;
 
@@ -41,6 +42,22 @@ void vs_filled(struct sk_buff *skb);
 
 /* The running task is about to read from `skb`, which is in the queue of a unix stream. */
 void vs_read(const struct sk_buff *skb);
+
+/*
+ * Begins, or ends: then the three functions below do not run any more when this returns. One at a
+ * time; may sleep. -ENOENT: this kernel lacks one of the functions.
+ */
+int vs_queues_watch(void);
+void vs_queues_end(void);
+
+/*
+ * The running task has made a message, which nobody else has yet, for a System V or POSIX queue; or
+ * it is about to read one that it has taken from a queue; or a message is about to be freed. In a
+ * system call, preemptible; the last one also under locks of the queue.
+ */
+void vs_message_made(const struct msg_msg *msg);
+void vs_message_read(const struct msg_msg *msg);
+void vs_message_freed(const struct msg_msg *msg);
 
 /*
  * Begins, or ends: then vs_gate_read() does not run any more when this returns. One at a time; may

@@ -110,7 +110,7 @@ fn a_message_is_given_a_service_where_it_can_be_told_from_its_socket() {
     for proto in Proto::ALL {
         let is_told = matches!(
             proto,
-            Proto::Tcp | Proto::Udp | Proto::UnixStream | Proto::UnixDgram
+            Proto::Tcp | Proto::Udp | Proto::UnixStream | Proto::UnixDgram | Proto::Queue
         );
         let proto = proto as u8;
         let facts = Facts {
@@ -215,7 +215,7 @@ fn values_are_checked() {
     };
     let base = || spec(Gate::Packet);
     let proto = Facts {
-        proto: 6,
+        proto: Proto::ALL.len() as u8,
         ..facts(props::PROTO)
     };
     assert_eq!(

@@ -132,10 +132,10 @@ reasons rule_check(struct model *m, const struct vs_rule *r,
 		if (((r->gate == VS_GATE_RECV && e == 2) || (r->gate == VS_GATE_HINT && e == 1)) &&
 		    r->to[e] != VS_ANY)
 			why |= WHY(ENTITY);
-		/* and a sent message keeps its socket's VS, except over these */
+		/* and a message that is sent by these keeps its socket's VS */
 		if (r->gate == VS_GATE_SEND && e == 2 && r->to[e] != VS_ANY &&
-		    r->props & VS_P_PROTO && r->proto != VS_PROTO_UDP &&
-		    r->proto != VS_PROTO_UNIX_STREAM && r->proto != VS_PROTO_UNIX_DGRAM)
+		    r->props & VS_P_PROTO &&
+		    (r->proto == VS_PROTO_OTHER || r->proto == VS_PROTO_UNIX_SEQPACKET))
 			why |= WHY(ENTITY);
 		if (r->from[e] != VS_ANY && !exists(m, r->from[e]))
 			why |= WHY(NO_SERVICE);

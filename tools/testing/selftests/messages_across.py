@@ -84,9 +84,7 @@ def addresses_twice(dev):
     with contextlib.ExitStack() as stack:
         proxies = []
         for names in "ab", "cd":
-            one, two = (
-                stack.enter_context(containers.Container(f"vs-{name}")) for name in names
-            )
+            one, two = (stack.enter_context(containers.Container(f"vs-{name}")) for name in names)
             netns.link(one, two)
             way = one, two, "10.77.0.2", "10.77.0.2", containers.PORT
             proxy = Proxy(dev, family=socket.AF_INET, way=way, names=names)

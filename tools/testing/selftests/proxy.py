@@ -36,8 +36,8 @@ class Proxy(Apart):
     """A proxy that also is, in another service, the server that it asks: the calling thread is the
     one or the other in turns, each by waiting for its next request.
 
-    With `way`, one of containers.WAYS, the proxy's connection is made in the first namespace and the
-    server's listener in the other.
+    With `way`, one of containers.WAYS, the proxy's connection is made in the first namespace and
+    the server's listener in the other.
     """
 
     def __init__(self, dev, gives=True, family=socket.AF_UNIX, way=None, names="ab"):

@@ -88,7 +88,7 @@ def entities_of_every_gate(dev):
 @vs.test
 def messages_sent(dev):
     """send => msg= is refused with a proto by which a message cannot be told from its socket: all
-    but TCP, UDP, unix streams and unix datagrams
+    but TCP, UDP, unix streams, unix datagrams and queues
     """
     a = dev.create("a")
     for proto in uapi.enums["vs_proto"][: uapi.VS_PROTO_COUNT]:
@@ -99,6 +99,7 @@ def messages_sent(dev):
             uapi.VS_PROTO_UDP,
             uapi.VS_PROTO_UNIX_STREAM,
             uapi.VS_PROTO_UNIX_DGRAM,
+            uapi.VS_PROTO_QUEUE,
         ):
             dev.delete(dev.add("send", [], [vs.ANY, vs.ANY, a], proto=number))
         else:

@@ -65,7 +65,7 @@ An entity takes a service's name or `*`; on the right also an entity's name or `
   path=/usr/bin/x, or /dir/* for all below    unix=/run/x.sock or @name    \
 cgroup=/system.slice/x.service\n\
   uid=, gid= numbers    local=, peer= ADDRESS[/LENGTH]    lport=, pport= ports    iface=NAME\n\
-  proto=tcp, udp, unix-stream, unix-dgram or unix-seqpacket\n\
+  proto=tcp, udp, unix-stream, unix-dgram, unix-seqpacket or queue\n\
   Values with blanks go in double quotes: path=\"/opt/my shop/*\"\n\
 \n\
 Examples:\n  \
