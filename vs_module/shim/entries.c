@@ -9,29 +9,58 @@
 
 #include "entries.h"
 
-/* Calls `ops` at the entry of each of these functions. */
-static int vs_watch(struct ftrace_ops *ops, const char *const *names, unsigned int count)
+/* Functions at whose entry `ops` are called. */
+struct vs_entries {
+	struct ftrace_ops *ops;
+	const char *const *names;
+	unsigned int count;
+};
+
+#define VS_ENTRIES(ops, names) { &(ops), names, ARRAY_SIZE(names) }
+
+static int vs_watch_one(const struct vs_entries *entries)
 {
 	unsigned int n;
 	int error = 0;
 
-	for (n = 0; n < count && !error; n++) {
-		error = ftrace_set_filter(ops, (unsigned char *)names[n], strlen(names[n]), !n);
+	for (n = 0; n < entries->count && !error; n++) {
+		const char *name = entries->names[n];
+
+		error = ftrace_set_filter(entries->ops, (unsigned char *)name, strlen(name), !n);
 		if (error == -EINVAL)
 			pr_err("vs: this kernel has no function %s() that ftrace can watch\n",
-			       names[n]);
+			       name);
 	}
 	if (!error)
-		error = register_ftrace_function(ops);
+		error = register_ftrace_function(entries->ops);
 	if (error)
-		ftrace_free_filter(ops);
+		ftrace_free_filter(entries->ops);
 	return error == -EINVAL ? -ENOENT : error;
 }
 
-static void vs_end_watch(struct ftrace_ops *ops)
+/* Ends what was begun, the last one first. */
+static void vs_end_watch(const struct vs_entries *entries, unsigned int count)
 {
-	unregister_ftrace_function(ops);
-	ftrace_free_filter(ops);
+	while (count--) {
+		unregister_ftrace_function(entries[count].ops);
+		ftrace_free_filter(entries[count].ops);
+	}
+}
+
+/* Begins with the first one. Begins all of them or none. */
+static int vs_watch(const struct vs_entries *entries, unsigned int count)
+{
+	unsigned int n;
+
+	for (n = 0; n < count; n++) {
+		int error = vs_watch_one(&entries[n]);
+
+		if (error) {
+			vs_end_watch(entries, n);
+			return error;
+		}
+	}
+	return 0;
 }
 
 static void notrace vs_freed(unsigned long ip, unsigned long parent, struct ftrace_ops *ops,
@@ -119,78 +148,62 @@ static struct ftrace_ops vs_made_ops = VS_BARE_OPS(vs_made);
 static struct ftrace_ops vs_stored_ops = VS_BARE_OPS(vs_stored);
 static struct ftrace_ops vs_dropped_ops = VS_BARE_OPS(vs_dropped);
 
+/* UDP's own, and that of all others: unix sockets, raw and packet sockets, ping. */
+static const char *const vs_freed_names[] = { "skb_consume_udp", "skb_free_datagram" };
+static const struct vs_entries vs_taken_entries[] = {
+	VS_ENTRIES(vs_freed_ops, vs_freed_names),
+};
+
 int vs_taken_watch(void)
 {
-	/* UDP's own, and that of all others: unix sockets, raw and packet sockets, ping */
-	static const char *const names[] = { "skb_consume_udp", "skb_free_datagram" };
-
-	return vs_watch(&vs_freed_ops, names, ARRAY_SIZE(names));
+	return vs_watch(vs_taken_entries, ARRAY_SIZE(vs_taken_entries));
 }
 
 void vs_taken_end(void)
 {
-	vs_end_watch(&vs_freed_ops);
+	vs_end_watch(vs_taken_entries, ARRAY_SIZE(vs_taken_entries));
 }
+
+/* Of all sockets whose messages are made in one go, and of spliced pages. */
+static const char *const vs_filled_names[] = { "skb_copy_datagram_from_iter",
+					       "skb_splice_from_iter" };
+static const char *const vs_actor_names[] = { "unix_stream_read_actor" };
+static const struct vs_entries vs_stream_entries[] = {
+	VS_ENTRIES(vs_read_ops, vs_actor_names),
+	VS_ENTRIES(vs_filled_ops, vs_filled_names),
+};
 
 int vs_streams_watch(void)
 {
-	/* of all sockets whose messages are made in one go, and of spliced pages */
-	static const char *const filled[] = { "skb_copy_datagram_from_iter",
-					      "skb_splice_from_iter" };
-	static const char *const read[] = { "unix_stream_read_actor" };
-	int error = vs_watch(&vs_read_ops, read, ARRAY_SIZE(read));
-
-	if (error)
-		return error;
-	error = vs_watch(&vs_filled_ops, filled, ARRAY_SIZE(filled));
-	if (error)
-		vs_end_watch(&vs_read_ops);
-	return error;
+	return vs_watch(vs_stream_entries, ARRAY_SIZE(vs_stream_entries));
 }
 
 void vs_streams_end(void)
 {
-	vs_end_watch(&vs_filled_ops);
-	vs_end_watch(&vs_read_ops);
+	vs_end_watch(vs_stream_entries, ARRAY_SIZE(vs_stream_entries));
 }
 
-static const struct vs_entry {
-	struct ftrace_ops *ops;
-	const char *name;
-} vs_queue_entries[] = {
-#if defined(CONFIG_SYSVIPC) || defined(CONFIG_POSIX_MQUEUE)
-	/* In this order: a message that has a tag is seen until it is freed. */
-	{ &vs_dropped_ops, "free_msg" },
-	{ &vs_stored_ops, "store_msg" },
-	{ &vs_made_ops, "security_msg_msg_alloc" },
-#endif
+static const char *const vs_made_names[] = { "security_msg_msg_alloc" };
+static const char *const vs_stored_names[] = { "store_msg" };
+static const char *const vs_dropped_names[] = { "free_msg" };
+/* In this order: a message that has a tag is seen until it is freed. */
+static const struct vs_entries vs_queue_entries[] = {
+	VS_ENTRIES(vs_dropped_ops, vs_dropped_names),
+	VS_ENTRIES(vs_stored_ops, vs_stored_names),
+	VS_ENTRIES(vs_made_ops, vs_made_names),
 };
-
-static void vs_queues_end_first(unsigned int count)
-{
-	while (count--)
-		vs_end_watch(vs_queue_entries[count].ops);
-}
 
 int vs_queues_watch(void)
 {
-	unsigned int n;
-
-	for (n = 0; n < ARRAY_SIZE(vs_queue_entries); n++) {
-		const struct vs_entry *entry = &vs_queue_entries[n];
-		int error = vs_watch(entry->ops, &entry->name, 1);
-
-		if (error) {
-			vs_queues_end_first(n);
-			return error;
-		}
-	}
-	return 0;
+	if (!IS_ENABLED(CONFIG_SYSVIPC) && !IS_ENABLED(CONFIG_POSIX_MQUEUE))
+		return 0;
+	return vs_watch(vs_queue_entries, ARRAY_SIZE(vs_queue_entries));
 }
 
 void vs_queues_end(void)
 {
-	vs_queues_end_first(ARRAY_SIZE(vs_queue_entries));
+	if (IS_ENABLED(CONFIG_SYSVIPC) || IS_ENABLED(CONFIG_POSIX_MQUEUE))
+		vs_end_watch(vs_queue_entries, ARRAY_SIZE(vs_queue_entries));
 }
 
 /*
@@ -234,32 +247,21 @@ static const char *const vs_read_names[] = {
 #endif
 };
 
+static const char *const vs_splice_names[] = { "do_splice" };
+/* Of vmsplice(), whose own function is no more than a part of the system call. */
+static const char *const vs_empty_names[] = { "__splice_from_pipe" };
+static const struct vs_entries vs_reads_entries[] = {
+	VS_ENTRIES(vs_reads_ops, vs_read_names),
+	VS_ENTRIES(vs_splices_ops, vs_splice_names),
+	VS_ENTRIES(vs_empties_ops, vs_empty_names),
+};
+
 int vs_reads_watch(void)
 {
-	static const char *const splices[] = { "do_splice" };
-	/* of vmsplice(), whose own function is no more than a part of the system call */
-	static const char *const empties[] = { "__splice_from_pipe" };
-	int error = vs_watch(&vs_reads_ops, vs_read_names, ARRAY_SIZE(vs_read_names));
-
-	if (error)
-		return error;
-	error = vs_watch(&vs_splices_ops, splices, ARRAY_SIZE(splices));
-	if (error)
-		goto reads;
-	error = vs_watch(&vs_empties_ops, empties, ARRAY_SIZE(empties));
-	if (error)
-		goto splices;
-	return 0;
-splices:
-	vs_end_watch(&vs_splices_ops);
-reads:
-	vs_end_watch(&vs_reads_ops);
-	return error;
+	return vs_watch(vs_reads_entries, ARRAY_SIZE(vs_reads_entries));
 }
 
 void vs_reads_end(void)
 {
-	vs_end_watch(&vs_empties_ops);
-	vs_end_watch(&vs_splices_ops);
-	vs_end_watch(&vs_reads_ops);
+	vs_end_watch(vs_reads_entries, ARRAY_SIZE(vs_reads_entries));
 }
