@@ -15,14 +15,14 @@ const LOOKED_AT: u32 = 256;
 /// Services that are compared, of those to which these connections belong: the first ones.
 const COMPARED: usize = 16;
 
-/// The turns of listeners, by a hash of their addresses.
+/// The turns of listeners, by their cookies.
 static TURNS: [Atomic<u64>; 256] = [const { Atomic::new(0) }; 256];
 
 /// Whether this accept takes the oldest connection in any case.
 fn takes_oldest(listener: Sock<'_>) -> bool {
-    // Sockets are larger than 64 bytes. Another listener of this number can share the turn.
-    let number = (listener.address() >> 6) as u32;
-    let turns = &TURNS[(number.wrapping_mul(0x9e37_79b1) >> 24) as usize];
+    // Consecutive numbers: listeners that were made one after the other have turns of their own.
+    let number = listener.made_cookie() as u32;
+    let turns = &TURNS[number as usize % TURNS.len()];
     let old = read_once(turns);
     let (new, oldest) = Turn::from_raw(old).next(number);
     // An accept that another one has overtaken takes the oldest, so that turns count all others.

@@ -106,10 +106,10 @@ pub fn spread(ns: u64, steps: u32) -> u64 {
     if steps < 2 {
         return ns;
     }
-    let each = ns / u64::from(steps);
+    let each = (ns / u64::from(steps)).min(1 << 40);
     // The sum of a geometric series: (1 - q^n) / (1 - q), with 1 / (1 - q) = 23.587.
     let kept = (1 << 24) - decayed(1 << 24, steps);
-    ((u128::from(each) * u128::from(kept) * 23_587 / 1000) >> 24) as u64
+    ((each * kept) >> 24) * 23_587 / 1000
 }
 
 /// A node on the way from a service up to root, or as the first one, what is a node's own: a party
