@@ -19,6 +19,7 @@ import time
 import cpu
 import gates
 import vs
+from ring import Ring
 
 import uapi
 
@@ -145,6 +146,28 @@ def by_looking(dev):
     except OSError as error:
         vs.eq(error.errno, errno.EAGAIN, "of an empty queue")
     del ends
+
+
+@gates.case
+def by_io_uring(dev):
+    """An accept by an io_uring takes them in this order, too"""
+    server, a, b = ordered(dev, weights=(100, 100))
+    use(dev, b, 0.3)
+    listener = listener_of(dev, server, INET)
+    ends = queue(dev, listener, STREAM, (b, 0), (b, 1), (a, 2), (b, 3))
+
+    def accept():
+        gates.enter(dev, server)
+        names, one = [], Ring()
+        for _ in ends:
+            one.queue(Ring.ACCEPT, listener.fileno(), 0, 0)
+            vs.eq(one.enter(1, 1, Ring.GETEVENTS), 1, "submitted")
+            with socket.socket(fileno=one.result()) as connection:
+                names.append(connection.recv(1)[0])
+        os.close(one.fd)
+        return names
+
+    vs.eq(gates.thread(accept), [0, 2, 1, 3])
 
 
 @gates.case
