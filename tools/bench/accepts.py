@@ -5,9 +5,9 @@ how many services they belong: instructions, beside "arrival" and the module abs
 
     tools/vm/run --icount 0 --timeout 1200 -- tools/bench/accepts.py
 
-In virtual time (shift 0) a nanosecond is an instruction. Each figure is the median of ROUNDS calls of
-accept4() by one task, with what it takes to call it and to read the clock. Before each call the queue
-is filled up again. Results also go to build/bench/accepts.json.
+In virtual time (shift 0) a nanosecond is an instruction. Each figure is the median of ROUNDS calls
+of accept4() by one task, with what it takes to call it and to read the clock. Before each call the
+queue is filled up again. Results also go to build/bench/accepts.json.
 """
 
 import ctypes
@@ -16,9 +16,8 @@ import socket
 import statistics
 import time
 
+import gates  # after part, which knows where it is
 from part import keep, loaded, vs
-
-import gates
 
 ROUNDS = 15
 # connections that wait, and services to which they belong in turns

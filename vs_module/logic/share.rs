@@ -97,7 +97,7 @@ impl Used {
             0 => self.0 as u32,
             _ => step,
         };
-        Used(sum << STEP_BITS | u64::from(step & STEP_MASK))
+        Used((sum << STEP_BITS) | u64::from(step & STEP_MASK))
     }
 }
 
@@ -204,6 +204,6 @@ impl Turn {
             true => ((self.0 as u32) + 1) % OLDEST_EVERY,
             false => 0,
         };
-        ((Turn((listener as u64) << 32 | count as u64)), count == 0)
+        (Turn(((listener as u64) << 32) | count as u64), count == 0)
     }
 }
