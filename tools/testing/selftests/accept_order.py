@@ -187,7 +187,7 @@ def weighed(dev):
 @gates.case
 def over_the_tree(dev):
     """Services are compared where their ways part: what one has used counts against its siblings
-    of the same parent, too, also where it has no connection
+    of the same parent, too
     """
     server = cpu.service(dev, "s", accept_order=SHARE)
     a, b = (cpu.service(dev, name, cpu_weight=100) for name in "ab")
@@ -197,11 +197,28 @@ def over_the_tree(dev):
     use(dev, b, 0.2)
     ends = queue(dev, listener, STREAM, (a1, 0), (a1, 1), (a2, 2), (b, 3), (a2, 4))
     vs.eq(accepted(dev, server, listener, 5), [0, 3, 2, 4, 1], "a has used more than b")
-    # without a connection of a1, its use is found within some accepts
-    ends += queue(dev, listener, STREAM, *((a2, n) for n in range(10, 20)), (b, 20))
-    use(dev, b, 0.3)
-    vs.eq(accepted(dev, server, listener, 1), [10], "b has used more than a2 by now")
     del ends
+
+
+@gates.case
+def of_others(dev):
+    """What a service has used that has no connection here counts for its parent within 256 accepts,
+    and one for each service
+    """
+    server = cpu.service(dev, "s", accept_order=SHARE)
+    a, b = (cpu.service(dev, name, cpu_weight=100) for name in "ab")
+    a1, a2 = (cpu.service(dev, name, a, cpu_weight=100) for name in ("a1", "a2"))
+    listener = listener_of(dev, server, INET, backlog=1000)
+    before = 350
+    ends = queue(dev, listener, STREAM, *((a2, 1) for _ in range(before)), (b, 2))
+    use(dev, a1, 1.5)
+    use(dev, b, 0.4)
+    place = accepted(dev, server, listener, before + 1).index(2)
+    print(f"# taken after {place} others", flush=True)
+    # not looked at before so many have gone
+    vs.within(place, before + 1 - LOOKED_AT, 256 + len(dev.services()), "others before b's")
+    for end in ends:
+        end.close()
 
 
 @gates.case
