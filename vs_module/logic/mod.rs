@@ -19,6 +19,7 @@ pub mod id;
 pub mod notes;
 pub mod prefixes;
 pub mod rule;
+pub mod share;
 pub mod sort;
 pub mod tag;
 pub mod why;

@@ -45,6 +45,7 @@
 #include "streams.h"
 #include "entries.h"
 #include "messages.h"
+#include "accept.h"
 
 /*
  * bindgen does not evaluate macros with a cast or sizeof in them, but it does

@@ -41,6 +41,8 @@ mod prefixes_test;
 #[cfg(test)]
 mod rule_test;
 #[cfg(test)]
+mod share_test;
+#[cfg(test)]
 mod sort_test;
 #[cfg(test)]
 mod tag_test;
