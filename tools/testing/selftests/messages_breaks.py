@@ -427,4 +427,53 @@ def taken_down(dev):
     pair.down.close()
 
 
+TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21
+RECV_QUEUE, SEND_QUEUE, OFF_WITHOUT_PROBE = 1, 2, -1
+
+
+@gates.case
+def own_pair(dev):
+    """A connection whose two first sequence numbers a container's root has made the same is not its
+    own other end: nothing is left behind by what it sends
+    """
+    srv, z = dev.create("srv"), dev.create("z")
+    dev.add("send", [srv], [vs.ANY, vs.ANY, z], proto="tcp")
+    gates.enter(dev, srv)
+
+    def slab():
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            return next(int(line.split()[1]) for line in lines if line.startswith("SUnreclaim"))
+
+    def round():
+        with socket.socket() as sock:
+
+            def option(name, value):
+                sock.setsockopt(socket.IPPROTO_TCP, name, struct.pack("i", value))
+
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            option(TCP_REPAIR, 1)
+            option(TCP_REPAIR_QUEUE, SEND_QUEUE)
+            option(TCP_QUEUE_SEQ, 1000)
+            option(TCP_REPAIR_QUEUE, RECV_QUEUE)
+            option(TCP_QUEUE_SEQ, 1001)
+            sock.connect(("127.0.0.1", 9))
+            option(TCP_REPAIR, OFF_WITHOUT_PROBE)
+            sock.setblocking(False)
+            sent = 0
+            try:
+                while sent < 500:
+                    sent += sock.send(b"x")
+            except OSError:
+                pass
+        return sent
+
+    round()
+    before = slab()
+    sent = sum(round() for _ in range(20))
+    grown = slab() - before
+    print(f"# {sent} messages: {grown} KiB", flush=True)
+    vs.eq(sent > 1000, True, f"{sent} messages")
+    vs.within(grown, -100000, 384, "KiB that the unreclaimable slab has grown by")
+
+
 vs.main()

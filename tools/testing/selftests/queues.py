@@ -285,4 +285,20 @@ def copies(dev):
     queue.remove()
 
 
+@gates.case
+def copies_of_others(dev):
+    """A look with MSG_COPY binds to nobody, also where a rule gives away the messages that the task
+    sends itself
+    """
+    queue = SystemV()
+    a, z, srv = (dev.create(name) for name in ("a", "z", "srv"))
+    dev.add("recv", [srv], BY_MESSAGE)
+    dev.add("send", [srv], [vs.ANY, vs.ANY, z], proto="queue")
+    sends(dev, a, queue, b"message")
+    gates.enter(dev, srv)
+    vs.eq(queue.receive(flags=MSG_COPY | IPC_NOWAIT), b"message", "a copy")
+    vs.eq(gates.tag(), (srv, srv), "after a look")
+    queue.remove()
+
+
 vs.main()
