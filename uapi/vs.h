@@ -32,7 +32,7 @@
 #define VS_ROOT	      0	 /* the service of all that is unclassified */
 #define VS_DEPTH_MAX  16 /* levels below root */
 #define VS_RULES_MAX  262144
-#define VS_SHAPES_MAX 64  /* look-ups that a call takes in the rules of one gate */
+#define VS_SHAPES_MAX 64  /* look-ups that a call takes at most in the rules of a gate */
 #define VS_NAME_LEN   64  /* bytes, with the final NUL */
 #define VS_PATH_LEN   256 /* bytes, with the final NUL */
 #define VS_IFACE_LEN  16  /* bytes, with the final NUL */

@@ -107,6 +107,7 @@ VS_FORWARD(u64, vs_gate_close, (u32 who, u64 work, u64 closed), (who, work, clos
 VS_FORWARD(u64, vs_gate_wait, (u32 who, u64 by, u64 address, bool serves),
 	   (who, by, address, serves))
 VS_FORWARD(void, vs_accept_order, (struct socket *sock, u32 who, u32 served), (sock, who, served))
+VS_FORWARD(void, vs_message_made, (struct msg_msg *msg, u32 who), (msg, who))
 VS_FORWARD(u64, vs_work_received, (u32 who, u64 by, u64 address, bool serves),
 	   (who, by, address, serves))
 VS_FORWARD(u64, vs_work_ages, (u32 who, u64 age), (who, age))
@@ -258,6 +259,7 @@ BTF_ID_FLAGS(func, vs_gate_connect, KF_RCU_PROTECTED)
 BTF_ID_FLAGS(func, vs_gate_accept, KF_RCU_PROTECTED)
 BTF_ID_FLAGS(func, vs_gate_send, KF_RCU_PROTECTED)
 BTF_ID_FLAGS(func, vs_accept_order, KF_RCU_PROTECTED)
+BTF_ID_FLAGS(func, vs_message_made, KF_RCU_PROTECTED)
 BTF_ID_FLAGS(func, vs_work_received, KF_RCU_PROTECTED)
 BTF_ID_FLAGS(func, vs_work_ages, KF_RCU_PROTECTED)
 BTF_ID_FLAGS(func, vs_work_sleeps, KF_RCU_PROTECTED)

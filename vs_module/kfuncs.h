@@ -18,6 +18,7 @@
 #define VS_KFUNC(type) type
 struct cred;
 struct linux_binprm;
+struct msg_msg;
 struct msghdr;
 struct request_sock;
 struct sk_buff;
@@ -116,6 +117,8 @@ VS_KFUNC(__u64) vs_gate_wait(__u32 who, __u64 by, __u64 address, bool serves);
  * lock of the listener's queue: task context, no lock held, interrupts and preemption on.
  */
 VS_KFUNC(void) vs_accept_order(struct socket *sock, __u32 who, __u32 served);
+/* The task has made a message for a queue, which nobody else has yet. Task context. */
+VS_KFUNC(void) vs_message_made(struct msg_msg *msg, __u32 who);
 /* Something was received by the way `by` that no rule binds. */
 VS_KFUNC(__u64) vs_work_received(__u32 who, __u64 by, __u64 address, bool serves);
 /* The work in hand came so many jiffies ago. */

@@ -51,7 +51,8 @@ struct Source<'a> {
     /// Credentials that are about to be the task's, if not its present ones.
     cred: Option<&'a c::cred>,
     exec: Option<&'a c::linux_binprm>,
-    /// The protocol of a message that goes by no socket.
+    /// The protocol of a message that goes by no socket. Of its sender and its receiver, names are
+    /// not told.
     proto: Option<Proto>,
 }
 
@@ -110,7 +111,7 @@ fn classify(
     if let Some(sock) = source.sock {
         sock.facts(wants, source.peer, facts);
     }
-    if wants & props::NAMES != 0 {
+    if wants & props::NAMES != 0 && source.proto.is_none() {
         return classify_by_name(s, call, source, wants);
     }
     s.verdict(&mut call)

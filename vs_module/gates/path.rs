@@ -8,7 +8,7 @@
 //! calls give (`PATH_MAX`), or without memory for that page, counts as none: no rule matches it.
 
 use crate::shim::bindings as c;
-use kernel::alloc::flags::GFP_ATOMIC;
+use kernel::alloc::flags::{GFP_ATOMIC, __GFP_NOWARN};
 use kernel::alloc::KVec;
 use kernel::ffi::{c_char, c_int};
 
@@ -32,7 +32,8 @@ impl Buffer {
         let (bytes, start) = match print(&mut self.short) {
             Some(start) => (&self.short[..], start),
             None => {
-                self.long = KVec::from_elem(0, c::PATH_MAX as usize, GFP_ATOMIC).ok()?;
+                self.long =
+                    KVec::from_elem(0, c::PATH_MAX as usize, GFP_ATOMIC | __GFP_NOWARN).ok()?;
                 let start = print(&mut self.long)?;
                 (&self.long[..], start)
             }

@@ -3,10 +3,10 @@
 //! The parts of the gates `send` and `recv` for messages in System V and POSIX queues, which are no
 //! sockets.
 //!
-//! A message is its sender's home's, or the service's that a rule of `send` gives it. Its receiver
-//! is bound when it copies the message, after it was taken off the queue: so also a receiver to
-//! which the sender has handed it directly. The probes are of the module, because a receipt must
-//! never be missed: see `shim/entries.h`.
+//! A message belongs to its sender's home, or to the service that a rule of `send` gives it to. The
+//! receiver is bound when it copies the message, after it has taken it off the queue; so also one
+//! to which the sender has handed it directly. The receiver's side is seen by probes of the module,
+//! because a receipt must never be missed: see `shim/entries.h`.
 
 use super::probes::{sends_are_seen, worked_on};
 use super::*;
@@ -43,7 +43,8 @@ impl Drop for Queues {
     }
 }
 
-/// A message in a queue, as rules see it.
+/// A message in a queue, as rules see it. Those that ask for a cgroup do not match: its path is
+/// under a lock that sleeps under PREEMPT_RT, and preemption is off where a message is received.
 fn source() -> Source<'static> {
     Source {
         proto: Some(Proto::Queue),
@@ -55,31 +56,28 @@ fn source() -> Source<'static> {
 ///
 /// # Safety
 ///
-/// `msg` is valid.
+/// `msg` is valid, and nobody else has it yet.
 #[no_mangle]
-unsafe extern "C" fn vs_message_made(msg: *const c::msg_msg) {
-    state::with(|s| {
-        // What a task without a tag sends is nobody's.
-        let Some(work) = OwnTag::new(s).map(OwnTag::work) else {
-            return;
-        };
-        let who = Who::of(work);
+unsafe extern "C" fn vs_message_made_body(msg: *const c::msg_msg, who: u32) {
+    let who = Who::new(who);
+    with(|s| {
         let ruled = match sends_are_seen() {
             true => count(s, Gate::Send, who).and_then(|wants| {
                 let from = [who.home, VsId::ROOT, who.home];
-                classify(s, Gate::Send, handing(who, work), from, source(), wants).to[2]
+                let hands = handing(who, in_hand(s, who).0);
+                classify(s, Gate::Send, hands, from, source(), wants).to[2]
             }),
             false => None,
         };
         let message = s.resolve(ruled.unwrap_or(who.home));
         if !message.is_root() {
-            // SAFETY: The message is valid, by the requirement of this function; preemptible.
+            // SAFETY: The message is valid, by the requirement of this function.
             unsafe { c::vs_message_tag(msg, s.tag(message).raw()) };
         }
     });
 }
 
-/// The running task is about to copy a message that it has taken off a queue.
+/// The running task is about to copy a message that it has taken off a queue. Preemption is off.
 ///
 /// # Safety
 ///
@@ -103,6 +101,18 @@ unsafe extern "C" fn vs_message_read(msg: *const c::msg_msg) {
             worked_on(s, tag, work, Way::QUEUE, &verdict);
         }
     });
+}
+
+/// The running task, which only looks at a message, is about to copy it into `copy`, which it has
+/// made for that: this is no message of its own.
+///
+/// # Safety
+///
+/// `copy` is valid.
+#[no_mangle]
+unsafe extern "C" fn vs_message_copied(copy: *const c::msg_msg) {
+    // SAFETY: By the requirement of this function.
+    unsafe { c::vs_message_gone(copy) };
 }
 
 /// A message is about to be freed.

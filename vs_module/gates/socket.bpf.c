@@ -137,6 +137,21 @@ int BPF_PROG(recv__sock_splice_read, struct file *file, loff_t *pos, struct pipe
 	return 0;
 }
 
+/*
+ * A message is made for a System V or POSIX queue. Not by ftrace: a place is allocated for its tag,
+ * and under PREEMPT_RT that takes locks which sleep.
+ */
+SEC("lsm/msg_msg_alloc_security")
+int BPF_PROG(recv__msg_msg_alloc_security, struct msg_msg *msg, int ret)
+{
+	struct vs_tag *tag = tag_of(bpf_get_current_task_btf());
+
+	/* What a task without a tag sends is nobody's. */
+	if (!ret && tag)
+		vs_message_made(msg, who(tag));
+	return ret;
+}
+
 #define IPPROTO_TCP	     6
 #define TCP_ZEROCOPY_RECEIVE 35
 

@@ -2,14 +2,14 @@
 
 //! The compiled rules: they find the rule that a call falls under.
 //!
-//! Tuple space search. The rules of a gate are grouped by [`Shape`], but for the length of the
-//! prefixes of one address: of which prefixes that address is in, [`Prefixes`] says. A look-up
-//! reduces the call to each group in turn (it leaves out facts that the group does not ask for, and
-//! cuts addresses and paths to its prefix lengths) and looks the result up in one hash table, once
-//! for each prefix. So it takes as many look-ups as the gate has groups, and more only where
-//! prefixes nest: at most [`SHAPES_MAX`], each of at most [`PROBES_MAX`] probes, however many
-//! rules, networks and services there are. Groups are visited best rule first, so that the search
-//! ends as soon as no rule that is left could win.
+//! Tuple space search. The rules of a gate are grouped by [`Shape`]; rules that differ only in the
+//! length of an address's prefix are one group, and [`Prefixes`] tells in which of their prefixes
+//! the address of a call lies. A look-up reduces the call to each group in turn (it leaves out
+//! facts that the group does not ask for, and cuts addresses and paths to its prefix lengths) and
+//! looks the result up in one hash table, once for each prefix. So it takes as many look-ups as the
+//! gate has groups, and more only where prefixes nest: at most [`SHAPES_MAX`], each of at most
+//! [`PROBES_MAX`] probes, however many rules, networks and services there are. Groups are visited
+//! best rule first, so that the search ends as soon as no rule that is left could win.
 //!
 //! A compiled set never changes: each change of the rules, or of a priority, compiles a new set.
 

@@ -20,7 +20,7 @@ pub struct Wanted {
     pub address: u128,
     /// 0 to 127: a whole address is no prefix.
     pub len: u8,
-    /// Below 64: for what the prefix is wanted.
+    /// The group of rules that wants it, below 64.
     pub group: usize,
 }
 
@@ -28,7 +28,7 @@ pub struct Wanted {
 #[derive(Clone, Copy)]
 struct Prefix {
     address: u128,
-    /// Bit n: it is wanted for group n.
+    /// Bit n: group n wants it.
     groups: u64,
     /// The longest prefix around it, or [`NONE`].
     around: u32,

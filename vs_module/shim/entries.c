@@ -82,16 +82,16 @@ static void notrace vs_copied_out(unsigned long ip, unsigned long parent, struct
 	vs_read((const struct sk_buff *)ftrace_regs_get_argument(regs, 0));
 }
 
-static void notrace vs_made(unsigned long ip, unsigned long parent, struct ftrace_ops *ops,
-			    struct ftrace_regs *regs)
-{
-	vs_message_made((const struct msg_msg *)ftrace_regs_get_argument(regs, 0));
-}
-
 static void notrace vs_stored(unsigned long ip, unsigned long parent, struct ftrace_ops *ops,
 			      struct ftrace_regs *regs)
 {
 	vs_message_read((const struct msg_msg *)ftrace_regs_get_argument(regs, 1));
+}
+
+static void notrace vs_copied(unsigned long ip, unsigned long parent, struct ftrace_ops *ops,
+			      struct ftrace_regs *regs)
+{
+	vs_message_copied((const struct msg_msg *)ftrace_regs_get_argument(regs, 1));
 }
 
 static void notrace vs_dropped(unsigned long ip, unsigned long parent, struct ftrace_ops *ops,
@@ -144,9 +144,9 @@ static struct ftrace_ops vs_reads_ops = VS_BARE_OPS(vs_reads);
 static struct ftrace_ops vs_splices_ops = VS_BARE_OPS(vs_splices);
 static struct ftrace_ops vs_empties_ops = VS_BARE_OPS(vs_empties);
 
-static struct ftrace_ops vs_made_ops = VS_BARE_OPS(vs_made);
-static struct ftrace_ops vs_stored_ops = VS_BARE_OPS(vs_stored);
-static struct ftrace_ops vs_dropped_ops = VS_BARE_OPS(vs_dropped);
+static struct ftrace_ops vs_stored_ops = VS_OPS(vs_stored);
+static struct ftrace_ops vs_copied_ops = VS_OPS(vs_copied);
+static struct ftrace_ops vs_dropped_ops = VS_OPS(vs_dropped);
 
 /* UDP's own, and that of all others: unix sockets, raw and packet sockets, ping. */
 static const char *const vs_freed_names[] = { "skb_consume_udp", "skb_free_datagram" };
@@ -183,14 +183,14 @@ void vs_streams_end(void)
 	vs_end_watch(vs_stream_entries, ARRAY_SIZE(vs_stream_entries));
 }
 
-static const char *const vs_made_names[] = { "security_msg_msg_alloc" };
 static const char *const vs_stored_names[] = { "store_msg" };
+/* Of MSG_COPY: the reader makes the message into which another one is copied. */
+static const char *const vs_copied_names[] = { "copy_msg" };
 static const char *const vs_dropped_names[] = { "free_msg" };
-/* In this order: a message that has a tag is seen until it is freed. */
 static const struct vs_entries vs_queue_entries[] = {
 	VS_ENTRIES(vs_dropped_ops, vs_dropped_names),
 	VS_ENTRIES(vs_stored_ops, vs_stored_names),
-	VS_ENTRIES(vs_made_ops, vs_made_names),
+	VS_ENTRIES(vs_copied_ops, vs_copied_names),
 };
 
 int vs_queues_watch(void)

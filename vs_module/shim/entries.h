@@ -51,12 +51,12 @@ int vs_queues_watch(void);
 void vs_queues_end(void);
 
 /*
- * The running task has made a message, which nobody else has yet, for a System V or POSIX queue; or
- * it is about to read one that it has taken from a queue; or a message is about to be freed. In a
- * system call, preemptible; the last one also under locks of the queue.
+ * The running task is about to read a message that it has taken from a System V or POSIX queue; or
+ * it only looks, and is about to copy one into a message that it has made for that; or a message is
+ * about to be freed. In a system call, preemption off; the second one under the queue's lock.
  */
-void vs_message_made(const struct msg_msg *msg);
 void vs_message_read(const struct msg_msg *msg);
+void vs_message_copied(const struct msg_msg *copy);
 void vs_message_freed(const struct msg_msg *msg);
 
 /*

@@ -37,7 +37,8 @@ void vs_messages_exit(void)
 
 void vs_message_tag(const struct msg_msg *msg, u32 tag)
 {
-	struct vs_message *message = kmalloc(sizeof(*message), GFP_ATOMIC | __GFP_NOWARN);
+	struct vs_message *message =
+		kmalloc(sizeof(*message), GFP_ATOMIC | __GFP_ACCOUNT | __GFP_NOWARN);
 
 	if (!message)
 		return;

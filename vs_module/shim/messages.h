@@ -16,15 +16,15 @@ int vs_messages_init(void);
 void vs_messages_exit(void);
 
 /*
- * Gives a new message its tag. Without memory it has none. Task context, preemptible; does not
- * sleep.
+ * Gives a new message its tag, in memory that is charged to the running task's group. Without
+ * memory it has none. Task context, preemption on; no lock held.
  */
 void vs_message_tag(const struct msg_msg *msg, u32 tag);
 
 /* The tag of a message; 0: it has none. The caller has the message. Any context but NMI. */
 u32 vs_message_tag_of(const struct msg_msg *msg);
 
-/* The message is about to be freed. Any context but NMI. */
+/* Takes the tag off a message: it is about to be freed, or nobody's. Any context but NMI. */
 void vs_message_gone(const struct msg_msg *msg);
 
 #endif /* _VS_MESSAGES_H */

@@ -140,6 +140,8 @@ void vs_socket_unpair(struct vs_socket_entry *socket)
 	if (socket->pair)
 		rhashtable_remove_fast(&vs_pairs, &socket->pair_node, vs_pairs_params);
 	WRITE_ONCE(socket->pair, 0);
+	/* Before the entry gets another key: vs_socket_paired() reads them the other way round. */
+	smp_wmb();
 }
 
 struct sock *vs_socket_paired(struct vs_socket_entry *socket)
@@ -150,13 +152,14 @@ struct sock *vs_socket_paired(struct vs_socket_entry *socket)
 	struct sock *sk;
 
 	other = pair ? rhashtable_lookup(&vs_pairs, &pair, vs_pairs_params) : NULL;
-	if (!other)
+	/* A socket that connects to itself, or got its numbers by TCP_REPAIR, has no other end. */
+	if (!other || other == socket)
 		return NULL;
 	key.sk = READ_ONCE(other->key.sk);
 	key.cookie = READ_ONCE(other->key.cookie);
-	/* Its memory is a TCP socket's for a grace period after it has ended. */
+	/* Slabs of TCP sockets are SLAB_TYPESAFE_BY_RCU: what is there now is one, ended or not. */
 	sk = (struct sock *)key.sk;
-	/* The entry of another socket gets its key after it was taken off the table of pairs. */
+	/* An entry gets another key only after its pair was cleared: smp_wmb() there. */
 	smp_rmb();
 	if (READ_ONCE(other->pair) != pair || !refcount_inc_not_zero(&sk->sk_refcnt))
 		return NULL;

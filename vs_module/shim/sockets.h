@@ -55,11 +55,17 @@ bool vs_socket_remove(struct vs_socket_entry *socket);
 void vs_socket_free(struct vs_socket_entry *socket);
 
 /*
- * Makes the socket of an entry, which has the number `pair`, known to the other end of its
- * connection, or unknown again. Under RCU, any context but NMI and hard interrupt; one caller at a
- * time for an entry, who holds its socket, or sees to it that nobody makes it known meanwhile.
+ * Lets the other end of the connection find the socket of an entry, by the number `pair`; 0: not
+ * any more. Under RCU, any context but NMI and hard interrupt; the caller holds the socket, and is
+ * the only one that does this for it.
  */
 void vs_socket_pair(struct vs_socket_entry *socket, u64 pair);
+
+/*
+ * Lets nobody find it any more, while nobody calls vs_socket_pair() for it. Under RCU, any context
+ * but NMI and hard interrupt; two callers at a time do no harm, as the table lets one of them
+ * remove the entry.
+ */
 void vs_socket_unpair(struct vs_socket_entry *socket);
 
 /*

@@ -97,7 +97,10 @@ struct sock *vs_tcp_peer(const struct sock *sk, bool *again)
 	const struct inet_sock *inet = inet_sk(sk);
 	struct sock *peer;
 
-	*again = false;
+	/*
+	 * This end sends before its handshake is done (Fast Open): it is not known by a pair yet.
+	 */
+	*again = sk->sk_state == TCP_SYN_RECV;
 	if (sk->sk_family == AF_INET || ipv6_addr_v4mapped(&sk->sk_v6_daddr))
 		peer = __inet_lookup_established(sock_net(sk), inet->inet_saddr, inet->inet_sport,
 						 inet->inet_daddr, ntohs(inet->inet_dport),
@@ -117,9 +120,15 @@ struct sock *vs_tcp_peer(const struct sock *sk, bool *again)
 	 * The handshake is not done, as the listener waits for data (TCP_DEFER_ACCEPT), or the
 	 * client for the answer to its SYN (Fast Open).
 	 */
-	*again = (1 << READ_ONCE(peer->sk_state)) & (TCPF_NEW_SYN_RECV | TCPF_SYN_SENT);
+	*again = *again || (1 << READ_ONCE(peer->sk_state)) & (TCPF_NEW_SYN_RECV | TCPF_SYN_SENT);
 	sock_gen_put(peer);
 	return NULL;
+}
+
+bool vs_tcp_is_new(const struct sock *sk)
+{
+	/* a client's SYN is counted */
+	return tcp_sk(sk)->bytes_acked <= 1 && !tcp_sk(sk)->bytes_received;
 }
 
 bool vs_tcp_is_plain(const struct sock *sk)

@@ -72,6 +72,12 @@ u64 vs_tcp_pair(const struct sock *sk, bool client);
 struct sock *vs_tcp_peer(const struct sock *sk, bool *again);
 
 /*
+ * Whether nothing shows yet that the other end has done its part of the handshake. For a locked
+ * socket.
+ */
+bool vs_tcp_is_new(const struct sock *sk);
+
+/*
  * Whether the bytes of a TCP socket are what its tasks send and receive, each in its call: not with
  * TLS of the kernel, nor in a sockmap. Under RCU.
  */

@@ -271,8 +271,8 @@ pub(super) mod shared {
         }
     }
 
-    /// Makes the socket of this name known to the other end of its connection by `pair`, or (0)
-    /// unknown. The caller holds the socket, and is the only one that does this.
+    /// Lets the other end of its connection find the socket of this name by the number `pair`; 0:
+    /// not any more. The caller holds the socket, and is the only one that does this for it.
     pub(in crate::state) fn pair(name: Name, pair: u64) {
         // As for `make`.
         if let Some(entry) = Entry::of(name).filter(|_| read_once(&TRACKS)) {
@@ -280,14 +280,6 @@ pub(super) mod shared {
             // interrupt.
             unsafe { c::vs_socket_pair(entry.0.as_ptr(), pair) };
         }
-    }
-
-    /// Whether the socket of this name was made known by a pair.
-    pub(in crate::state) fn is_known(name: Name) -> bool {
-        // SAFETY: The memory stays an entry while the caller is under RCU.
-        Entry::of(name).is_some_and(|entry| unsafe {
-            (&raw const (*entry.0.as_ptr()).pair).read_volatile() != 0
-        })
     }
 
     /// The other end of the connection of the socket of this name, in any network namespace, with a
@@ -300,7 +292,7 @@ pub(super) mod shared {
         }
     }
 
-    /// Takes off all streams, and makes all ends unknown to each other. Process context; may sleep.
+    /// Takes off all streams, and lets no end find the other one. Process context; may sleep.
     pub(in crate::state) fn forget_all() {
         extern "C" fn see(entry: *mut c::vs_socket_entry) {
             // SAFETY: The walk shows entries of the table, under RCU. One that is freed meanwhile

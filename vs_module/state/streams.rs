@@ -5,10 +5,10 @@
 //!
 //! The two ends of a connection share the notes of both directions ([`crate::logic::notes`]), from
 //! the first message on that a rule gives to a service. The notes live as long as one of the two
-//! entries in the table of sockets, and such a rule. An end that has connected while there was such
-//! a rule is found by its first sequence numbers, in any network namespace; another one by its
-//! addresses, in the same namespace. What goes over a connection to another machine is its
-//! socket's.
+//! entries in the table of sockets, and such a rule. An end that belonged to a service when it
+//! connected, while there was such a rule, is found by its first sequence numbers, in any network
+//! namespace; another one by its addresses, in the same namespace. What goes over a connection to
+//! another machine is its socket's.
 //!
 //! Context: any but NMI and hard interrupt, under RCU, with the socket held.
 
@@ -69,18 +69,40 @@ unsafe extern "C" fn begin(notes: *mut u64, read: u32) {
     unsafe { notes.cast::<Notes>().write(Notes::new(read)) };
 }
 
-/// Makes the stream of `sock` and the other end of its connection. `None`: it has none here.
-fn make(sock: Sock<'_>, name: Name) -> Option<End> {
-    let mut found = shared::paired(name);
-    if found.is_null() {
-        let mut again = false;
-        // SAFETY: A TCP socket, alive.
-        found = unsafe { c::vs_tcp_peer(sock.as_ptr(), &mut again) };
-        // The other end of a new connection can be a moment behind.
-        if found.is_null() && !again && !shared::is_known(name) {
-            shared::none(name);
-        }
+/// The other end of a connection, by the first sequence numbers, with a reference. It has the same
+/// owner, as the connection took its client's service from the SYN, which nobody can forge. So a
+/// relay that gives both of its sides the same numbers is not taken for one connection.
+fn paired(s: &State, sock: Sock<'_>, name: Name) -> Option<NonNull<c::sock>> {
+    let found = NonNull::new(shared::paired(name))?;
+    // SAFETY: It is alive, by the reference.
+    let is_other_end = unsafe { Sock::new(found.as_ptr()) }.is_some_and(|peer| {
+        let has_owner = s.resolve(peer.owner(s)) == s.resolve(sock.owner(s));
+        // SAFETY: TCP sockets, both alive; the first is locked.
+        has_owner && unsafe { c::vs_tcp_is_pair(sock.as_ptr(), found.as_ptr()) }
+    });
+    if !is_other_end {
+        // SAFETY: The reference of `shared::paired`.
+        unsafe { c::sock_gen_put(found.as_ptr()) };
     }
+    is_other_end.then_some(found)
+}
+
+/// Makes the stream of `sock` and the other end of its connection. `None`: it has none here.
+fn make(s: &State, sock: Sock<'_>, name: Name) -> Option<End> {
+    let found = match paired(s, sock, name) {
+        Some(found) => found.as_ptr(),
+        None => {
+            let mut again = false;
+            // SAFETY: A TCP socket, alive.
+            let found = unsafe { c::vs_tcp_peer(sock.as_ptr(), &mut again) };
+            // The other end of a new connection can be a moment behind.
+            // SAFETY: A TCP socket, alive and locked.
+            if found.is_null() && !again && !unsafe { c::vs_tcp_is_new(sock.as_ptr()) } {
+                shared::none(name);
+            }
+            found
+        }
+    };
     // SAFETY: Null, or a reference that is given back below.
     let peer = unsafe { Sock::new(found) }?;
     let names = [name, peer.made_name()];
@@ -94,7 +116,7 @@ fn make(sock: Sock<'_>, name: Name) -> Option<End> {
         shared::forget(name);
         word = 0;
     }
-    // SAFETY: The reference of `vs_tcp_peer`.
+    // SAFETY: The reference of `paired` or `vs_tcp_peer`.
     unsafe { c::sock_gen_put(found) };
     End::of(word)
 }
@@ -110,7 +132,7 @@ fn is_plain(sock: Sock<'_>) -> bool {
 pub(crate) fn sends(s: &State, sock: Sock<'_>, message: Option<VsId>) {
     let name = sock.made_name();
     let end = match shared::word(name) {
-        Some(0) if message.is_some() => make(sock, name),
+        Some(0) if message.is_some() => make(s, sock, name),
         Some(word) => End::of(word),
         None => None,
     };
