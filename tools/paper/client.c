@@ -5,7 +5,7 @@
  * They ask RATE times a second, at instants that are random (Poisson) by SEED and the same in every
  * run, whether they are answered or not. A request that is due goes out by a free one of
  * CONNECTIONS; if none is free it waits, and its latency counts from the instant it was due. One
- * that has no reply PATIENCE after that is given up. wrk and h2load begin the next request when the
+ * for which none was free for PATIENCE is given up. wrk and h2load begin the next request when the
  * last is answered, or count from the instant it is sent: they would ask less where they are served
  * badly, and hide how long a client waits.
  *
@@ -176,10 +176,6 @@ static void write_log(const char *path)
 /* Gives up what waits for too long, and begins what can be begun. */
 static void move_on(int64_t at)
 {
-	for (int n = 0; n < connection_count; n++)
-		if (connections[n].request >= 0 &&
-		    at - requests[connections[n].request].due > PATIENCE)
-			finish(n, LATE);
 	for (; sent < due && at - requests[sent].due > PATIENCE; sent++) {
 		requests[sent].outcome = LATE;
 		requests[sent].end = at;

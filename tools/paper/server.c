@@ -77,7 +77,6 @@ int main(int argc, char **argv)
 		struct request request;
 		int64_t after;
 
-		/* a client that has given up has closed its end, and its request can still be read */
 		if (recv(connection, &request, sizeof(request), MSG_WAITALL) == sizeof(request)) {
 			state.now = request.tenant == 'b';
 			becomes(state);

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The rows of `result.json`, one for each run.
+
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use vs_demo::run::{Run, Setup};
+
+use crate::log::{self, Request, Service};
+
+/// What the guest records of a run.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Record {
+    /// Which of the paper's figures it belongs to.
+    pub figure: u32,
+    /// The accounts at its two ends.
+    pub run: Run,
+}
+
+/// The figures of a run. The names are the file format.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Row {
+    /// Which of the paper's figures it belongs to.
+    pub figure: u32,
+    /// How the tenants were kept apart.
+    pub setup: Setup,
+    /// b's connections.
+    pub b_load: u32,
+    /// What a asked and got.
+    pub a: Service,
+    /// What b asked and got.
+    pub b: Service,
+    /// CPU seconds of servers that were charged to a.
+    pub cpu_a_s: f64,
+    /// CPU seconds of servers that were charged to b.
+    pub cpu_b_s: f64,
+    /// CPU seconds of servers that were charged to neither.
+    pub cpu_home_s: f64,
+    /// What was charged to a or b beyond what servers worked for that tenant.
+    pub cpu_wrong_s: f64,
+    /// CPU seconds that servers worked for a, by their own or the kernel's account.
+    pub worked_a_s: f64,
+    /// CPU seconds that servers worked for b.
+    pub worked_b_s: f64,
+}
+
+/// All rows, by figure, set-up and load.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Rows(pub Vec<Row>);
+
+impl Row {
+    /// Computes a row from a record and the tenants' logs.
+    ///
+    /// # Errors
+    /// Accounts that do not fit together, no time between them, or no request of a at all.
+    pub fn new(record: &Record, a: &[Request], b: &[Request]) -> Result<Row, String> {
+        let run = &record.run;
+        if run.from_us >= run.to_us {
+            return Err("the measured part ends before it begins".to_owned());
+        }
+        let charge = run.charge()?;
+        let of = |log| log::service(log, run.from_us, run.to_us);
+        let row = Row {
+            figure: record.figure,
+            setup: run.setup,
+            b_load: run.b_load,
+            a: of(a),
+            b: of(b),
+            cpu_a_s: charge.a,
+            cpu_b_s: charge.b,
+            cpu_home_s: charge.home,
+            cpu_wrong_s: charge.wrong,
+            worked_a_s: charge.a_spent,
+            worked_b_s: charge.b_spent,
+        };
+        if row.a.offered == 0.0 {
+            return Err("a has asked nothing".to_owned());
+        }
+        Ok(row)
+    }
+}
+
+impl Rows {
+    /// Reads every run below `runs`: a folder for each with `run.json`, `a.log` and, where b asked,
+    /// `b.log`.
+    ///
+    /// # Errors
+    /// A file that is missing or makes no sense, with its name; no run at all.
+    pub fn read(runs: &Path) -> Result<Rows, String> {
+        let wrong = |e: std::io::Error| format!("{}: {e}", runs.display());
+        let mut rows = Vec::new();
+        for entry in fs::read_dir(runs).map_err(wrong)? {
+            let folder = entry.map_err(wrong)?.path();
+            if folder.is_dir() {
+                rows.push(read_row(&folder).map_err(|e| format!("{}: {e}", folder.display()))?);
+            }
+        }
+        if rows.is_empty() {
+            return Err(format!("{}: no runs", runs.display()));
+        }
+        rows.sort_by_key(|row| (row.figure, row.setup, row.b_load));
+        Ok(Rows(rows))
+    }
+
+    /// The rows of a figure.
+    pub fn figure(&self, figure: u32) -> Rows {
+        let of = |row: &&Row| row.figure == figure;
+        Rows(self.0.iter().filter(of).copied().collect())
+    }
+
+    /// The rows of a set-up, by rising load.
+    pub fn of(&self, setup: Setup) -> impl Iterator<Item = &Row> {
+        self.0.iter().filter(move |row| row.setup == setup)
+    }
+}
+
+fn read_row(folder: &Path) -> Result<Row, String> {
+    let read =
+        |name: &str| fs::read_to_string(folder.join(name)).map_err(|e| format!("{name}: {e}"));
+    let log = |name: &str| log::parse(&read(name)?).map_err(|e| format!("{name}: {e}"));
+    let record: Record =
+        serde_json::from_str(&read("run.json")?).map_err(|e| format!("run.json: {e}"))?;
+    let b = if record.run.b_load == 0 {
+        Vec::new()
+    } else {
+        log("b.log")?
+    };
+    Row::new(&record, &log("a.log")?, &b)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use vs_demo::run::Snapshot;
+
+    pub(crate) fn row(figure: u32, setup: Setup, b_load: u32, a_done: f64) -> Row {
+        Row {
+            figure,
+            setup,
+            b_load,
+            a: Service {
+                offered: 100.0,
+                done: a_done,
+                p95_ms: Some(20.0),
+                ..Service::default()
+            },
+            b: Service::default(),
+            cpu_a_s: 1.0,
+            cpu_b_s: 2.0,
+            cpu_home_s: 0.5,
+            cpu_wrong_s: 0.0,
+            worked_a_s: 1.0,
+            worked_b_s: 2.0,
+        }
+    }
+
+    #[test]
+    fn reads_what_the_guest_writes() {
+        let runs = std::env::temp_dir().join(format!("vs-paper-{}", std::process::id()));
+        for (figure, setup, b_load) in [(12, Setup::Vs, 8), (12, Setup::Vs, 0), (11, Setup::Vs, 8)]
+        {
+            let folder = runs.join(format!("{figure}-{setup}-{b_load}"));
+            let record = Record {
+                figure,
+                run: Run {
+                    setup,
+                    b_load,
+                    from_us: 1_000_000,
+                    to_us: 3_000_000,
+                    before: Snapshot::default(),
+                    after: Snapshot::default(),
+                },
+            };
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(
+                folder.join("run.json"),
+                serde_json::to_string(&record).unwrap(),
+            )
+            .unwrap();
+            fs::write(folder.join("a.log"), "1500000 1501000 done\n").unwrap();
+            if b_load != 0 {
+                fs::write(folder.join("b.log"), "1500000 1501000 late\n").unwrap();
+            }
+        }
+        let rows = Rows::read(&runs).unwrap();
+        let order: Vec<_> = rows.0.iter().map(|row| (row.figure, row.b_load)).collect();
+        assert_eq!(order, [(11, 8), (12, 0), (12, 8)]);
+        assert_eq!((rows.0[2].a.done, rows.0[2].b.late), (0.5, 1));
+        assert_eq!(rows.figure(12).of(Setup::Vs).count(), 2);
+
+        fs::remove_file(runs.join("12-vs-8/b.log")).unwrap();
+        assert!(Rows::read(&runs).unwrap_err().contains("b.log"));
+        fs::write(runs.join("12-vs-8/b.log"), "").unwrap();
+        fs::write(runs.join("11-vs-8/a.log"), "").unwrap();
+        assert!(Rows::read(&runs).unwrap_err().contains("asked nothing"));
+        fs::remove_dir_all(&runs).unwrap();
+        assert!(Rows::read(&runs).is_err());
+    }
+}
