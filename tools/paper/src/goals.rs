@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use vs_demo::run::Setup;
 
-use crate::row::{Row, Rows};
+use crate::row::{Figure, Row, Rows};
 
 /// The state without the module in the record of tools/bench/gates.py.
 const BASE: &str = "module absent";
@@ -160,7 +160,7 @@ pub fn goals(rows: &Rows, costs: &[Cost]) -> Vec<Goal> {
         ));
     }
 
-    let two_sites = rows.figure(11);
+    let two_sites = rows.figure(Figure::Sites);
     let vs: Vec<&Row> = two_sites.of(Setup::Vs).collect();
     if let [alone, .., most] = vs.as_slice() {
         if alone.b_load == 0 {
@@ -177,7 +177,7 @@ pub fn goals(rows: &Rows, costs: &[Cost]) -> Vec<Goal> {
         }
     }
 
-    let shared = rows.figure(12);
+    let shared = rows.figure(Figure::Shared);
     for setup in [Setup::Vs, Setup::Share] {
         // the order of arrival is judged only where there is no other
         if setup == Setup::Vs && shared.of(Setup::Share).next().is_some() {
@@ -211,7 +211,7 @@ pub fn goals(rows: &Rows, costs: &[Cost]) -> Vec<Goal> {
     }
 
     let wrong = |row: &Row| matches!(row.setup, Setup::Vs | Setup::Share);
-    for figure in [11, 12] {
+    for figure in Figure::ALL {
         let rows = rows.figure(figure);
         if let Some(worst) = rows
             .0
@@ -221,7 +221,10 @@ pub fn goals(rows: &Rows, costs: &[Cost]) -> Vec<Goal> {
             .reduce(f64::max)
         {
             goals.push(Goal::new(
-                format!("Figure {figure}: CPU s charged to the wrong tenant in a run, at most"),
+                format!(
+                    "{}: CPU s charged to the wrong tenant in any run",
+                    figure.title()
+                ),
                 worst,
                 ROUNDING_S,
                 false,
@@ -279,14 +282,14 @@ mod tests {
 
     #[test]
     fn each_figure_is_judged_at_the_largest_load() {
-        let mut wrong = row(12, Setup::Vs, 60, 45.0);
+        let mut wrong = row(Figure::Shared, Setup::Vs, 60, 45.0);
         wrong.cpu_wrong_s = 0.01;
         let mut rows = Rows(vec![
-            row(11, Setup::Vs, 0, 100.0),
-            row(11, Setup::Vs, 60, 97.0),
-            row(12, Setup::Vs, 0, 50.0),
+            row(Figure::Sites, Setup::Vs, 0, 100.0),
+            row(Figure::Sites, Setup::Vs, 60, 97.0),
+            row(Figure::Shared, Setup::Vs, 0, 50.0),
             wrong,
-            row(12, Setup::Replicated, 60, 50.0),
+            row(Figure::Shared, Setup::Replicated, 60, 50.0),
         ]);
         let values = |rows: &Rows| -> Vec<_> {
             goals(rows, &[])
@@ -298,7 +301,8 @@ mod tests {
             values(&rows),
             [(0.97, false), (0.9, false), (0.0, true), (0.01, false)]
         );
-        rows.0.insert(4, row(12, Setup::Share, 60, 49.0));
+        rows.0
+            .insert(4, row(Figure::Shared, Setup::Share, 60, 49.0));
         assert_eq!(values(&rows)[1], (0.98, true));
         assert_eq!(values(&Rows(rows.0[1..2].to_vec())), [(0.0, true)]);
     }

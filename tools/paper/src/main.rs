@@ -12,11 +12,11 @@ use vs_demo::measure::Accounts;
 use vs_demo::run::{Setup, Tenant};
 use vs_paper::goals::{costs, goals, Cost, Goal};
 use vs_paper::measure::{measure, Plan};
-use vs_paper::row::Rows;
+use vs_paper::row::{Figure, Rows};
 use vs_paper::{plot, table};
 
 const USAGE: &str = "usage: vs-paper measure FILE KEY=VALUE...
-         figure=NUMBER setup=NAME load=N   N connections of b
+         figure=11|11-cgi|12 setup=NAME load=N   N connections of b
          client=TENANT:PID                 a client, in the tenant's service or group
          server=TENANT:PID                 a server of the tenant's own
          meter=TENANT:DIR                  the control group of the tenant's own server
@@ -88,13 +88,10 @@ fn report(out: &Path, costs_file: Option<&Path>) -> Result<bool, String> {
     if !costs.is_empty() {
         println!("What calls cost\n\n{}", table::costs(&costs));
     }
-    for (figure, what) in [
-        (11, "two sites, a web server for each"),
-        (12, "one single-threaded server for both"),
-    ] {
+    for figure in Figure::ALL {
         let rows = rows.figure(figure);
         if !rows.0.is_empty() {
-            println!("Figure {figure}: {what}\n\n{}", table::figure(&rows));
+            println!("{}\n\n{}", figure.title(), table::figure(&rows));
         }
     }
     print!("{}", table::goals(&goals));
@@ -120,7 +117,12 @@ fn plan(pairs: &[&str]) -> Result<Plan, String> {
                 .ok_or_else(wrong)
         };
         match key {
-            "figure" => figure = Some(number(value)?),
+            "figure" => {
+                let found = Figure::ALL
+                    .into_iter()
+                    .find(|figure| figure.name() == value);
+                figure = Some(found.ok_or_else(wrong)?);
+            }
             "setup" => setup = Some(Setup::parse(value).ok_or_else(wrong)?),
             "load" => load = Some(number(value)?),
             "client" => clients.push((tenant()?, number(what)?)),
@@ -172,7 +174,7 @@ mod tests {
         .unwrap();
         assert_eq!(
             (plan.figure, plan.setup, plan.b_load),
-            (12, Setup::Share, 60)
+            (Figure::Shared, Setup::Share, 60)
         );
         assert_eq!(plan.clients, [(Tenant::A, 10)]);
         assert_eq!(plan.own, [(Tenant::B, 11)]);

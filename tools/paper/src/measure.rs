@@ -12,13 +12,13 @@ use vs_demo::measure::{cgroup_ns, ledger, now_us, processes, Accounts, Watched};
 use vs_demo::run::{Process, Role, Run, Setup, Snapshot, Tenant};
 
 use crate::account;
-use crate::row::Record;
+use crate::row::{Figure, Record};
 
 /// The subject of a measurement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// Which of the paper's figures it belongs to.
-    pub figure: u32,
+    pub figure: Figure,
     /// How the tenants are kept apart.
     pub setup: Setup,
     /// b's connections.

@@ -4,7 +4,7 @@
 use vs_demo::plot::{picture, Panel, Scale};
 use vs_demo::run::Setup;
 
-use crate::row::{Row, Rows};
+use crate::row::{Figure, Row, Rows};
 
 const SIZE: (u32, u32) = (1080, 860);
 
@@ -13,32 +13,35 @@ const SIZE: (u32, u32) = (1080, 860);
 /// # Errors
 /// An error of the plotting library.
 pub fn plot(rows: &Rows) -> Result<String, String> {
-    let figures: Vec<(u32, Rows)> = [11, 12]
-        .map(|figure| (figure, rows.figure(figure)))
-        .into_iter()
-        .filter(|(_, rows)| !rows.0.is_empty())
-        .collect();
+    let figures: Vec<_> = [
+        (
+            Figure::Sites,
+            "Figure 11, a web server for each: a's requests a second",
+            "Figure 11: a's 95th percentile in milliseconds",
+        ),
+        (
+            Figure::Shared,
+            "Figure 12, one single-threaded server: a's requests a second",
+            "Figure 12: a's 95th percentile in milliseconds",
+        ),
+    ]
+    .map(|(figure, throughput, latency)| (rows.figure(figure), throughput, latency))
+    .into_iter()
+    .filter(|(rows, ..)| !rows.0.is_empty())
+    .collect();
     let panels: Vec<_> = figures
         .iter()
-        .map(|(figure, rows)| {
-            let (throughput, latency) = if *figure == 11 {
-                (
-                    "Figure 11, a web server for each: a's requests a second",
-                    "Figure 11: a's 95th percentile in milliseconds",
-                )
-            } else {
-                (
-                    "Figure 12, one single-threaded server: a's requests a second",
-                    "Figure 12: a's 95th percentile in milliseconds",
-                )
-            };
+        .map(|(rows, throughput, latency)| {
             vec![
                 panel(rows, throughput, |row| Some(row.a.done), Scale::linear),
                 panel(rows, latency, |row| row.a.p95_ms, Scale::decades),
             ]
         })
         .collect();
-    let occurs = |setup: &Setup| rows.of(*setup).next().is_some();
+    let occurs = |setup: &Setup| {
+        let mut drawn = figures.iter();
+        drawn.any(|(rows, ..)| rows.of(*setup).next().is_some())
+    };
     let setups: Vec<_> = Setup::ALL.into_iter().filter(occurs).collect();
     picture(
         SIZE,
@@ -74,11 +77,11 @@ mod tests {
 
     #[test]
     fn every_row_is_two_points() {
-        let mut starved = row(12, Setup::None, 30, 0.0);
+        let mut starved = row(Figure::Shared, Setup::None, 30, 0.0);
         starved.a.p95_ms = None;
         let rows = Rows(vec![
-            row(11, Setup::Vs, 0, 90.0),
-            row(12, Setup::None, 0, 90.0),
+            row(Figure::Sites, Setup::Vs, 0, 90.0),
+            row(Figure::Shared, Setup::None, 0, 90.0),
             starved,
         ]);
         let svg = plot(&rows).unwrap();

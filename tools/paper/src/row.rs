@@ -9,11 +9,48 @@ use vs_demo::run::{Run, Setup};
 
 use crate::log::{self, Request, Service};
 
+/// Which of the paper's figures a run belongs to.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub enum Figure {
+    /// Figure 11: two sites, each with a web server of its own.
+    #[serde(rename = "11")]
+    Sites,
+    /// The same, and the dynamic pages are made by a new process each.
+    #[serde(rename = "11-cgi")]
+    SitesCgi,
+    /// Figure 12: a single-threaded server that both use.
+    #[serde(rename = "12")]
+    Shared,
+}
+
+impl Figure {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Figure; 3] = [Figure::Sites, Figure::SitesCgi, Figure::Shared];
+
+    /// The name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Figure::Sites => "11",
+            Figure::SitesCgi => "11-cgi",
+            Figure::Shared => "12",
+        }
+    }
+
+    /// The name for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Figure::Sites => "Figure 11, a web server for each",
+            Figure::SitesCgi => "Figure 11 with CGI",
+            Figure::Shared => "Figure 12, one single-threaded server",
+        }
+    }
+}
+
 /// What the guest records of a run.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Record {
     /// Which of the paper's figures it belongs to.
-    pub figure: u32,
+    pub figure: Figure,
     /// The accounts at its two ends.
     pub run: Run,
 }
@@ -22,7 +59,7 @@ pub struct Record {
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Row {
     /// Which of the paper's figures it belongs to.
-    pub figure: u32,
+    pub figure: Figure,
     /// How the tenants were kept apart.
     pub setup: Setup,
     /// b's connections.
@@ -104,7 +141,7 @@ impl Rows {
     }
 
     /// The rows of a figure.
-    pub fn figure(&self, figure: u32) -> Rows {
+    pub fn figure(&self, figure: Figure) -> Rows {
         let of = |row: &&Row| row.figure == figure;
         Rows(self.0.iter().filter(of).copied().collect())
     }
@@ -134,7 +171,7 @@ pub(crate) mod tests {
     use super::*;
     use vs_demo::run::Snapshot;
 
-    pub(crate) fn row(figure: u32, setup: Setup, b_load: u32, a_done: f64) -> Row {
+    pub(crate) fn row(figure: Figure, setup: Setup, b_load: u32, a_done: f64) -> Row {
         Row {
             figure,
             setup,
@@ -156,11 +193,24 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn names_are_those_of_the_files() {
+        for figure in Figure::ALL {
+            assert_eq!(
+                serde_json::to_string(&figure).unwrap(),
+                format!("\"{}\"", figure.name())
+            );
+        }
+    }
+
+    #[test]
     fn reads_what_the_guest_writes() {
         let runs = std::env::temp_dir().join(format!("vs-paper-{}", std::process::id()));
-        for (figure, setup, b_load) in [(12, Setup::Vs, 8), (12, Setup::Vs, 0), (11, Setup::Vs, 8)]
-        {
-            let folder = runs.join(format!("{figure}-{setup}-{b_load}"));
+        for (figure, setup, b_load) in [
+            (Figure::Shared, Setup::Vs, 8),
+            (Figure::Shared, Setup::Vs, 0),
+            (Figure::Sites, Setup::Vs, 8),
+        ] {
+            let folder = runs.join(format!("{}-{setup}-{b_load}", figure.name()));
             let record = Record {
                 figure,
                 run: Run {
@@ -185,9 +235,10 @@ pub(crate) mod tests {
         }
         let rows = Rows::read(&runs).unwrap();
         let order: Vec<_> = rows.0.iter().map(|row| (row.figure, row.b_load)).collect();
-        assert_eq!(order, [(11, 8), (12, 0), (12, 8)]);
+        let (sites, shared) = (Figure::Sites, Figure::Shared);
+        assert_eq!(order, [(sites, 8), (shared, 0), (shared, 8)]);
         assert_eq!((rows.0[2].a.done, rows.0[2].b.late), (0.5, 1));
-        assert_eq!(rows.figure(12).of(Setup::Vs).count(), 2);
+        assert_eq!(rows.figure(Figure::Shared).of(Setup::Vs).count(), 2);
 
         fs::remove_file(runs.join("12-vs-8/b.log")).unwrap();
         assert!(Rows::read(&runs).unwrap_err().contains("b.log"));

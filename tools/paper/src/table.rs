@@ -98,13 +98,14 @@ pub fn goals(goals: &[Goal]) -> String {
 mod tests {
     use super::*;
     use crate::row::tests::row;
+    use crate::row::Figure;
 
     #[test]
     fn every_row_has_a_line() {
         let rows = Rows(vec![
-            row(12, Setup::None, 0, 77.7),
-            row(12, Setup::None, 8, 77.7),
-            row(12, Setup::Share, 8, 77.7),
+            row(Figure::Shared, Setup::None, 0, 77.7),
+            row(Figure::Shared, Setup::None, 8, 77.7),
+            row(Figure::Shared, Setup::Share, 8, 77.7),
         ]);
         let text = figure(&rows);
         assert_eq!(text.lines().count(), 2 + 3);
