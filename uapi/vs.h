@@ -138,8 +138,21 @@ enum vs_attr {
 	 * is dropped.
 	 */
 	VS_ATTR_SOCKETS_ERRNO,
+	/*
+	 * enum vs_order, by arrival by default: in which its tasks accept what waits at a listener
+	 */
+	VS_ATTR_ACCEPT_ORDER,
 	VS_ATTR_COUNT
 };
+
+/* The orders in which connections can be accepted. */
+enum vs_order {
+	VS_ORDER_ARRIVAL,
+	/* first those of the service that has most of its CPU share left, over the tree */
+	VS_ORDER_SHARE,
+	VS_ORDER_COUNT
+};
+
 #define VS_UNLIMITED 0xffffffffu
 
 /* Resources that limits bound, and vs_stat.refused counts. */

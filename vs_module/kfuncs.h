@@ -110,6 +110,12 @@ VS_KFUNC(__u64) vs_gate_close(__u32 who, __u64 work, __u64 closed);
  * serves clients by it.
  */
 VS_KFUNC(__u64) vs_gate_wait(__u32 who, __u64 by, __u64 address, bool serves);
+/*
+ * The task, at home by now, is about to accept a connection of `sock`, and has worked for `served`
+ * last: if its home has an order for that, the one that is to be taken is put first. Takes the
+ * lock of the listener's queue: task context, no lock held, interrupts and preemption on.
+ */
+VS_KFUNC(void) vs_accept_order(struct socket *sock, __u32 who, __u32 served);
 /* Something was received by the way `by` that no rule binds. */
 VS_KFUNC(__u64) vs_work_received(__u32 who, __u64 by, __u64 address, bool serves);
 /* The work in hand came so many jiffies ago. */

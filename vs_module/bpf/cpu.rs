@@ -21,19 +21,12 @@ pub(crate) struct CpuNode {
     cap: u32,
 }
 
-/// The weight of a node that has a cap but no weight of its own: that of the tasks beside it.
-const WEIGHT: u32 = 100;
-
 impl CpuNode {
     /// The node that `vs` belongs to, with the values of that node alone: its parent's cap is on
     /// its parent.
     fn of(state: &State, vs: VsId) -> CpuNode {
         let id = state.service(vs).cpu_node();
         let node = state.service(id);
-        let own = |attr, otherwise| match node.is_detached(attr) || id.is_root() {
-            true => node.attr(attr),
-            false => otherwise,
-        };
         CpuNode {
             id: id.get().into(),
             parent: node
@@ -41,8 +34,11 @@ impl CpuNode {
                 .map_or(VsId::ROOT, Service::cpu_node)
                 .get()
                 .into(),
-            weight: own(Attr::CpuWeight, WEIGHT),
-            cap: own(Attr::CpuCap, UNLIMITED),
+            weight: node.cpu_weight(),
+            cap: match node.is_detached(Attr::CpuCap) || id.is_root() {
+                true => node.attr(Attr::CpuCap),
+                false => UNLIMITED,
+            },
         }
     }
 }

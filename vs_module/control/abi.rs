@@ -2,6 +2,7 @@
 
 //! Translates `uapi/vs.h` into the words of [`crate::logic`], and errors into its reasons.
 
+use crate::logic::attr::{ORDERS, ORDER_SHARE};
 use crate::logic::classify::{Classifier, SHAPES_MAX};
 use crate::logic::gate::Proto;
 use crate::logic::hierarchy::{Attr, Name, Tree, DEPTH_MAX, NAME_LEN, UNLIMITED};
@@ -203,6 +204,8 @@ const _: () = {
     assert!(c::VS_PROTO_COUNT as usize == Proto::COUNT);
     assert!(c::VS_ATTR_COUNT as usize == Attr::COUNT);
     assert!(Attr::COUNT <= c::VS_ATTR_MAX as usize);
+    assert!(c::VS_ORDER_COUNT as usize == ORDERS.len());
+    assert!(c::VS_ORDER_SHARE == ORDER_SHARE);
     assert!(c::VS_GATE_COUNT as usize == Gate::COUNT);
     assert!(Gate::COUNT <= c::VS_GATE_MAX as usize);
     assert!(c::VS_WHY_COUNT as usize == Why::ALL.len() + 1);

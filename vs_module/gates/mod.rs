@@ -31,6 +31,7 @@ use kernel::ffi::{c_int, c_void};
 
 mod cred;
 pub(crate) mod hint;
+mod order;
 mod path;
 pub(crate) mod probes;
 mod read;

@@ -66,11 +66,20 @@ int BPF_PROG(wait__io_cqring_wait, struct io_ring_ctx *ring, int count)
 	return 0;
 }
 
-SEC("fentry/security_socket_accept")
-int BPF_PROG(wait__security_socket_accept, struct socket *sock, struct socket *conn)
+/*
+ * All of accept(), blocking or not, and of io_uring come here before they look at the queue, and
+ * hold no lock. Not at a function's entry: there the kernel leaves out a program that a preempted
+ * task is inside of on the CPU, and to bring connections into order can take a while.
+ */
+SEC("lsm/socket_accept")
+int BPF_PROG(wait__socket_accept, struct socket *sock, struct socket *conn, int ret)
 {
+	struct vs_tag *tag = tag_of(bpf_get_current_task_btf());
+
 	go_home();
-	return 0;
+	if (!ret)
+		vs_accept_order(sock, who(tag), tag ? tag->served : VS_ROOT);
+	return ret;
 }
 
 /*

@@ -13,6 +13,11 @@ pub const CAP_MIN: u32 = 10;
 /// Largest error number that programs know, EHWPOISON: those above are the kernel's own.
 pub const ERRNO_MAX: u32 = 133;
 
+/// The orders in which connections can be accepted: `enum vs_order`.
+pub const ORDERS: [&str; 2] = ["arrival", "share"];
+/// The order by what is left of CPU shares: `VS_ORDER_SHARE`.
+pub const ORDER_SHARE: u32 = 1;
+
 /// Hands the attributes to the macro `$then`, in the order of `enum vs_attr`: the constant of the
 /// ABI, the name, the kind, and what root has unless it is told otherwise. EAGAIN and ENOBUFS are
 /// the errors of these calls at the kernel's own limits.
@@ -33,6 +38,8 @@ macro_rules! each_attr {
             /// The error of socket and socketpair at the limit, and of connect() to a unix socket
             /// of a service that has reached it.
             SocketsErrno VS_ATTR_SOCKETS_ERRNO "sockets_errno" Errno 105;
+            /// The order in which its tasks accept connections.
+            AcceptOrder VS_ATTR_ACCEPT_ORDER "accept_order" Order 0;
         }
     };
 }
@@ -48,6 +55,8 @@ pub enum Kind {
     Limit,
     /// An error number, 1 to [`ERRNO_MAX`].
     Errno,
+    /// An order of connections, a place in [`ORDERS`].
+    Order,
 }
 
 macro_rules! define_attrs {
@@ -118,6 +127,7 @@ impl Attr {
             Kind::Cap => value >= CAP_MIN,
             Kind::Limit => true,
             Kind::Errno => (1..=ERRNO_MAX).contains(&value),
+            Kind::Order => (value as usize) < ORDERS.len(),
         };
         fits.then_some(()).ok_or(Why::Range)
     }

@@ -18,6 +18,7 @@ pub mod hierarchy;
 pub mod id;
 pub mod notes;
 pub mod rule;
+pub mod share;
 pub mod sort;
 pub mod tag;
 pub mod why;

@@ -43,6 +43,7 @@
 #include "sockets.h"
 #include "streams.h"
 #include "entries.h"
+#include "accept.h"
 
 /*
  * bindgen does not evaluate macros with a cast or sizeof in them, but it does

@@ -19,6 +19,7 @@ use kernel::sync::rcu as read_side;
 
 pub(crate) mod counter;
 pub(crate) mod service;
+pub(crate) mod share;
 pub(crate) mod sockets;
 pub(crate) mod stat;
 pub(crate) mod streams;

@@ -12,9 +12,13 @@ use crate::logic::rule::Gate;
 use crate::logic::work::End;
 use crate::shim::rcu::{read_once, RcuBox};
 use crate::state::counter::{Link, Resource};
+use crate::state::share::Share;
 use crate::state::stat::{Count, Stats};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed, Release};
+
+/// The weight of a node that has a cap but no weight of its own: that of the tasks beside it.
+pub(crate) const WEIGHT: u32 = 100;
 
 /// One virtual service. Read under RCU, in any context; written under the mutex for changes.
 ///
@@ -33,6 +37,7 @@ pub(crate) struct Service {
     /// The nearest service upwards, itself included, that the scheduler sees.
     node: Atomic<u32>,
     stats: Stats,
+    share: Share,
 }
 
 impl Service {
@@ -53,6 +58,7 @@ impl Service {
             detached: Atomic::new(0),
             node: Atomic::new(0),
             stats,
+            share: Share::new(),
         })
     }
 
@@ -84,6 +90,14 @@ impl Service {
     /// that the scheduler sees. Root if there is none.
     pub(crate) fn cpu_node(&self) -> VsId {
         VsId::new(self.node.load(Relaxed)).unwrap_or(VsId::ROOT)
+    }
+
+    /// The weight of its node beside its siblings.
+    pub(crate) fn cpu_weight(&self) -> u32 {
+        match self.is_detached(Attr::CpuWeight) || self.id.is_root() {
+            true => self.attr(Attr::CpuWeight),
+            false => WEIGHT,
+        }
     }
 
     /// Its place in the tree.
@@ -119,6 +133,11 @@ impl Service {
 
     pub(crate) fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// What it has used of late.
+    pub(crate) fn share(&self) -> &Share {
+        &self.share
     }
 
     /// CPU time was spent for it. Any context, lock-free, like all of the following.

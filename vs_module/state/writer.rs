@@ -180,6 +180,7 @@ impl Writer {
                 counter::transfer(parent, resource, -held);
                 counter::transfer(new, resource, held);
             }
+            new.share().forgo(old.stats());
             new.stats().take_over(old.stats());
         }
     }

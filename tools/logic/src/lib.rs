@@ -39,6 +39,8 @@ mod parse_test;
 #[cfg(test)]
 mod rule_test;
 #[cfg(test)]
+mod share_test;
+#[cfg(test)]
 mod sort_test;
 #[cfg(test)]
 mod tag_test;

@@ -8,6 +8,7 @@ static const uint32_t defaults[VS_ATTR_COUNT] = {
 	[VS_ATTR_CPU_WEIGHT] = 100,	    [VS_ATTR_CPU_CAP] = VS_UNLIMITED,
 	[VS_ATTR_TASKS_MAX] = VS_UNLIMITED, [VS_ATTR_SOCKETS_MAX] = VS_UNLIMITED,
 	[VS_ATTR_TASKS_ERRNO] = EAGAIN,	    [VS_ATTR_SOCKETS_ERRNO] = ENOBUFS,
+	[VS_ATTR_ACCEPT_ORDER] = VS_ORDER_ARRIVAL,
 };
 
 int model_errno(unsigned int reason)
@@ -233,6 +234,8 @@ reasons attr_check(unsigned int attr, uint32_t value)
 		fits = value >= 10;
 	else if (attr == VS_ATTR_TASKS_ERRNO || attr == VS_ATTR_SOCKETS_ERRNO)
 		fits = value >= 1 && value <= EHWPOISON;
+	else if (attr == VS_ATTR_ACCEPT_ORDER)
+		fits = value < VS_ORDER_COUNT;
 	return fits ? 0 : WHY(RANGE);
 }
 

@@ -279,12 +279,14 @@ def ranges_are_checked(dev):
         "sockets_max": (0, vs.UNLIMITED),
         "tasks_errno": (1, 133),
         "sockets_errno": (1, errno.EMFILE),
+        "accept_order": (0, 1),
     }
     bad = {
         "cpu_weight": (0, 10001, vs.UNLIMITED),
         "cpu_cap": (0, 9),
         "tasks_errno": (0, 134, vs.UNLIMITED),
         "sockets_errno": (0, 134, vs.UNLIMITED),
+        "accept_order": (2, vs.UNLIMITED),
     }
     for name, values in good.items():
         dev.detach(a, name)

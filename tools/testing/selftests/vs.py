@@ -35,6 +35,7 @@ DEFAULTS = {
     "sockets_max": UNLIMITED,
     "tasks_errno": errno.EAGAIN,
     "sockets_errno": errno.ENOBUFS,
+    "accept_order": 0,
 }
 
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -7,9 +7,10 @@
 //! | `cpu_cap` | `150%`, `1500m`, `1500`, `unlimited` | thousandths of one CPU, from 10 |
 //! | `tasks_max`, `sockets_max` | `500`, `unlimited` | how many |
 //! | `tasks_errno`, `sockets_errno` | `EAGAIN`, `11` | an error number, 1 to 133 |
+//! | `accept_order` | `arrival`, `share` | the order's place in `enum vs_order` |
 
 pub use vs_logic::attr::{Attr as Attribute, UNLIMITED};
-use vs_logic::attr::{Kind, CAP_MIN, ERRNO_MAX, WEIGHT_MAX};
+use vs_logic::attr::{Kind, CAP_MIN, ERRNO_MAX, ORDERS, WEIGHT_MAX};
 
 use crate::number::number;
 use crate::problem::nearest;
@@ -45,6 +46,7 @@ pub const fn form(attribute: Attribute) -> &'static str {
         }
         Kind::Limit => "a number, or `unlimited`",
         Kind::Errno => "an error's name such as `EAGAIN`, or its number from 1 to 133",
+        Kind::Order => "`arrival` or `share`",
     }
 }
 
@@ -60,6 +62,10 @@ pub fn parse(attribute: Attribute, text: &str) -> Result<u32, String> {
             .map(|(_, errno)| *errno)
             .or_else(|| number(text))
             .filter(|errno| (1..=ERRNO_MAX).contains(errno)),
+        Kind::Order => ORDERS
+            .iter()
+            .position(|order| *order == text)
+            .map(|order| order as u32),
     };
     value.ok_or_else(|| {
         format!(
@@ -81,6 +87,9 @@ pub fn show(attribute: Attribute, value: u32) -> String {
             .iter()
             .find(|(_, errno)| *errno == value)
             .map_or_else(|| value.to_string(), |(name, _)| (*name).to_owned()),
+        Kind::Order => ORDERS
+            .get(value as usize)
+            .map_or_else(|| value.to_string(), |order| (*order).to_owned()),
     }
 }
 
@@ -134,6 +143,7 @@ const ERRNOS: [(&str, u32); 16] = [
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use vs_logic::attr::ORDER_SHARE;
 
     #[test]
     fn caps() {
@@ -184,6 +194,10 @@ mod tests {
         assert_eq!(show(Attribute::SocketsErrno, 105), "ENOBUFS");
         assert!(parse(Attribute::TasksErrno, "134").is_err());
         assert!(parse(Attribute::TasksErrno, "EWHAT").is_err());
+        assert_eq!(parse(Attribute::AcceptOrder, "share"), Ok(ORDER_SHARE));
+        assert_eq!(show(Attribute::AcceptOrder, 0), "arrival");
+        assert!(parse(Attribute::AcceptOrder, "1").is_err());
+        assert!(parse(Attribute::AcceptOrder, "").is_err());
     }
 
     #[test]
@@ -194,7 +208,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn round_trip(which in 0usize..6, value: u32) {
+        fn round_trip(which in 0..Attribute::COUNT, value: u32) {
             let attribute = Attribute::ALL[which];
             // every value that kernel and text accept comes back the same
             if let Ok(read) = parse(attribute, &show(attribute, value)) {
@@ -203,13 +217,14 @@ mod tests {
         }
 
         #[test]
-        fn valid_values_print_readably(which in 0usize..6, value in 10u32..=ERRNO_MAX) {
+        fn valid_values_print_readably(which in 0..Attribute::COUNT, value in 0..=ERRNO_MAX) {
             let attribute = Attribute::ALL[which];
+            prop_assume!(attribute.check(value).is_ok());
             prop_assert_eq!(parse(attribute, &show(attribute, value)), Ok(value));
         }
 
         #[test]
-        fn any_text_is_survived(which in 0usize..6, text in ".*") {
+        fn any_text_is_survived(which in 0..Attribute::COUNT, text in ".*") {
             let _ = parse(Attribute::ALL[which], &text);
         }
     }
