@@ -103,7 +103,7 @@ static void begin(int n)
 	if (paths[0]) {
 		bool other = drawn(seed, tenant, sent) % 100 < (unsigned int)dynamic;
 
-		size = snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: %c\r\n\r\n",
+		size = snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: %c\r\nAccept-Encoding: gzip\r\n\r\n",
 				paths[other], tenant);
 		bytes = text;
 	} else {
