@@ -13,7 +13,8 @@
  * request. With them it speaks HTTP to 127.0.0.1 by connections that are kept; DYNAMIC of 100
  * requests are for the second path.
  *
- * It prints "ready" once its connections stand. At SIGALRM it writes LOG and ends: a line for each
+ * Once its connections stand it prints "ready" and the instant at which the first request is due,
+ * in microseconds since the epoch. At SIGALRM it writes LOG and ends: a line for each
  * request that was due, `DUE_US END_US OUTCOME`, in microseconds since the epoch, where OUTCOME is
  * done, refused (the connection, or a status other than 200), late (given up) or open (at the end).
  */
@@ -45,7 +46,7 @@ static const char *const outcomes[] = { "open", "done", "refused", "late" };
 static long due, sent; /* requests that have been due, and that have been begun or given up */
 
 static struct {
-	int fd; /* -1: none */
+	int fd;	      /* -1: none */
 	long request; /* -1: free */
 	size_t have;
 	char buffer[ROOM]; /* what has come of the reply */
@@ -103,7 +104,8 @@ static void begin(int n)
 	if (paths[0]) {
 		bool other = drawn(seed, tenant, sent) % 100 < (unsigned int)dynamic;
 
-		size = snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: %c\r\nAccept-Encoding: gzip\r\n\r\n",
+		size = snprintf(text, sizeof(text),
+				"GET %s HTTP/1.1\r\nHost: %c\r\nAccept-Encoding: gzip\r\n\r\n",
 				paths[other], tenant);
 		bytes = text;
 	} else {
@@ -217,10 +219,9 @@ int main(int argc, char **argv)
 		if (paths[0])
 			open_connection(n);
 	}
-	puts("ready");
-	fflush(stdout);
-
 	next = now(CLOCK_REALTIME);
+	printf("ready %ld\n", next / 1000);
+	fflush(stdout);
 	for (;;) {
 		struct epoll_event events[64];
 		int64_t at = now(CLOCK_REALTIME);

@@ -27,7 +27,7 @@ static struct account {
 	uint64_t valid; /* 0 or 1 */
 	struct state {
 		int64_t spent[2]; /* CPU ns for a and for b, of the requests that are done */
-		int64_t since; /* CPU ns of the process when the present round began */
+		int64_t since;	  /* CPU ns of the process when the present round began */
 		int64_t now; /* the tenant of the present round: 0 or 1, or -1 before the accept */
 	} state[2];
 } *account;

@@ -259,7 +259,7 @@ mod tests {
             ]
             .map(|(state, instructions)| {
                 format!(
-                    r#"{{"figure":"{figure}","state":"{state}","instructions":{instructions},"percent":0}}"#
+                    r#"{{"figure":"{figure}","state":"{state}","instructions":{instructions}}}"#
                 )
             })
         });

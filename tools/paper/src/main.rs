@@ -23,6 +23,7 @@ const USAGE: &str = "usage: vs-paper measure FILE KEY=VALUE...
          shared=PID:FILE                   a server that both use, and its own account
          group=a:DIR group=b:DIR           control groups that keep accounts
          vsctl=PROGRAM                     keeps accounts
+         begun=US                          when a began, in microseconds since the epoch
          warm_up=SECONDS window=SECONDS
        vs-paper report OUT [COSTS]         reads OUT/runs/* and the record of tools/bench/gates.py,
                                            writes OUT/result.json and OUT/result.svg, prints
@@ -63,6 +64,7 @@ struct Results<'a> {
 /// Returns whether all goals are reached.
 fn report(out: &Path, costs_file: Option<&Path>) -> Result<bool, String> {
     let rows = Rows::read(&out.join("runs"))?;
+    rows.check()?;
     let costs = match costs_file {
         Some(path) => fs::read_to_string(path)
             .map_err(|e| e.to_string())
@@ -103,7 +105,7 @@ fn plan(pairs: &[&str]) -> Result<Plan, String> {
     let (mut figure, mut setup, mut load, mut shared) = (None, None, None, None);
     let (mut clients, mut own, mut meters) = (Vec::new(), Vec::new(), Vec::new());
     let (mut groups, mut vsctl) = ([None, None, None], None);
-    let (mut warm_up, mut window) = (1.0, 5.0);
+    let (mut begun_us, mut warm_up, mut window) = (None, 1.0, 5.0);
     for pair in pairs {
         let wrong = || format!("{pair}: not understood\n{USAGE}");
         let (key, value) = pair.split_once('=').ok_or_else(wrong)?;
@@ -131,6 +133,7 @@ fn plan(pairs: &[&str]) -> Result<Plan, String> {
             "shared" => shared = Some((number(whose)?, PathBuf::from(what))),
             "group" => groups[usize::from(tenant()? == Tenant::B)] = Some(PathBuf::from(what)),
             "vsctl" => vsctl = Some(PathBuf::from(value)),
+            "begun" => begun_us = Some(value.parse().map_err(|_| wrong())?),
             "warm_up" => warm_up = seconds(value)?,
             "window" => window = seconds(value)?,
             _ => return Err(wrong()),
@@ -149,6 +152,7 @@ fn plan(pairs: &[&str]) -> Result<Plan, String> {
         own,
         meters,
         shared,
+        begun_us: begun_us.ok_or("no begun=")?,
         warm_up: Duration::from_secs_f64(warm_up),
         window: Duration::from_secs_f64(window),
     })
@@ -169,6 +173,7 @@ mod tests {
             "meter=b:/sys/fs/cgroup/b",
             "shared=12:/run/account",
             "vsctl=vsctl",
+            "begun=1700000000000000",
             "window=0.5",
         ])
         .unwrap();
@@ -181,7 +186,10 @@ mod tests {
         assert_eq!(plan.meters, [(Tenant::B, "/sys/fs/cgroup/b".into())]);
         assert_eq!(plan.shared, Some((12, "/run/account".into())));
         assert_eq!(plan.accounts, Accounts::Vs("vsctl".into(), Some("ads")));
-        assert_eq!(plan.window.as_millis(), 500);
+        assert_eq!(
+            (plan.begun_us, plan.window.as_millis()),
+            (1_700_000_000_000_000, 500)
+        );
     }
 
     #[test]

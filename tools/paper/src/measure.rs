@@ -33,11 +33,19 @@ pub struct Plan {
     pub shared: Option<(u32, PathBuf)>,
     /// The source of charges.
     pub accounts: Accounts,
-    /// How long the load settles before the measurement.
+    /// The instant at which a began, in microseconds since the epoch.
+    pub begun_us: u64,
+    /// How long the load settles from then on, before the accounts are read.
     pub warm_up: Duration,
     /// How long to measure.
     pub window: Duration,
 }
+
+/// From the end of the warm-up to the measured part: as long as the accounts may take to be read
+/// for the measured part to begin at the same request of a in every run.
+const READING: Duration = Duration::from_secs(2);
+/// Reading holds everything up: requests that it made late are not measured.
+const SETTLING: Duration = Duration::from_millis(300);
 
 /// Lets the load settle, then records.
 ///
@@ -45,15 +53,15 @@ pub struct Plan {
 /// A process that has ended, a file that cannot be read.
 pub fn measure(plan: &Plan) -> Result<Record, String> {
     let watched = watch(plan)?;
-    sleep(plan.warm_up);
+    sleep_until(plan.begun_us, plan.warm_up)?;
     // At both ends the truth is read outside of the charges, as in the demonstration: time that was
     // charged in between must also have been spent in between.
     let before = Snapshot {
         processes: truth(plan, &watched)?,
         ledger: ledger(&plan.accounts)?,
     };
-    // reading held everything up: requests that it made late are not measured
-    sleep(Duration::from_millis(300));
+    sleep(SETTLING);
+    sleep_until(plan.begun_us, plan.warm_up + READING)?;
     let from_us = now_us()?;
     sleep(plan.window);
     let to_us = now_us()?;
@@ -73,6 +81,13 @@ pub fn measure(plan: &Plan) -> Result<Record, String> {
             after,
         },
     })
+}
+
+/// Sleeps until so long after an instant; not at all if that is over.
+fn sleep_until(us: u64, after: Duration) -> Result<(), String> {
+    let until = Duration::from_micros(us) + after;
+    sleep(until.saturating_sub(Duration::from_micros(now_us()?)));
+    Ok(())
 }
 
 fn watch(plan: &Plan) -> Result<Vec<Watched>, String> {

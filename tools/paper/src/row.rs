@@ -9,6 +9,10 @@ use vs_demo::run::{Run, Setup};
 
 use crate::log::{self, Request, Service};
 
+/// By how much a's load may differ between runs, in parts of it. It is the same requests, unless the
+/// accounts took long to be read.
+const SAME: f64 = 0.1;
+
 /// Which of the paper's figures a run belongs to.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum Figure {
@@ -146,6 +150,39 @@ impl Rows {
         Rows(self.0.iter().filter(of).copied().collect())
     }
 
+    /// Checks that what was measured is what was meant: a asks as often in every run of a figure,
+    /// and b more often with more connections.
+    ///
+    /// # Errors
+    /// The first row where it is not so.
+    pub fn check(&self) -> Result<(), String> {
+        for figure in Figure::ALL {
+            let rows = self.figure(figure);
+            let a = rows.0.first().map_or(0.0, |row| row.a.offered);
+            let mut before: Option<&Row> = None;
+            for row in &rows.0 {
+                let fewer = before.filter(|before| before.setup == row.setup);
+                let (what, good) = match fewer {
+                    Some(fewer) if row.b.offered <= fewer.b.offered => ("b", false),
+                    _ => ("a", (row.a.offered / a - 1.0).abs() <= SAME),
+                };
+                if !good {
+                    return Err(format!(
+                        "{}, {}, {} connections of b: {what} did not ask as it should: {:.1} and \
+                         {:.1} times a second",
+                        figure.title(),
+                        row.setup,
+                        row.b_load,
+                        row.a.offered,
+                        row.b.offered
+                    ));
+                }
+                before = Some(row);
+            }
+        }
+        Ok(())
+    }
+
     /// The rows of a set-up, by rising load.
     pub fn of(&self, setup: Setup) -> impl Iterator<Item = &Row> {
         self.0.iter().filter(move |row| row.setup == setup)
@@ -200,6 +237,26 @@ pub(crate) mod tests {
                 format!("\"{}\"", figure.name())
             );
         }
+    }
+
+    #[test]
+    fn loads_that_are_not_as_meant_are_errors() {
+        let asking = |b_load: u32, a: f64, b: f64| {
+            let mut row = row(Figure::Shared, Setup::Vs, b_load, 1.0);
+            (row.a.offered, row.b.offered) = (a, b);
+            row
+        };
+        let check = |rows: &[Row]| Rows(rows.to_vec()).check();
+        let fine = [
+            asking(0, 50.0, 0.0),
+            asking(8, 51.0, 9.0),
+            asking(16, 49.0, 17.0),
+        ];
+        check(&fine).unwrap();
+        let same = check(&[fine[0], fine[1], asking(16, 49.0, 9.0)]);
+        assert!(same.unwrap_err().contains("16 connections of b: b did not"));
+        let less = check(&[fine[0], asking(8, 40.0, 9.0)]);
+        assert!(less.unwrap_err().contains("8 connections of b: a did not"));
     }
 
     #[test]
