@@ -34,10 +34,13 @@ struct Waiting<'a> {
     s: &'a State,
     services: [VsId; COMPARED],
     count: usize,
-    last: VsId,
+    /// The marks of requests that were seen, by the low bits of their service's id: most are like
+    /// one before.
+    marks: [(u32, u32); COMPARED],
+    last: Option<VsId>,
 }
 
-/// The nodes of which a connection is to be put first.
+/// The node of which a connection is to be put first.
 struct Due<'a> {
     s: &'a State,
     node: VsId,
@@ -50,11 +53,18 @@ unsafe extern "C" fn sees(conn: *mut c::sock, data: *mut c_void) -> bool {
     // SAFETY: By the requirement of this function.
     let (conn, waiting) = unsafe { (Sock::new(conn), &mut *data.cast::<Waiting<'_>>()) };
     let Some(conn) = conn else { return false };
-    let id = waiting.s.resolve(conn.owner(waiting.s));
-    if waiting.count != 0 && id == waiting.last {
+    let marks = conn.secids();
+    let seen = &mut waiting.marks[marks.0 as usize % COMPARED];
+    // A socket that is no request has none.
+    if marks != (0, 0) && marks == *seen {
         return false;
     }
-    waiting.last = id;
+    *seen = marks;
+    let id = waiting.s.resolve(conn.owner(waiting.s));
+    if waiting.last == Some(id) {
+        return false;
+    }
+    waiting.last = Some(id);
     let known = waiting.services[..waiting.count].contains(&id);
     if let (false, Some(place)) = (known, waiting.services.get_mut(waiting.count)) {
         *place = id;
@@ -84,7 +94,8 @@ fn order(s: &State, listener: Sock<'_>, served: VsId) {
         s,
         services: [VsId::ROOT; COMPARED],
         count: 0,
-        last: VsId::ROOT,
+        marks: [(0, 0); COMPARED],
+        last: None,
     };
     // SAFETY: The listener is in use by the call, in task context, and no lock is held. `sees` gets
     // what it requires.

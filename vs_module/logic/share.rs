@@ -2,10 +2,10 @@
 
 //! The service whose turn it is: the one that has most of its CPU share left.
 //!
-//! What a service has used counts for about a second ([`Used`]): half of it is forgotten in each
-//! half-life. Two services are compared where their ways up the tree part ([`Path`]): there the
-//! one is due whose node has used less for its weight. This does not depend on the scheduler, which
-//! has an order of its own while it runs.
+//! The CPU time that a service has used counts for about a second ([`Used`]): half of it is
+//! forgotten in each half-life. Two services are compared where their ways up the tree part
+//! ([`Path`]): there the one is due whose node has used less for its weight. This does not depend on
+//! the scheduler, which has an order of its own while it runs.
 
 use super::hierarchy::DEPTH_MAX;
 
@@ -97,7 +97,7 @@ impl Used {
             0 => self.0 as u32,
             _ => step,
         };
-        Used(sum << STEP_BITS | u64::from(step & STEP_MASK))
+        Used((sum << STEP_BITS) | u64::from(step & STEP_MASK))
     }
 }
 
@@ -204,6 +204,6 @@ impl Turn {
             true => ((self.0 as u32) + 1) % OLDEST_EVERY,
             false => 0,
         };
-        ((Turn((listener as u64) << 32 | count as u64)), count == 0)
+        (Turn(((listener as u64) << 32) | count as u64), count == 0)
     }
 }

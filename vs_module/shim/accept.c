@@ -78,7 +78,8 @@ static bool vs_unix_each(struct sock *sk, u32 most, bool (*takes)(struct sock *,
 	bool taken = false;
 
 	spin_lock(&queue->lock);
-	skb_queue_walk(queue, skb) {
+	skb_queue_walk(queue, skb)
+	{
 		if (!most--)
 			break;
 		taken = takes(skb->sk, data);

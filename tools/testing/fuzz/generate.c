@@ -220,7 +220,8 @@ void generate_config(struct random *r, struct vs_config_service *services, unsig
 		s->attr[VS_ATTR_SOCKETS_MAX] = VS_UNLIMITED;
 		s->attr[VS_ATTR_TASKS_ERRNO] = EPERM;
 		s->attr[VS_ATTR_SOCKETS_ERRNO] = chance(r, 98) ? ENOMEM : 0;
-		s->attr[VS_ATTR_ACCEPT_ORDER] = chance(r, 98) ? below(r, VS_ORDER_COUNT) : VS_ORDER_COUNT;
+		s->attr[VS_ATTR_ACCEPT_ORDER] = chance(r, 98) ? below(r, VS_ORDER_COUNT) :
+								VS_ORDER_COUNT;
 		if (chance(r, 1))
 			s->attr[VS_ATTR_COUNT + below(r, VS_ATTR_MAX - VS_ATTR_COUNT)] = 1;
 		if (chance(r, 5))

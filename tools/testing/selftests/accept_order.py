@@ -19,6 +19,7 @@ import time
 import cpu
 import gates
 import vs
+from ring import Ring
 
 import uapi
 
@@ -148,6 +149,28 @@ def by_looking(dev):
 
 
 @gates.case
+def by_io_uring(dev):
+    """An accept by an io_uring takes them in this order, too"""
+    server, a, b = ordered(dev, weights=(100, 100))
+    use(dev, b, 0.3)
+    listener = listener_of(dev, server, INET)
+    ends = queue(dev, listener, STREAM, (b, 0), (b, 1), (a, 2), (b, 3))
+
+    def accept():
+        gates.enter(dev, server)
+        names, one = [], Ring()
+        for _ in ends:
+            one.queue(Ring.ACCEPT, listener.fileno(), 0, 0)
+            vs.eq(one.enter(1, 1, Ring.GETEVENTS), 1, "submitted")
+            with socket.socket(fileno=one.result()) as connection:
+                names.append(connection.recv(1)[0])
+        os.close(one.fd)
+        return names
+
+    vs.eq(gates.thread(accept), [0, 2, 1, 3])
+
+
+@gates.case
 def weighed(dev):
     """What was used counts for its weight: of weights 1000 and 100, the former may have used five
     times as much
@@ -164,7 +187,7 @@ def weighed(dev):
 @gates.case
 def over_the_tree(dev):
     """Services are compared where their ways part: what one has used counts against its siblings
-    of the same parent, too, also where it has no connection
+    of the same parent, too
     """
     server = cpu.service(dev, "s", accept_order=SHARE)
     a, b = (cpu.service(dev, name, cpu_weight=100) for name in "ab")
@@ -174,11 +197,28 @@ def over_the_tree(dev):
     use(dev, b, 0.2)
     ends = queue(dev, listener, STREAM, (a1, 0), (a1, 1), (a2, 2), (b, 3), (a2, 4))
     vs.eq(accepted(dev, server, listener, 5), [0, 3, 2, 4, 1], "a has used more than b")
-    # without a connection of a1, its use is found within some accepts
-    ends += queue(dev, listener, STREAM, *((a2, n) for n in range(10, 20)), (b, 20))
-    use(dev, b, 0.3)
-    vs.eq(accepted(dev, server, listener, 1), [10], "b has used more than a2 by now")
     del ends
+
+
+@gates.case
+def of_others(dev):
+    """What a service has used that has no connection here counts for its parent within 256 accepts,
+    and one for each service
+    """
+    server = cpu.service(dev, "s", accept_order=SHARE)
+    a, b = (cpu.service(dev, name, cpu_weight=100) for name in "ab")
+    a1, a2 = (cpu.service(dev, name, a, cpu_weight=100) for name in ("a1", "a2"))
+    listener = listener_of(dev, server, INET, backlog=1000)
+    before = 350
+    ends = queue(dev, listener, STREAM, *((a2, 1) for _ in range(before)), (b, 2))
+    use(dev, a1, 1.5)
+    use(dev, b, 0.4)
+    place = accepted(dev, server, listener, before + 1).index(2)
+    print(f"# taken after {place} others", flush=True)
+    # not looked at before so many have gone
+    vs.within(place, before + 1 - LOOKED_AT, 256 + len(dev.services()), "others before b's")
+    for end in ends:
+        end.close()
 
 
 @gates.case

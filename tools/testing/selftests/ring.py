@@ -11,7 +11,7 @@ _SETUP, _ENTER = 425, 426
 class Ring:
     """An io_uring, without a library."""
 
-    TIMEOUT, READ, RECV = 11, 22, 27  # IORING_OP_*
+    TIMEOUT, ACCEPT, READ, RECV = 11, 13, 22, 27  # IORING_OP_*
     SQPOLL, GETEVENTS, WAKEUP = 1 << 1, 1, 2
 
     def __init__(self, flags=0, idle=0):
@@ -38,6 +38,11 @@ class Ring:
 
     def enter(self, submit, wait, flags):
         return self.libc.syscall(_ENTER, self.fd, submit, wait, flags, None, 0)
+
+    def result(self):
+        """The result of the operation that has completed last."""
+        tail, mask = (struct.unpack_from("I", self.rings, self.cq[n])[0] for n in (1, 2))
+        return struct.unpack_from("i", self.rings, self.cq[5] + (tail - 1 & mask) * 16 + 8)[0]
 
     def done(self):
         """Returns how many operations have completed, and consumes the completions."""

@@ -25,6 +25,7 @@ cpu_cap = "150%"
 tasks_max = 500
 sockets_max = "unlimited"
 tasks_errno = "ENOMEM"
+accept_order = "share"
 "#;
 
 fn read(text: &str) -> Config {
@@ -51,7 +52,8 @@ fn a_whole_file() {
             Some(500),
             Some(u32::MAX),
             Some(12),
-            None
+            None,
+            Some(1),
         ]
     );
     assert_eq!(config.services[1].parent.as_deref(), Some("shop"));
@@ -81,6 +83,12 @@ fn each_mistake_has_its_place() {
         ("[services.root]", 1, 11, "always exists"),
         ("[services.conn]", 1, 11, "meaning of its own"),
         ("[services.a]\ncpu_wieght = 1", 2, 1, "no key `cpu_wieght`"),
+        (
+            "[services.a]\naccept_order = 1",
+            2,
+            16,
+            "no value of accept_order",
+        ),
         (
             "[services.a]\ncpu_weight = 0",
             2,
@@ -206,7 +214,8 @@ fn differences() {
 }
 
 fn tree() -> impl Strategy<Value = Vec<Service>> {
-    let attributes = prop::collection::vec(prop::option::of(10u32..=133), Attribute::ALL.len());
+    let value = prop_oneof![0u32..2, 10u32..=133];
+    let attributes = prop::collection::vec(prop::option::of(value), Attribute::ALL.len());
     let seed = (
         any::<prop::sample::Index>(),
         any::<bool>(),
@@ -215,7 +224,10 @@ fn tree() -> impl Strategy<Value = Vec<Service>> {
     );
     prop::collection::vec(seed, 0..20).prop_map(|seeds| {
         let mut services: Vec<Service> = Vec::new();
-        for (up, rooted, priority, attributes) in seeds {
+        for (up, rooted, priority, mut attributes) in seeds {
+            for (attribute, value) in Attribute::ALL.into_iter().zip(&mut attributes) {
+                *value = value.filter(|value| attribute.check(*value).is_ok());
+            }
             let n = services.len();
             services.push(Service {
                 id: None,

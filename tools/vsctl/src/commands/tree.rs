@@ -303,7 +303,7 @@ mod tests {
     fn shared_values_show() {
         let mut a = service(1, 0, "a");
         a.detached = 2;
-        a.attr[..6].copy_from_slice(&[100, 1500, VS_UNLIMITED, 0, 11, 105]);
+        a.attr[..7].copy_from_slice(&[100, 1500, VS_UNLIMITED, 0, 11, 105, 1]);
         let row = row(&Services::new(vec![a]), &a);
         let cells: Vec<String> = row.attributes.iter().map(cell).collect();
         assert_eq!(
@@ -314,7 +314,8 @@ mod tests {
                 "(unlimited)",
                 "(0)",
                 "(EAGAIN)",
-                "(ENOBUFS)"
+                "(ENOBUFS)",
+                "(share)"
             ]
         );
         assert_eq!(row.attributes[2].value, None);
