@@ -9,8 +9,8 @@ use vs_demo::run::{Run, Setup};
 
 use crate::log::{self, Request, Service};
 
-/// By how much a's load may differ between runs, in parts of it. It is the same requests, unless the
-/// accounts took long to be read.
+/// By how much a's load may differ between runs, in parts of it. It is the same requests, unless
+/// the accounts took long to be read.
 const SAME: f64 = 0.1;
 
 /// Which of the paper's figures a run belongs to.
