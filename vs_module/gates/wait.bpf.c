@@ -16,12 +16,16 @@ char _license[] SEC("license") = "GPL";
 #define MSG_DONTWAIT 0x40
 #define RCV_SHUTDOWN 1
 
-static __always_inline void go_home(void)
+/* `tag`: the running task's. */
+static __always_inline void go_home_by(struct vs_tag *tag)
 {
-	struct vs_tag *tag = tag_of(bpf_get_current_task_btf());
-
 	if (has_work(tag))
 		bind(tag, vs_gate_wait(who(tag), 0, 0, false), 0);
+}
+
+static __always_inline void go_home(void)
+{
+	go_home_by(tag_of(bpf_get_current_task_btf()));
 }
 
 /* `timeout`, relative or absolute: zero is how the kernel writes "do not wait". */
@@ -76,7 +80,7 @@ int BPF_PROG(wait__socket_accept, struct socket *sock, struct socket *conn, int 
 {
 	struct vs_tag *tag = tag_of(bpf_get_current_task_btf());
 
-	go_home();
+	go_home_by(tag);
 	if (!ret)
 		vs_accept_order(sock, who(tag), tag ? tag->served : VS_ROOT);
 	return ret;

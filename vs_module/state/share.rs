@@ -102,21 +102,21 @@ pub(crate) fn look(s: &State, service: &Service, now: Now, anew: bool) {
 }
 
 /// Ids that one call of [`look_around`] passes at most.
-const IDS: usize = 64;
+const IDS: u32 = 128;
 /// The id at which the next call begins.
 static NEXT: Atomic<u32> = Atomic::new(0);
 
 /// Looks at one service more, of all, so that nodes know what others use.
 pub(crate) fn look_around(s: &State, now: Now) {
     let begin = read_once(&NEXT);
-    for n in 0..IDS as u32 {
+    for n in 0..IDS {
         let id = VsId::from_bits(begin.wrapping_add(n));
         if !read_once(&CELLS[id.index()].service).is_null() {
             NEXT.store(begin.wrapping_add(n + 1), Relaxed);
             return look(s, s.service(id), now, false);
         }
     }
-    NEXT.store(begin.wrapping_add(IDS as u32), Relaxed);
+    NEXT.store(begin.wrapping_add(IDS), Relaxed);
 }
 
 /// The way of the services of the node `id` up to root. `None`: the tree is being changed.
