@@ -12,7 +12,7 @@ PREFIX ?= /usr/local
 
 export KERNEL ICOUNT JOBS
 
-.PHONY: help setup modules tools demo check check-host check-guest check-rows check-debug check-kernel lint format bench soak truth docs shell preflight install clean distclean
+.PHONY: help setup modules tools demo paper check check-host check-guest check-rows check-debug check-kernel lint format bench soak truth docs shell preflight install clean distclean
 .NOTPARALLEL:
 
 help: ## print this
@@ -34,9 +34,13 @@ tools: setup ## build vsctl, its companions, and what the tests need compiled
 	$(ENTER) make -s -C tools/testing
 	$(ENTER) make -s -C tools/bench
 	$(ENTER) make -s -C tools/truth
+	$(ENTER) make -s -C tools/paper
 
 demo: modules tools ## two tenants share one PostgreSQL, with and without VS
 	tools/demo/run
+
+paper: modules tools ## the experiments of the paper, repeated; fails if a goal is missed
+	tools/paper/run
 
 check: modules tools ## lint and all tests, host and guest (ends with: N passed, N failed, N skipped)
 	tools/testing/run

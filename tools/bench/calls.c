@@ -30,8 +30,10 @@ static const char *self;
 static struct {
 	const char *name;
 	long spent;
-} parts[] = { { "connect", 0 }, { "accept", 0 }, { "send", 0 }, { "recv", 0 } };
-enum { CONNECT, ACCEPT, SEND, RECV, PARTS };
+} parts[] = {
+	{ "connect", 0 }, { "accept", 0 }, { "send", 0 }, { "recv", 0 }, { "close", 0 },
+};
+enum { CONNECT, ACCEPT, SEND, RECV, CLOSE, PARTS };
 static int server, one, other; /* a listener; the ends of a connection */
 static union {
 	struct sockaddr any;
@@ -168,7 +170,9 @@ static void do_connection(void)
 	must(recv(conn, &c, 1, 0));
 	parts[RECV].spent += now() - start;
 	must(close(client));
+	start = now();
 	must(close(conn));
+	parts[CLOSE].spent += now() - start;
 }
 
 static void connected_tcp(void)

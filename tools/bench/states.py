@@ -32,7 +32,7 @@ KINDS = {
     "pipe-byte": (500, "pipe: write, read"),
 }
 # the further figures that `calls` prints for a connection
-PARTS = ("connect", "accept", "send", "recv")
+PARTS = ("connect", "accept", "send", "recv", "close")
 # all gates but `packet`, which packets.py measures
 GATES = (
     "fork exec exit setuid setgid socket socketpair connect accept send recv close wait read"

@@ -63,7 +63,7 @@ pub fn service(transactions: &[Transaction], from_us: u64, to_us: u64) -> Servic
 
 /// The smallest value that at least `percent` % of the sorted values do not exceed (nearest rank);
 /// none if there are no values.
-fn percentile(sorted: &[u64], percent: usize) -> Option<u64> {
+pub fn percentile(sorted: &[u64], percent: usize) -> Option<u64> {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.checked_sub(1)?).copied()
 }

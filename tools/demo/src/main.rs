@@ -110,7 +110,7 @@ fn plan(pairs: &[&str]) -> Result<Plan, String> {
         clients,
         servers,
         accounts: match vsctl {
-            Some(program) => Accounts::Vs(program),
+            Some(program) => Accounts::Vs(program, Some("pg")),
             None if groups.iter().any(Option::is_some) => Accounts::Cgroup(groups),
             None => Accounts::None,
         },

@@ -20,8 +20,8 @@ pub enum Accounts {
     None,
     /// In `cpu.stat` of these control groups: of a, of b, and of the server if it has one.
     Cgroup([Option<PathBuf>; 3]),
-    /// In vs.ko, which this vsctl asks.
-    Vs(PathBuf),
+    /// In vs.ko: this vsctl is asked for the services a, b, and that of the server, if it has one.
+    Vs(PathBuf, Option<&'static str>),
 }
 
 /// The subject of a measurement.
@@ -92,7 +92,11 @@ pub fn measure(plan: &Plan) -> Result<Run, String> {
     })
 }
 
-fn now_us() -> Result<u64, String> {
+/// Microseconds since the epoch.
+///
+/// # Errors
+/// A clock before the epoch.
+pub fn now_us() -> Result<u64, String> {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_err(|e| e.to_string())?;
@@ -114,15 +118,21 @@ fn connected(plan: &Plan) -> Result<[usize; 2], String> {
 
 /// A process with its account files open: to find them takes a hundred times as long as to read
 /// them.
-struct Watched {
-    pid: u32,
-    role: Role,
+pub struct Watched {
+    /// Its pid.
+    pub pid: u32,
+    /// Its role.
+    pub role: Role,
     /// `schedstat` of each of its threads.
     threads: Vec<File>,
 }
 
 impl Watched {
-    fn new(task: &Path, pid: u32, role: Role) -> io::Result<Watched> {
+    /// Opens the files of all its threads, which are below `task`.
+    ///
+    /// # Errors
+    /// Those of the files.
+    pub fn new(task: &Path, pid: u32, role: Role) -> io::Result<Watched> {
         let threads =
             fs::read_dir(task)?.map(|thread| File::open(thread?.path().join("schedstat")));
         Ok(Watched {
@@ -132,8 +142,11 @@ impl Watched {
         })
     }
 
-    /// The CPU time of all its threads so far. An error if one of them has ended: its time is gone.
-    fn cpu_ns(&self) -> io::Result<u64> {
+    /// The CPU time of all its threads so far.
+    ///
+    /// # Errors
+    /// One of them has ended: its time is gone.
+    pub fn cpu_ns(&self) -> io::Result<u64> {
         let mut sum = 0;
         for thread in &self.threads {
             let mut text = [0; 64];
@@ -171,7 +184,10 @@ fn watch(plan: &Plan) -> Result<Vec<Watched>, String> {
 }
 
 /// The truth at this instant.
-fn processes(watched: &[Watched]) -> Result<Vec<Process>, String> {
+///
+/// # Errors
+/// One of the processes has ended.
+pub fn processes(watched: &[Watched]) -> Result<Vec<Process>, String> {
     let read = |w: &Watched| match w.cpu_ns() {
         Ok(cpu_ns) => Ok(Process {
             pid: w.pid,
@@ -225,7 +241,11 @@ fn worker(title: &str, owner: Option<Tenant>) -> (Role, bool) {
     }
 }
 
-fn ledger(accounts: &Accounts) -> Result<Option<Ledger>, String> {
+/// The charges at this instant.
+///
+/// # Errors
+/// An account that cannot be read.
+pub fn ledger(accounts: &Accounts) -> Result<Option<Ledger>, String> {
     match accounts {
         Accounts::None => Ok(None),
         Accounts::Cgroup(groups) => {
@@ -236,7 +256,7 @@ fn ledger(accounts: &Accounts) -> Result<Option<Ledger>, String> {
                 home_ns: usage(&groups[2])?,
             }))
         }
-        Accounts::Vs(vsctl) => {
+        Accounts::Vs(vsctl, home) => {
             let output = Command::new(vsctl)
                 .args(["--json", "stat"])
                 .output()
@@ -247,12 +267,16 @@ fn ledger(accounts: &Accounts) -> Result<Option<Ledger>, String> {
                     String::from_utf8_lossy(&output.stderr)
                 ));
             }
-            vs_ledger(&output.stdout).map(Some)
+            vs_ledger(&output.stdout, *home).map(Some)
         }
     }
 }
 
-fn cgroup_ns(group: &Path) -> Result<u64, String> {
+/// The CPU time of a control group so far.
+///
+/// # Errors
+/// Its `cpu.stat` cannot be read.
+pub fn cgroup_ns(group: &Path) -> Result<u64, String> {
     let path = group.join("cpu.stat");
     let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     let usage = text
@@ -263,8 +287,8 @@ fn cgroup_ns(group: &Path) -> Result<u64, String> {
         .ok_or_else(|| format!("{}: no usage_usec", path.display()))
 }
 
-/// Reads `vsctl --json stat`: the services named a, b and pg.
-fn vs_ledger(json: &[u8]) -> Result<Ledger, String> {
+/// Reads `vsctl --json stat`: the services named a, b, and that of the server.
+fn vs_ledger(json: &[u8], home: Option<&str>) -> Result<Ledger, String> {
     let value: serde_json::Value =
         serde_json::from_slice(json).map_err(|e| format!("vsctl stat: {e}"))?;
     let of = |name: &str| {
@@ -275,7 +299,7 @@ fn vs_ledger(json: &[u8]) -> Result<Ledger, String> {
     Ok(Ledger {
         a_ns: cpu("a")?,
         b_ns: cpu("b")?,
-        home_ns: cpu("pg")?,
+        home_ns: home.map_or(Ok(0), cpu)?,
     })
 }
 
@@ -355,16 +379,17 @@ mod tests {
         let json = br#"[{"name":"root","cpu_ns":1},{"name":"b","cpu_ns":2},
                  {"name":"a","cpu_ns":3},{"name":"pg","cpu_ns":4}]"#;
         assert_eq!(
-            vs_ledger(json),
+            vs_ledger(json, Some("pg")),
             Ok(Ledger {
                 a_ns: 3,
                 b_ns: 2,
                 home_ns: 4
             })
         );
-        assert!(vs_ledger(br#"[{"name":"a","cpu_ns":3}]"#)
+        assert_eq!(vs_ledger(json, None).unwrap().home_ns, 0);
+        assert!(vs_ledger(br#"[{"name":"a","cpu_ns":3}]"#, Some("pg"))
             .unwrap_err()
             .contains("of b"));
-        assert!(vs_ledger(b"{").is_err());
+        assert!(vs_ledger(b"{", None).is_err());
     }
 }

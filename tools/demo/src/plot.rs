@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The results as a picture: a's throughput and 99th percentile against b's load.
 
+use std::ops::Range;
+
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
@@ -9,6 +11,8 @@ use crate::run::Setup;
 use crate::table::title;
 
 const SIZE: (u32, u32) = (1080, 560);
+/// The height of the names of the lines.
+const KEY: u32 = 50;
 
 /// Colours that the common forms of colour blindness keep apart.
 fn colour(setup: Setup) -> RGBColor {
@@ -16,6 +20,7 @@ fn colour(setup: Setup) -> RGBColor {
         Setup::None => RGBColor(213, 94, 0),
         Setup::Cgroup => RGBColor(230, 159, 0),
         Setup::Vs => RGBColor(0, 114, 178),
+        Setup::Share => RGBColor(86, 180, 233),
         Setup::Replicated => RGBColor(0, 158, 115),
     }
 }
@@ -30,82 +35,140 @@ fn strokes(setup: Setup) -> (u32, i32) {
     }
 }
 
-/// Draws the picture as SVG.
+/// The axis of the values of a diagram.
+pub enum Scale {
+    /// From zero to this.
+    Linear(f64),
+    /// Over these powers of ten. The axis is linear in them: then every decade is labelled.
+    Decades(Range<f64>),
+}
+
+impl Scale {
+    /// From zero to a little above the largest.
+    pub fn linear(values: impl IntoIterator<Item = f64>) -> Scale {
+        Scale::Linear((values.into_iter().fold(0.0, f64::max) * 1.15).max(1.0))
+    }
+
+    /// From the decade below the least to the one above the largest.
+    pub fn decades(values: impl IntoIterator<Item = f64>) -> Scale {
+        let (least, most) = values
+            .into_iter()
+            .fold((f64::INFINITY, 0.0), |(least, most), value| {
+                (value.min(least), value.max(most))
+            });
+        Scale::Decades(decade(least).floor()..decade(most).ceil())
+    }
+}
+
+/// One diagram: a value against b's load, with a line for each set-up.
+pub struct Panel<'a> {
+    /// What the values are.
+    pub caption: &'a str,
+    /// What the loads are.
+    pub loads_are: &'a str,
+    /// The axis of the values.
+    pub scale: Scale,
+    /// The points of each set-up: b's load and the value.
+    pub lines: Vec<(Setup, Vec<(u32, f64)>)>,
+}
+
+/// Where a panel is drawn.
+pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+/// How that ended.
+pub type Outcome<'a> =
+    Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
+
+/// Draws a picture of that size as SVG: rows of panels side by side, and the names of the set-ups
+/// below.
 ///
 /// # Errors
 /// An error of the plotting library.
-pub fn plot(results: &Results) -> Result<String, String> {
+pub fn picture(
+    size: (u32, u32),
+    heading: &str,
+    rows: &[Vec<Panel<'_>>],
+    setups: &[Setup],
+) -> Result<String, String> {
     let mut svg = String::new();
     {
-        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-        draw(results, &area).map_err(|e| e.to_string())?;
+        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+        draw(heading, rows, setups, &area).map_err(|e| e.to_string())?;
         area.present().map_err(|e| e.to_string())?;
     }
     Ok(svg)
 }
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Outcome<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
-
-fn draw<'a>(results: &Results, area: &Area<'a>) -> Outcome<'a> {
+fn draw<'a>(
+    heading: &str,
+    rows: &[Vec<Panel<'_>>],
+    setups: &[Setup],
+    area: &Area<'a>,
+) -> Outcome<'a> {
     area.fill(&WHITE)?;
-    let area = area.titled(
-        "Tenant a beside a flood by tenant b, both on one machine",
-        ("sans-serif", 22),
-    )?;
-    let (panels, legend) = area.split_vertically(SIZE.1 - 80);
-    let panels = panels.split_evenly((1, 2));
-
-    let most = results.rows.iter().map(|row| row.a_tps).fold(0.0, f64::max);
-    panel(
-        results,
-        &panels[0],
-        "a's transactions a second",
-        0.0..(most * 1.15).max(1.0),
-        |row| row.a_tps,
-    )?;
-
-    let least = results
-        .rows
-        .iter()
-        .map(|row| row.a_p99_ms)
-        .fold(f64::INFINITY, f64::min);
-    let most = results
-        .rows
-        .iter()
-        .map(|row| row.a_p99_ms)
-        .fold(0.0, f64::max);
-    let decades = decade(least).floor()..decade(most).ceil();
-    panel(
-        results,
-        &panels[1],
-        "a's 99th percentile in milliseconds",
-        decades,
-        |row| decade(row.a_p99_ms),
-    )?;
-    key(&legend)
+    let area = area.titled(heading, ("sans-serif", 22))?;
+    let (panels, names) = area.split_vertically(area.dim_in_pixel().1 - KEY);
+    for (place, row) in panels.split_evenly((rows.len(), 1)).iter().zip(rows) {
+        for (place, panel) in place.split_evenly((1, row.len())).iter().zip(row) {
+            draw_panel(panel, place)?;
+        }
+    }
+    key(&names, setups)
 }
 
-/// The decimal logarithm of a time of at least a microsecond. The axis is linear in it: then every
-/// decade is labelled.
+/// Draws the demonstration as SVG.
+///
+/// # Errors
+/// An error of the plotting library.
+pub fn plot(results: &Results) -> Result<String, String> {
+    let panel = |caption, value: fn(&Row) -> f64, scale: fn(Vec<f64>) -> Scale| Panel {
+        caption,
+        loads_are: "connections of b, each always busy",
+        scale: scale(results.rows.iter().map(value).collect()),
+        lines: Setup::ALL
+            .into_iter()
+            .map(|setup| {
+                let points = results.of(setup).map(|row| (row.b_load, value(row)));
+                (setup, points.collect())
+            })
+            .collect(),
+    };
+    picture(
+        SIZE,
+        "Tenant a beside a flood by tenant b, both on one machine",
+        &[vec![
+            panel("a's transactions a second", |row| row.a_tps, Scale::linear),
+            panel(
+                "a's 99th percentile in milliseconds",
+                |row| row.a_p99_ms,
+                Scale::decades,
+            ),
+        ]],
+        &results.setups(),
+    )
+}
+
+/// The decimal logarithm of a time of at least a microsecond.
 fn decade(ms: f64) -> f64 {
     ms.max(1e-3).log10()
 }
 
-/// One diagram. The loads stand at equal distances: they grow by factors, and from zero.
-fn panel<'a>(
-    results: &Results,
-    area: &Area<'a>,
-    caption: &str,
-    range: std::ops::Range<f64>,
-    value: impl Fn(&Row) -> f64,
-) -> Outcome<'a> {
-    let loads = results.loads();
+/// The loads stand at equal distances: they grow by factors, and from zero.
+fn draw_panel<'a>(panel: &Panel<'_>, area: &Area<'a>) -> Outcome<'a> {
+    let mut loads: Vec<u32> = panel
+        .lines
+        .iter()
+        .flat_map(|(_, points)| points.iter().map(|&(load, _)| load))
+        .collect();
+    loads.sort_unstable();
+    loads.dedup();
     let place = |load: u32| loads.iter().position(|&l| l == load).unwrap_or(0) as f64;
-    let logarithmic = range.start != 0.0 || range.end < 10.0;
+    let (range, logarithmic) = match &panel.scale {
+        Scale::Linear(most) => (0.0..*most, false),
+        Scale::Decades(range) => (range.clone(), true),
+    };
     let last = (loads.len().max(2) - 1) as f64;
     let mut chart = ChartBuilder::on(area)
-        .caption(caption, ("sans-serif", 17))
+        .caption(panel.caption, ("sans-serif", 17))
         .margin(12)
         .x_label_area_size(46)
         .y_label_area_size(64)
@@ -117,7 +180,7 @@ fn panel<'a>(
         .bold_line_style(RGBColor(225, 225, 225))
         .axis_style(RGBColor(120, 120, 120))
         .label_style(("sans-serif", 15))
-        .x_desc("connections of b, each always busy")
+        .x_desc(panel.loads_are)
         .x_labels(2 * loads.len() + 1)
         .x_label_formatter(&|x| {
             let load = (x.fract().abs() < 1e-6 && *x >= 0.0)
@@ -138,30 +201,28 @@ fn panel<'a>(
             }
         })
         .draw()?;
-    for setup in [Setup::Replicated, Setup::None, Setup::Cgroup, Setup::Vs] {
-        let points: Vec<_> = results
-            .of(setup)
-            .map(|row| (place(row.b_load), value(row)))
-            .collect();
-        let (line, dot) = strokes(setup);
+    let ideal = |setup: &Setup| *setup == Setup::Replicated;
+    let (below, above): (Vec<_>, Vec<_>) = panel.lines.iter().partition(|(setup, _)| ideal(setup));
+    for (setup, points) in below.into_iter().chain(above) {
+        let points = points.iter().map(|&(load, value)| {
+            let value = if logarithmic { decade(value) } else { value };
+            (place(load), value)
+        });
+        let (line, dot) = strokes(*setup);
         chart.draw_series(LineSeries::new(
             points.clone(),
-            colour(setup).stroke_width(line),
+            colour(*setup).stroke_width(line),
         ))?;
-        chart.draw_series(
-            points
-                .into_iter()
-                .map(|point| Circle::new(point, dot, colour(setup).filled())),
-        )?;
+        chart.draw_series(points.map(|point| Circle::new(point, dot, colour(*setup).filled())))?;
     }
     Ok(())
 }
 
-/// The names of the lines, in a row below both diagrams.
-fn key<'a>(area: &Area<'a>) -> Outcome<'a> {
-    let step = SIZE.0 as i32 / Setup::ALL.len() as i32;
-    for (n, setup) in Setup::ALL.into_iter().enumerate() {
-        let x = 48 + n as i32 * step;
+/// The names of the lines, in a row below all diagrams.
+fn key<'a>(area: &Area<'a>, setups: &[Setup]) -> Outcome<'a> {
+    let step = area.dim_in_pixel().0 as i32 / setups.len().max(1) as i32;
+    for (n, &setup) in setups.iter().enumerate() {
+        let x = 24 + n as i32 * step;
         let (line, dot) = strokes(setup);
         area.draw(&PathElement::new(
             [(x, 20), (x + 34, 20)],
@@ -189,7 +250,10 @@ mod tests {
         .unwrap();
         assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
         // the key has one more point and line for every set-up
-        assert_eq!(svg.matches("<circle").count(), 4 * 4 * 2 + 4);
+        assert_eq!(
+            svg.matches("<circle").count(),
+            Setup::ALL.len() * (4 * 2 + 1)
+        );
         for setup in Setup::ALL {
             assert_eq!(svg.matches(title(setup)).count(), 1);
         }
@@ -204,7 +268,7 @@ mod tests {
             rows: vec![row(Setup::Vs, 32)],
         })
         .unwrap();
-        assert_eq!(svg.matches("<circle").count(), 2 + 4);
+        assert_eq!(svg.matches("<circle").count(), 2 + 1);
     }
 
     #[test]

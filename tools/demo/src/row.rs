@@ -94,12 +94,10 @@ impl Results {
         self.rows.iter().filter(move |row| row.setup == setup)
     }
 
-    /// The loads of b that occur, rising.
-    pub fn loads(&self) -> Vec<u32> {
-        let mut loads: Vec<u32> = self.rows.iter().map(|row| row.b_load).collect();
-        loads.sort_unstable();
-        loads.dedup();
-        loads
+    /// The set-ups that occur, in the order in which they are shown.
+    pub fn setups(&self) -> Vec<Setup> {
+        let occurs = |setup: &Setup| self.of(*setup).next().is_some();
+        Setup::ALL.into_iter().filter(occurs).collect()
     }
 }
 
@@ -235,7 +233,7 @@ pub(crate) mod tests {
             ),
             (1.0, 4.0, 0.0)
         );
-        assert_eq!(results.loads(), [0, 8]);
+        assert_eq!(results.setups(), [Setup::None, Setup::Vs]);
         assert_eq!(results.of(Setup::None).count(), 2);
 
         fs::write(runs.join("vs-8/a.100"), "nonsense\n").unwrap();

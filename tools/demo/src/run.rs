@@ -19,13 +19,21 @@ pub enum Setup {
     Cgroup,
     /// One PostgreSQL; it, a and b each in a virtual service.
     Vs,
+    /// The same, and the server accepts first from the service with most of its share left.
+    Share,
     /// A PostgreSQL for each tenant, in one control group with the tenant's clients: the ideal.
     Replicated,
 }
 
 impl Setup {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Setup; 4] = [Setup::None, Setup::Cgroup, Setup::Vs, Setup::Replicated];
+    pub const ALL: [Setup; 5] = [
+        Setup::None,
+        Setup::Cgroup,
+        Setup::Vs,
+        Setup::Share,
+        Setup::Replicated,
+    ];
 
     /// The set-up of that name, as [`Display`](fmt::Display) writes it.
     pub fn parse(name: &str) -> Option<Setup> {
@@ -41,6 +49,7 @@ impl fmt::Display for Setup {
             Setup::None => "none",
             Setup::Cgroup => "cgroup",
             Setup::Vs => "vs",
+            Setup::Share => "share",
             Setup::Replicated => "replicated",
         })
     }

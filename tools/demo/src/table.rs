@@ -12,6 +12,7 @@ pub fn title(setup: Setup) -> &'static str {
         Setup::None => "no insulation",
         Setup::Cgroup => "cgroup v2",
         Setup::Vs => "virtual services",
+        Setup::Share => "VS, accept by share",
         Setup::Replicated => "replicated (ideal)",
     }
 }

@@ -49,7 +49,7 @@ def measured():
         state: {
             figure: least
             for figure, (least, _) in states.measure(KINDS, place, 5).items()
-            if figure != "unix"
+            if figure in BOUNDS
         }
         for state, place in states.states((states.BASE, *STATES))
     }
