@@ -4,8 +4,8 @@
 //!
 //! The CPU time that a service has used counts for about a second ([`Used`]): half of it is
 //! forgotten in each half-life. Two services are compared where their ways up the tree part
-//! ([`Path`]): there the one is due whose node has used less for its weight. This does not depend on
-//! the scheduler, which has an order of its own while it runs.
+//! ([`Path`]): there the one is due whose node has used less for its weight. This does not depend
+//! on the scheduler, which has an order of its own while it runs.
 
 use super::hierarchy::DEPTH_MAX;
 
