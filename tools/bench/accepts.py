@@ -16,8 +16,10 @@ import socket
 import statistics
 import time
 
-import gates  # after part, which knows where it is
 from part import keep, loaded, vs
+
+# isort: split
+import gates  # the selftests', which are found before this folder once part is there
 
 ROUNDS = 15
 # connections that wait, and services to which they belong in turns
