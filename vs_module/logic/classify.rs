@@ -81,8 +81,8 @@ impl<T: Into<Refusal>> From<T> for Rejected {
 enum Network {
     /// Nothing.
     Any,
-    /// The whole address.
-    Whole,
+    /// The whole address of this side.
+    Whole(Side),
     /// The prefix of this number and length.
     Prefix(u32, u8),
 }
@@ -92,7 +92,7 @@ impl Network {
     fn len(self) -> u8 {
         match self {
             Network::Any => 0,
-            Network::Whole => 128,
+            Network::Whole(_) => 128,
             Network::Prefix(_, len) => len,
         }
     }
@@ -169,10 +169,10 @@ impl<'a> Left<'a> {
         if has(props::LOCAL) && has(props::PEER) {
             hash.bytes(&masked(&facts.local, shape.local_len));
         }
-        match (self.network, shape.open()) {
-            (Network::Whole, Some(side)) => hash.bytes(side.of(facts)),
-            (Network::Prefix(number, _), _) => hash.word(number.into()),
-            (..) => {}
+        match self.network {
+            Network::Any => {}
+            Network::Whole(side) => hash.bytes(side.of(facts)),
+            Network::Prefix(number, _) => hash.word(number.into()),
         }
         if has(props::IFACE) {
             hash.bytes(&facts.iface);
@@ -188,7 +188,8 @@ impl<'a> Left<'a> {
 
     /// Whether it is the left side of `rule`. `self` is cut to the shape of the rule's group.
     fn meets(&self, set: &RuleSet, rule: &Rule) -> bool {
-        rule.shape().open_len() == self.network.len()
+        // The rules of a group without an address have none.
+        (self.network == Network::Any || rule.shape().open_len() == self.network.len())
             && set.is_met(rule, &self.from, self.facts, self.path, self.cgroup)
     }
 }
@@ -267,6 +268,8 @@ pub fn matches(set: &RuleSet, rule: &Rule, call: &Call<'_>) -> bool {
 struct Group {
     /// A [`Shape::family`].
     shape: Shape,
+    /// [`Shape::open`]
+    open: Option<Side>,
     seed: u64,
     /// Some of its rules ask for a whole address.
     whole: bool,
@@ -305,11 +308,14 @@ const EMPTY: u32 = u32::MAX;
 /// - `prefixes` has the prefix of each rule, for the place of its group within the gate.
 /// - Each rule lies less than [`PROBES_MAX`] slots behind the slot that its hash names, with no
 ///   empty slot between. Of rules with the same left side only the winner is there.
+/// - `group_of` has the place of each rule's group in `groups`.
 /// - The length of `slots` is a power of two, or 0 where there is no rule.
 pub struct Classifier {
     set: RuleSet,
     /// By place of the rule: how many rules have a larger merit.
     ranks: Table<u32>,
+    /// By place of the rule: the place of its group.
+    group_of: Table<u16>,
     groups: Table<Group>,
     prefixes: Prefixes<{ Gate::COUNT * 2 }>,
     gates: [(u16, u16); Gate::COUNT],
@@ -325,6 +331,7 @@ impl Classifier {
         Classifier {
             set: RuleSet::new(),
             ranks: Table::new(),
+            group_of: Table::new(),
             groups: Table::new(),
             prefixes: Prefixes::new(),
             gates: [(0, 0); Gate::COUNT],
@@ -393,6 +400,7 @@ impl Classifier {
                     *count += 1;
                     self.groups.push(Group {
                         shape: family,
+                        open: family.open(),
                         seed: 0,
                         whole,
                         prefixes,
@@ -412,6 +420,14 @@ impl Classifier {
             self.gates[gate as usize] = (start, end);
             start = end;
         }
+        self.group_of = Table::with_capacity(self.set.rules().len())?;
+        for rule in self.set.rules() {
+            let family = rule.shape().family();
+            let start = self.gates[rule.gate() as usize].0;
+            let groups = self.groups(rule.gate()).iter();
+            let place = groups.take_while(|group| group.shape != family).count();
+            self.group_of.push(start + place as u16)?;
+        }
         Ok(())
     }
 
@@ -422,22 +438,18 @@ impl Classifier {
     }
 
     /// The place of a rule's group within its gate.
-    fn group_of(&self, rule: &Rule) -> Option<usize> {
-        let family = rule.shape().family();
-        self.groups(rule.gate())
-            .iter()
-            .position(|group| group.shape == family)
+    fn group_in_gate(&self, place: usize) -> usize {
+        let gate = self.set.rules()[place].gate();
+        usize::from(self.group_of[place] - self.gates[gate as usize].0)
     }
 
     /// Gathers the prefixes, and refuses rules among which a look-up would take too long.
     fn gather_prefixes(&mut self) -> Result<(), Rejected> {
         let mut wanted = Table::new();
-        for rule in self.set.rules() {
+        for (place, rule) in self.set.rules().iter().enumerate() {
             let shape = rule.shape();
-            let (Some(side), Some(group)) = (shape.open(), self.group_of(rule)) else {
-                continue;
-            };
-            let len = shape.open_len();
+            let Some(side) = shape.open() else { continue };
+            let (len, group) = (shape.open_len(), self.group_in_gate(place));
             if len < 128 {
                 wanted.push(Wanted {
                     space: space(shape.gate, side),
@@ -461,7 +473,7 @@ impl Classifier {
                 return Err(Rejected {
                     refusal: Why::Full.into(),
                     at: rules.enumerate().rev().find_map(|(place, rule)| {
-                        let found = rule.gate() == gate && self.group_of(rule) == Some(most.1);
+                        let found = rule.gate() == gate && self.group_in_gate(place) == most.1;
                         found.then_some(place)
                     }),
                 });
@@ -491,7 +503,7 @@ impl Classifier {
         let mut around = self.prefixes.around(space(shape.gate, side), address);
         match around.find(|found| found.len == len) {
             Some(found) => Network::Prefix(found.number, len),
-            None => Network::Whole,
+            None => Network::Whole(side),
         }
     }
 
@@ -514,10 +526,8 @@ impl Classifier {
         // Best first, so that of rules with the same left side the winner is met first.
         'rules: for place in order {
             let rule = &self.set.rules()[*place as usize];
-            let Some(group) = self.group_of(rule) else {
-                continue;
-            };
-            let group = self.groups(rule.gate())[group];
+            let number = self.group_of[*place as usize];
+            let group = self.groups[usize::from(number)];
             let facts = self.set.facts(rule);
             let left = Left::of_rule(rule, &facts, self.network(rule, &facts));
             let hash = left.hash(group.seed, &group.shape);
@@ -532,7 +542,7 @@ impl Classifier {
                     continue 'rules;
                 }
                 let other = &self.set.rules()[slot.rule as usize];
-                if other.shape().family() == group.shape && left.meets(&self.set, other) {
+                if self.group_of[slot.rule as usize] == number && left.meets(&self.set, other) {
                     continue 'rules;
                 }
             }
@@ -558,6 +568,7 @@ impl Classifier {
     pub fn classify(&self, call: &Call<'_>, cost: &mut Cost) -> Option<Match> {
         let mut best = EMPTY;
         let mut winner = None;
+        let start = self.gates[call.gate as usize].0;
         for (n, group) in self.groups(call.gate).iter().enumerate() {
             if group.best >= best {
                 break;
@@ -565,9 +576,10 @@ impl Classifier {
             if group.callers & caller(call.from[0].get()) == 0 {
                 continue;
             }
+            let number = start + n as u16;
             let mut look_up = |network| {
                 cost.lookups += 1;
-                let Some(place) = self.look_up(group, call, network, cost) else {
+                let Some(place) = self.look_up(number, group, call, network, cost) else {
                     return;
                 };
                 let rank = self.ranks[place];
@@ -576,7 +588,7 @@ impl Classifier {
                     winner = Some(place);
                 }
             };
-            let Some(side) = group.shape.open() else {
+            let Some(side) = group.open else {
                 look_up(Network::Any);
                 continue;
             };
@@ -584,7 +596,7 @@ impl Classifier {
                 continue;
             }
             if group.whole {
-                look_up(Network::Whole);
+                look_up(Network::Whole(side));
             }
             if group.prefixes {
                 let address = u128::from_be_bytes(*side.of(&call.facts));
@@ -604,6 +616,7 @@ impl Classifier {
 
     fn look_up(
         &self,
+        number: u16,
         group: &Group,
         call: &Call<'_>,
         network: Network,
@@ -619,7 +632,7 @@ impl Classifier {
             }
             if slot.tag == (hash >> 32) as u32 {
                 let rule = &self.set.rules()[slot.rule as usize];
-                if rule.shape().family() == group.shape && left.meets(&self.set, rule) {
+                if self.group_of[slot.rule as usize] == number && left.meets(&self.set, rule) {
                     return Some(slot.rule as usize);
                 }
             }
