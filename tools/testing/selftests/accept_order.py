@@ -10,7 +10,6 @@ import contextlib
 import errno
 import os
 import select
-import signal
 import socket
 import statistics
 import threading
@@ -344,33 +343,6 @@ def handshakes(dev):
 # a server and its clients, in processes of their own
 
 
-@contextlib.contextmanager
-def processes(dev, *groups):
-    """Runs each (id, function, argument...) in a process of that service; kills them at the end."""
-    pids = []
-    try:
-        for id, function, *arguments in groups:
-            pid = os.fork()
-            if not pid:
-                try:
-                    vs.dies_with_parent()
-                    gates.enter(dev, id)
-                    function(*arguments)
-                except BaseException as error:  # pylint: disable=broad-except
-                    print(f"# {function.__name__}: {error!r}", flush=True)
-                finally:
-                    os._exit(1)
-            pids.append(pid)
-        yield pids
-        for pid in pids:
-            vs.eq(os.waitpid(pid, os.WNOHANG), (0, 0), "a process that has ended")
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
-        for pid in pids:
-            os.waitpid(pid, 0)
-
-
 def serve(listener, seconds, loop=None):
     """A server: accepts a connection, works for it, replies, closes it, and accepts the next."""
     while True:
@@ -436,7 +408,7 @@ def shares(dev, family, kind, server, order=SHARE, seconds=8):
     listener = listener_of(dev, s, family, kind)
     address = listener.getsockname()
     clients = [(id, demand, address, family, kind, n) for id, n in zip(ids, CROWD)]
-    with processes(dev, (s, server, listener, WORK), *clients):
+    with gates.processes(dev, (s, server, listener, WORK), *clients):
         time.sleep(2)
         return cpu.shares(dev, ids, seconds)
 
@@ -494,7 +466,7 @@ def latency(dev):
     listener = listener_of(dev, s, INET, backlog=256)
     address = listener.getsockname()
     medians = []
-    with processes(dev, (s, serve, listener, WORK), (b, demand, address, INET, STREAM, 100)):
+    with gates.processes(dev, (s, serve, listener, WORK), (b, demand, address, INET, STREAM, 100)):
         for order in (ARRIVAL, SHARE):
             dev.set(s, "accept_order", order)
             gates.enter(dev, a)

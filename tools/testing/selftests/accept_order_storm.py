@@ -7,12 +7,10 @@ while they are brought into order, none is lost, none is accepted twice, and not
 
 import collections
 import contextlib
-import os
 import pathlib
 import random
 import re
 import select
-import signal
 import socket
 import struct
 import threading
@@ -35,35 +33,6 @@ def allocated():
     """How many TCP sockets there are, also such as belong to no task."""
     text = pathlib.Path("/proc/net/sockstat").read_text(encoding="ascii")
     return int(re.search(r"^TCP:.* alloc (\d+)", text, re.M)[1])
-
-
-@contextlib.contextmanager
-def running(dev, *groups):
-    """Runs each (id, function, argument...) in a process of that service; kills them at the end."""
-    pids = []
-    try:
-        for id, function, *arguments in groups:
-            pid = os.fork()
-            if not pid:
-                try:
-                    vs.dies_with_parent()
-                    gates.enter(dev, id)
-                    function(*arguments)
-                except BaseException as error:  # pylint: disable=broad-except
-                    print(f"# {function.__name__}: {error!r}", flush=True)
-                finally:
-                    os._exit(1)
-            pids.append(pid)
-        yield pids
-        for pid in pids:
-            vs.eq(os.waitpid(pid, os.WNOHANG), (0, 0), "a process that has ended")
-    finally:
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        for pid in pids:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, 0)
 
 
 def serve(listeners):
@@ -176,7 +145,7 @@ def storms(dev):
     gates.enter(dev, vs.ROOT)
     addresses = [(kind, one.getsockname()) for kind, one in zip(KINDS, listeners)]
     storming = [(id, storm, addresses, seed) for seed, id in enumerate([*ids, *ids])]
-    with running(
+    with gates.processes(
         dev,
         (s, serve, listeners),
         (s, serve, listeners),

@@ -27,15 +27,6 @@ import uapi
 
 BY_SOCKET = [uapi.VS_REF(1)]
 TRACING = pathlib.Path("/sys/kernel/tracing")
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def call(name, *arguments):
-    """Calls a function of the C library; raises OSError if it fails."""
-    result = getattr(_libc, name)(*arguments)
-    if result < 0:
-        raise OSError(ctypes.get_errno(), f"{name}: {os.strerror(ctypes.get_errno())}")
-    return result
 
 
 def filled():
@@ -92,7 +83,7 @@ def timer():
 def pending_signal():
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     mask = ctypes.create_string_buffer(struct.pack("Q", 1 << signal.SIGUSR1 - 1), 128)
-    fd = call("signalfd", -1, mask, 0)
+    fd = vs.libc("signalfd", -1, mask, 0)
     os.kill(os.getpid(), signal.SIGUSR1)
     return fd
 
@@ -100,7 +91,7 @@ def pending_signal():
 def watched(name, init, add, *arguments):
     """A watch of the folder NAME, in which something has happened."""
     os.makedirs(name, exist_ok=True)
-    fd = call(init, *arguments)
+    fd = vs.libc(init, *arguments)
     add(fd)
     open(f"{name}/x", "w", encoding="utf-8").close()
     return fd
@@ -109,7 +100,7 @@ def watched(name, init, add, *arguments):
 def inotify():
     name = b"/tmp/inotify"  # IN_CLOSE_WRITE
     return watched(
-        name.decode(), "inotify_init1", lambda fd: call("inotify_add_watch", fd, name, 8), 0
+        name.decode(), "inotify_init1", lambda fd: vs.libc("inotify_add_watch", fd, name, 8), 0
     )
 
 
@@ -119,7 +110,7 @@ def fanotify():
     return watched(
         name.decode(),
         "fanotify_init",
-        lambda fd: call("fanotify_mark", fd, 1, events, -100, name),
+        lambda fd: vs.libc("fanotify_mark", fd, 1, events, -100, name),
         0,
         0,
     )
@@ -127,7 +118,7 @@ def fanotify():
 
 def faults():
     """A userfaultfd, which tells EINVAL as it is not set up."""
-    fd = call("syscall", ctypes.c_long(323), ctypes.c_long(1))  # UFFD_USER_MODE_ONLY
+    fd = vs.libc("syscall", ctypes.c_long(323), ctypes.c_long(1))  # UFFD_USER_MODE_ONLY
 
     def read():
         try:
@@ -140,13 +131,15 @@ def faults():
 
 def queued():
     """A message in a System V queue; it is received."""
-    number = call("msgget", 0, 0o1600)
+    number = vs.libc("msgget", 0, 0o1600)
     message = ctypes.create_string_buffer(struct.pack("q8s", 1, b"message"))
-    call("msgsnd", number, message, 8, 0)
+    vs.libc("msgsnd", number, message, 8, 0)
 
     def receives():
-        vs.eq(call("msgrcv", number, message, ctypes.c_size_t(8), ctypes.c_long(0), 0), 8, "bytes")
-        call("msgctl", number, 0, None)
+        vs.eq(
+            vs.libc("msgrcv", number, message, ctypes.c_size_t(8), ctypes.c_long(0), 0), 8, "bytes"
+        )
+        vs.libc("msgctl", number, 0, None)
 
     return receives
 
@@ -154,11 +147,11 @@ def queued():
 def posted():
     """A message in a POSIX queue; it is received."""
     name = b"/vs%d" % os.getpid()
-    number = call("mq_open", name, os.O_RDWR | os.O_CREAT, 0o600, None)
-    call("mq_unlink", name)
-    call("mq_send", number, b"message", ctypes.c_size_t(8), 1)
+    number = vs.libc("mq_open", name, os.O_RDWR | os.O_CREAT, 0o600, None)
+    vs.libc("mq_unlink", name)
+    vs.libc("mq_send", number, b"message", ctypes.c_size_t(8), 1)
     room = ctypes.create_string_buffer(8192)
-    return lambda: call("mq_receive", number, room, ctypes.c_size_t(8192), None)
+    return lambda: vs.libc("mq_receive", number, room, ctypes.c_size_t(8192), None)
 
 
 def spliced_to(fd, *_kept):
@@ -174,7 +167,7 @@ def connected():
 
 def teed():
     reader, other = filled()[0], os.pipe()[1]
-    return lambda: vs.eq(call("tee", reader, other, ctypes.c_size_t(8), 0), 8, "bytes")
+    return lambda: vs.eq(vs.libc("tee", reader, other, ctypes.c_size_t(8), 0), 8, "bytes")
 
 
 def vector(data):
@@ -187,7 +180,7 @@ def copied_out():
     reader, (parts, room) = filled()[0], vector(b"")
 
     def copies():
-        vs.eq(call("vmsplice", reader, parts, ctypes.c_size_t(1), 0), 8, "bytes")
+        vs.eq(vs.libc("vmsplice", reader, parts, ctypes.c_size_t(1), 0), 8, "bytes")
         vs.eq(room.raw, b"12345678", "copied")
 
     return copies
@@ -257,14 +250,14 @@ def prepared():
 
 
 def sent_by_queue():
-    number = call("msgget", 0, 0o1600)
-    call("msgsnd", number, ctypes.create_string_buffer(struct.pack("q8s", 1, b"")), 8, 0)
-    call("msgctl", number, 0, None)
+    number = vs.libc("msgget", 0, 0o1600)
+    vs.libc("msgsnd", number, ctypes.create_string_buffer(struct.pack("q8s", 1, b"")), 8, 0)
+    vs.libc("msgctl", number, 0, None)
 
 
 def vmspliced_in():
     writer, (parts, _) = os.pipe()[1], vector(b"message")
-    vs.eq(call("vmsplice", writer, parts, ctypes.c_size_t(1), 0), 8, "bytes")
+    vs.eq(vs.libc("vmsplice", writer, parts, ctypes.c_size_t(1), 0), 8, "bytes")
 
 
 OTHERS = {

@@ -3,9 +3,11 @@
 task of a service.
 """
 
+import contextlib
 import ctypes
 import functools
 import os
+import signal
 import socket
 import struct
 import threading
@@ -224,3 +226,32 @@ def gone(dev, *ids):
             lambda id=id: (dev.stat(id).tasks, dev.stat(id).sockets) == (0, 0),
             what=f"{id} is empty",
         )
+
+
+@contextlib.contextmanager
+def processes(dev, *groups):
+    """Runs each (id, function, argument...) in a process of that service; kills them at the end."""
+    pids = []
+    try:
+        for id, function, *arguments in groups:
+            pid = os.fork()
+            if not pid:
+                try:
+                    vs.dies_with_parent()
+                    enter(dev, id)
+                    function(*arguments)
+                except BaseException as error:  # pylint: disable=broad-except
+                    print(f"# {function.__name__}: {error!r}", flush=True)
+                finally:
+                    os._exit(1)
+            pids.append(pid)
+        yield pids
+        for pid in pids:
+            vs.eq(os.waitpid(pid, os.WNOHANG), (0, 0), "a process that has ended")
+    finally:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for pid in pids:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)

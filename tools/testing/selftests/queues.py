@@ -21,37 +21,28 @@ BY_MESSAGE = [uapi.VS_REF(2)]
 GIVES = [vs.ANY, vs.ANY, uapi.VS_REF(0)]
 SIZE = 64
 IPC_NOWAIT, MSG_COPY, MSG_NOERROR = 0o4000, 0o40000, 0o10000
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def call(name, *arguments):
-    """Calls a function of the C library; raises OSError if it fails."""
-    result = getattr(_libc, name)(*arguments)
-    if result < 0:
-        raise OSError(ctypes.get_errno(), f"{name}: {os.strerror(ctypes.get_errno())}")
-    return result
 
 
 class SystemV:
     """A System V queue."""
 
     def __init__(self):
-        self.number = call("msgget", 0, 0o1600)
+        self.number = vs.libc("msgget", 0, 0o1600)
         self.memory = ctypes.create_string_buffer(8 + SIZE)
 
     def send(self, data):
         struct.pack_into("q", self.memory, 0, 1)
         self.memory[8 : 8 + len(data)] = data
-        call("msgsnd", self.number, self.memory, ctypes.c_size_t(len(data)), 0)
+        vs.libc("msgsnd", self.number, self.memory, ctypes.c_size_t(len(data)), 0)
 
     def receive(self, size=SIZE, flags=0):
-        got = call(
+        got = vs.libc(
             "msgrcv", self.number, self.memory, ctypes.c_size_t(size), ctypes.c_long(0), flags
         )
         return self.memory[8 : 8 + got]
 
     def remove(self):
-        call("msgctl", self.number, 0, None)
+        vs.libc("msgctl", self.number, 0, None)
 
 
 class Posix:
@@ -63,18 +54,18 @@ class Posix:
         Posix.count += 1
         self.name = f"/vs{os.getpid()}-{self.count}".encode()
         attributes = struct.pack("8q", 0, 10, SIZE, 0, 0, 0, 0, 0)
-        self.fd = call("mq_open", self.name, os.O_RDWR | os.O_CREAT, 0o600, attributes)
+        self.fd = vs.libc("mq_open", self.name, os.O_RDWR | os.O_CREAT, 0o600, attributes)
         self.memory = ctypes.create_string_buffer(SIZE)
 
     def send(self, data):
-        call("mq_send", self.fd, data, ctypes.c_size_t(len(data)), 0)
+        vs.libc("mq_send", self.fd, data, ctypes.c_size_t(len(data)), 0)
 
     def receive(self, size=SIZE):
-        got = call("mq_receive", self.fd, self.memory, ctypes.c_size_t(size), None)
+        got = vs.libc("mq_receive", self.fd, self.memory, ctypes.c_size_t(size), None)
         return self.memory[:got]
 
     def remove(self):
-        call("mq_unlink", self.name)
+        vs.libc("mq_unlink", self.name)
         os.close(self.fd)
 
 

@@ -324,6 +324,14 @@ class Device:
         return [bytes(item) for item in self.services() + rules]
 
 
+def libc(name, *arguments):
+    """Calls a function of the C library; raises OSError if it fails."""
+    result = getattr(_libc, name)(*arguments)
+    if result < 0:
+        raise OSError(ctypes.get_errno(), f"{name}: {os.strerror(ctypes.get_errno())}")
+    return result
+
+
 class Skip(Exception):
     pass
 
