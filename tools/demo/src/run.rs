@@ -19,7 +19,7 @@ pub enum Setup {
     Cgroup,
     /// One PostgreSQL; it, a and b each in a virtual service.
     Vs,
-    /// The same, and the server accepts first from the service with most of its share left.
+    /// Virtual services; the server accepts first from the service with most of its share left.
     Share,
     /// A PostgreSQL for each tenant, in one control group with the tenant's clients: the ideal.
     Replicated,

@@ -67,7 +67,7 @@ proptest! {
         }
     }
 
-    /// What is told at once of a long time comes to the same as what was told at each step.
+    /// A long time told at once comes to the same as all its steps told one by one.
     #[test]
     fn what_is_told_late_is_spread(steps in 1u32..2000, each in 0u64..STEP) {
         let at_once = Used::NONE.plus(steps, spread(each * u64::from(steps), steps)).at(steps);
@@ -112,8 +112,8 @@ proptest! {
         }
     }
 
-    /// Whatever other listeners do to the word, of any so many accepts of one listener at least one
-    /// takes the oldest.
+    /// Of any `OLDEST_EVERY` accepts of one listener at least one takes the oldest, also where
+    /// other listeners change the word meanwhile.
     #[test]
     fn the_oldest_is_taken(accepts in prop::collection::vec(0u32..2, 1..500)) {
         let (mut turn, mut since) = (Turn::from_raw(0), [0; 2]);

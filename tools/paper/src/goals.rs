@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What was wanted, and whether it was reached.
+//! The goals, and whether each was reached.
 
 use std::collections::BTreeMap;
 
@@ -100,9 +100,9 @@ pub fn costs(json: &str) -> Result<Vec<Cost>, String> {
 /// A goal, and what was measured.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Goal {
-    /// What is compared.
+    /// The name of the figure that has a goal.
     pub what: String,
-    /// What was measured.
+    /// The figure as measured.
     pub value: f64,
     /// The bound.
     pub bound: f64,
